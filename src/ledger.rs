@@ -1,0 +1,222 @@
+//! The account of a channel's items: how many are resolved, what became of them, what failed first.
+//!
+//! An item is *accepted* when a send claims its position, and *resolved* when nothing more will
+//! become of it: its task has ended, or it was discarded; on a plain channel, when it is handed over.
+//! Neither count ever falls, and `resolved <= accepted` at every instant. So quiescence, nothing
+//! queued and nothing in hand, is `resolved == accepted`, and one reading of each tells it:
+//!
+//! > Read `resolved`, then `accepted`. If they are equal, then at the instant of the second reading
+//! > `resolved` had at least the value of the first and at most that of the second, which are the
+//! > same: the channel was quiescent at that instant.
+//!
+//! A task in hand costs no count of its own: it is an item that has left the ring and is not resolved.
+//!
+//! # Invariants
+//!
+//! * **L1** On a task channel the word's upper bits are `resolved`; each delivery adds one, once,
+//!   and has then given up its claim on the channel's memory. On a plain channel they stay zero:
+//!   the ring's `head` is the count.
+//! * **L2** An outcome is written before its delivery is resolved, and resolving releases. So who
+//!   reads `resolved` with acquire sees all that became of those deliveries, and all that their
+//!   workers did before.
+//! * **L3** Who awaits quiescence sets [`AWAITED`] after it has listed itself and before it looks a last
+//!   time. Resolving is an exchange of the same word, so either it sees the mark, or the look
+//!   sees it resolved. Likewise [`ENDING`], set by closing, for those who await the end.
+//! * **L4** [`ORPHANED`] is set once, when the last handle goes. From then on nothing is accepted, and
+//!   whoever resolves the last item frees the channel; nobody else is left to.
+
+use std::mem;
+
+use crate::report::Failure;
+use crate::report::Report;
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering;
+use crate::sync::with_lock;
+
+/// Somebody awaits quiescence.
+const AWAITED: u64 = 1;
+/// The channel is closed: quiescence is its end.
+const ENDING: u64 = 2;
+/// No handle is left.
+const ORPHANED: u64 = 4;
+/// One resolved item.
+const ONE: u64 = 8;
+
+/// See the [module](self).
+pub(crate) struct Ledger {
+    word: AtomicU64,
+    failed: AtomicU64,
+    abandoned: AtomicU64,
+    panicked: AtomicU64,
+    discarded: AtomicU64,
+    first: Mutex<Option<Failure>>,
+}
+
+/// What [`Ledger::try_resolve`] came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    /// Resolved. The channel may be gone already.
+    Resolved,
+    /// Resolved as the last of an orphaned channel, which is now the caller's to free.
+    Last,
+    /// Not resolved: this may bring quiescence, and somebody must be told, which takes a handle.
+    NeedsHandle,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            panicked: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+            first: Mutex::new(None),
+        }
+    }
+
+    /// The word, alone: resolving must not borrow what may be freed by then.
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.word
+    }
+
+    /// How many items of a task channel are resolved.
+    pub(crate) fn resolved(&self) -> u64 {
+        // Acquire: pairs with the Release in resolving (L2).
+        self.word.load(Ordering::Acquire) / ONE
+    }
+
+    /// Resolves one delivery of a task channel, if nobody must hear of it.
+    ///
+    /// `accepted` is read only before the exchange, for the channel may be gone right after it.
+    /// With `no_handles` the caller knows that the last handle has gone, or is going, and that so
+    /// nobody is left to be told.
+    #[inline]
+    pub(crate) fn try_resolve(
+        word: &AtomicU64,
+        accepted: impl Fn() -> u64,
+        no_handles: bool,
+    ) -> Resolution {
+        // Acquire: `accepted` is then at least what this counts.
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            let marked = seen & (AWAITED | ENDING | ORPHANED) != 0;
+            let brings_quiescence = marked && seen / ONE + 1 == accepted();
+            let orphaned = seen & ORPHANED != 0;
+            if brings_quiescence && !orphaned && !no_handles {
+                return Resolution::NeedsHandle;
+            }
+            // Release: publishes what the worker did (L2). Acquire: who frees the channel sees
+            // what all others did to it. Together they chain the resolutions.
+            match word.compare_exchange_weak(seen, seen + ONE, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) if brings_quiescence && orphaned => return Resolution::Last,
+                Ok(_) => return Resolution::Resolved,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Resolves `count` items of a task channel. The caller holds a handle, and looks afterwards
+    /// whether somebody must be told.
+    pub(crate) fn resolve(&self, count: u64) {
+        // AcqRel: as in `try_resolve`.
+        self.word.fetch_add(count * ONE, Ordering::AcqRel);
+    }
+
+    /// Asks to be told of quiescence (L3).
+    pub(crate) fn set_awaited(&self) {
+        // SeqCst: on a plain channel this is one half of the store-load race with `is_watched`.
+        self.word.fetch_or(AWAITED, Ordering::SeqCst);
+    }
+
+    /// Before all who await quiescence are told: who sets the mark again will look again.
+    pub(crate) fn clear_awaited(&self) {
+        // AcqRel: who comes after in the order of this word sees the quiescence, who came before
+        // has listed itself already.
+        self.word.fetch_and(!AWAITED, Ordering::AcqRel);
+    }
+
+    /// Asks for the end to be told (L3).
+    pub(crate) fn set_ending(&self) {
+        // SeqCst: as `set_awaited`.
+        self.word.fetch_or(ENDING, Ordering::SeqCst);
+    }
+
+    /// Whether somebody must be told of quiescence.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        // SeqCst: pairs with `set_awaited` and `set_ending`; the caller's exchange on the ring's
+        // `head` is the other half.
+        self.word.load(Ordering::SeqCst) & (AWAITED | ENDING) != 0
+    }
+
+    /// Marks that no handle is left; gives how many were resolved by then. Unless that is all, the
+    /// channel may be gone already (L4).
+    pub(crate) fn orphan(&self) -> u64 {
+        // AcqRel: between this and the last resolution, the second sees the first.
+        self.word.fetch_or(ORPHANED, Ordering::AcqRel) / ONE
+    }
+
+    /// Writes down an outcome, before the delivery is resolved (L2); whether it is the first failure.
+    pub(crate) fn record(&self, failure: Failure) -> bool {
+        let count = match failure {
+            Failure::Failed(_) => &self.failed,
+            Failure::Abandoned => &self.abandoned,
+            Failure::Panicked => &self.panicked,
+            Failure::Discarded => unreachable!("discarded items are counted by `record_discarded`"),
+        };
+        // Release: pairs with the Acquire in `account`; the item was accepted before.
+        count.fetch_add(1, Ordering::Release);
+        self.keep_first(failure)
+    }
+
+    /// Writes down that `count` items are about to be discarded; whether it is the first failure.
+    pub(crate) fn record_discarded(&self, count: u64) -> bool {
+        // Release: as in `record`.
+        self.discarded.fetch_add(count, Ordering::Release);
+        self.keep_first(Failure::Discarded)
+    }
+
+    fn keep_first(&self, failure: Failure) -> bool {
+        // A later failure is dropped when the lock is gone: an error's destructor is user code.
+        let later = with_lock(&self.first, |first| match first {
+            None => {
+                *first = Some(failure);
+                None
+            }
+            Some(_) => Some(failure),
+        });
+        later.is_none()
+    }
+
+    /// The first failure since it was last taken.
+    pub(crate) fn first_failure(&self) -> Option<Failure> {
+        with_lock(&self.first, |first| first.clone())
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<Failure> {
+        with_lock(&self.first, mem::take)
+    }
+
+    /// The account, given that `sent` items are accepted and `resolved` of them resolved. It is exact if
+    /// `resolved` was read before the call, `accepted` is read after it, and they are equal.
+    pub(crate) fn account(&self, sent: u64, received: u64, resolved: u64) -> Report {
+        // Acquire: `accepted`, read later, counts at least the items that these outcomes are of.
+        let failed = self.failed.load(Ordering::Acquire);
+        let abandoned = self.abandoned.load(Ordering::Acquire);
+        let panicked = self.panicked.load(Ordering::Acquire);
+        let discarded = self.discarded.load(Ordering::Acquire);
+        // Saturating: while the channel goes on, the counts are of different instants.
+        Report {
+            sent,
+            received: received.saturating_sub(discarded),
+            done: resolved.saturating_sub(failed + abandoned + panicked + discarded),
+            failed,
+            abandoned,
+            panicked,
+            discarded,
+        }
+    }
+}

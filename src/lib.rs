@@ -1,0 +1,110 @@
+//! An async channel you can await being finished.
+#![doc = include_str!("../README.md")]
+
+// A module uses only modules declared above it; tests/layers.rs holds it to that.
+
+// std or loom: atomics, locks, cells
+mod sync;
+// running everybody's code although somebody's panics
+mod unwind;
+// the lock-free ring: positions, slots; all `unsafe` of queueing
+mod ring;
+// the gate, the seat and the crowd: the one wait loop
+mod wait;
+// what is told of the work: reports, failures
+mod report;
+// what is accepted and what is resolved
+mod ledger;
+// what can be wrong with sending and receiving
+mod error;
+// what handles share; who wakes whom; the life of an item
+mod channel;
+// the pointers that keep a channel alive
+mod shared;
+// a received item that counts until it is ended
+mod task;
+// one attempt each for the wait loop
+pub mod future;
+// a receiving side, and what it keeps between polls
+mod stream;
+// the watching handle
+mod monitor;
+// the sending handle
+mod sender;
+// the receiving handle of a plain channel
+mod receiver;
+// the receiving handle of a task channel
+mod task_receiver;
+
+pub use error::RecvError;
+pub use error::SendError;
+pub use error::TryRecvError;
+pub use error::TrySendError;
+pub use future::Closed;
+pub use future::Recv;
+pub use future::Send;
+pub use monitor::Monitor;
+pub use receiver::Receiver;
+pub use report::Failure;
+pub use report::JoinError;
+pub use report::Report;
+pub use report::Stats;
+pub use sender::Sender;
+pub use task::Task;
+pub use task::Ticket;
+pub use task_receiver::TaskReceiver;
+
+use channel::Channel;
+use channel::Kind;
+use shared::Shared;
+
+/// A channel that holds up to `cap` items.
+///
+/// Any capacity from 1 up will do. The memory for all items is taken at once, rounded up to a power
+/// of two.
+///
+/// # Panics
+///
+/// When `cap` is 0: a channel that holds nothing would have to hand an item directly to a waiting
+/// receiver, and lose it when that receiver is cancelled. When the memory cannot be had.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::bounded(1);
+/// sender.send("hello").await?;
+/// assert_eq!(receiver.recv().await, Ok("hello"));
+/// # Ok::<(), tollgate::SendError<&str>>(())
+/// # }).unwrap();
+/// ```
+pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = Shared::both_ends_of(Channel::new(cap, Kind::Plain));
+    (Sender(sender), Receiver::new(receiver))
+}
+
+/// A channel that holds up to `cap` items, of which each is received as a [`Task`].
+///
+/// # Panics
+///
+/// As [`bounded`].
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::tasks(1);
+/// let monitor = sender.monitor();
+/// sender.send(21).await?;
+/// drop(sender);
+///
+/// let task = receiver.recv().await?;
+/// assert_eq!(task.done() * 2, 42);
+/// assert_eq!(monitor.finished().await?.done, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub fn tasks<T>(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
+    let (sender, receiver) = Shared::both_ends_of(Channel::new(cap, Kind::Tasks));
+    (Sender(sender), TaskReceiver::new(receiver))
+}

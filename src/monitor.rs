@@ -1,0 +1,238 @@
+//! The watching handle.
+
+use std::fmt;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
+
+use crate::future::Failed;
+use crate::future::Finished;
+use crate::future::Join;
+use crate::report::Failure;
+use crate::report::Stats;
+use crate::shared::Shared;
+
+/// Watches a channel: awaits the end of its work, hears of failures, closes it.
+///
+/// It is neither a sender nor a receiver, and keeps the channel neither open nor received from.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::tasks(8);
+/// let monitor = sender.monitor();
+/// for number in 1..=8 {
+///     sender.send(number).await?;
+/// }
+/// drop(sender);
+///
+/// let worker = async {
+///     let mut sum = 0;
+///     while let Ok(task) = receiver.recv().await {
+///         sum += task.done();
+///     }
+///     sum
+/// };
+/// let (sum, finished) = futures_lite::future::zip(worker, monitor.finished()).await;
+/// assert_eq!(sum, 36);
+/// assert_eq!(finished?.done, 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct Monitor<T>(Shared<T>);
+
+impl<T> UnwindSafe for Monitor<T> {}
+impl<T> RefUnwindSafe for Monitor<T> {}
+
+impl<T> Monitor<T> {
+    pub(crate) fn new(shared: &Shared<T>) -> Self {
+        Self(shared.clone())
+    }
+
+    /// Waits until no work is left, whether the channel is open or closed: nothing queued, and no task
+    /// in hand, at one instant.
+    ///
+    /// On a plain channel an item is dealt with when it is received. An item counts from the moment
+    /// its send succeeds; a send that waits for room does not count yet. A channel that was never used
+    /// has no work left.
+    ///
+    /// Everything that workers did before they ended their tasks happens before what follows.
+    ///
+    /// While items keep coming there may never be an instant with none, and this waits on. To be
+    /// sure of an end, pause the producers, or close the channel and await [`finished`](Self::finished).
+    /// Awaited by a worker with a task in hand, it waits for itself.
+    ///
+    /// Cancel safe: it takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When anything has failed since the channel was made, or since
+    /// [`take_failure`](Self::take_failure): with the first failure and the whole account. It waits for
+    /// the rest of the work first; to hear of a failure early, await [`failed`](Self::failed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(1);
+    /// let monitor = sender.monitor();
+    /// sender.send("egg").await?;
+    /// receiver.recv().await?.done();
+    /// assert_eq!(monitor.join().await?.done, 1);
+    ///
+    /// sender.send("egg").await?;
+    /// receiver.recv().await?.fail("dropped it");
+    /// assert_eq!(monitor.join().await.unwrap_err().report.failed, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn join(&self) -> Join<'_, T> {
+        Join::new(&self.0)
+    }
+
+    /// Waits for the end: the channel is closed, and no work is left. It stays so.
+    ///
+    /// Somebody must close the channel, or drop all senders: this does not. What a clean shutdown awaits.
+    ///
+    /// Cancel safe: it takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When anything has failed: as [`join`](Self::join).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(1);
+    /// let monitor = sender.monitor();
+    /// sender.send("egg").await?;
+    /// drop(sender);
+    /// receiver.recv().await?.done();
+    ///
+    /// let report = monitor.finished().await?;
+    /// assert_eq!((report.sent, report.done), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn finished(&self) -> Finished<'_, T> {
+        Finished::new(&self.0)
+    }
+
+    /// Waits for the first failure, while the rest of the work goes on; none if the channel is
+    /// [finished](Self::finished) without one.
+    ///
+    /// A failure that was [taken](Self::take_failure) does not count.
+    ///
+    /// Cancel safe: it takes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tollgate::Failure;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(2);
+    /// let monitor = sender.monitor();
+    /// sender.send(1).await?;
+    /// sender.send(2).await?;
+    /// receiver.recv().await?.fail("cannot");
+    ///
+    /// assert!(matches!(monitor.failed().await, Some(Failure::Failed(_))));
+    /// assert_eq!(monitor.outstanding(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn failed(&self) -> Failed<'_, T> {
+        Failed::new(&self.0)
+    }
+
+    /// How much work is left: items queued and tasks in hand.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::tasks(2);
+    /// sender.try_send(1)?;
+    /// sender.try_send(2)?;
+    /// let task = receiver.try_recv()?;
+    /// assert_eq!(sender.monitor().outstanding(), 2);
+    /// task.done();
+    /// assert_eq!(sender.monitor().outstanding(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outstanding(&self) -> usize {
+        self.0.outstanding()
+    }
+
+    /// How the channel is doing: a dozen loads, no lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _receiver) = tollgate::tasks(2);
+    /// sender.try_send(1)?;
+    /// let stats = sender.monitor().stats();
+    /// assert_eq!((stats.queued, stats.in_hand, stats.senders), (1, 0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    /// Takes the first failure away, so that it is no longer what [`join`](Self::join) gives. The
+    /// counts in the report stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(1);
+    /// let monitor = sender.monitor();
+    /// sender.send(1).await?;
+    /// receiver.recv().await?.fail("cannot");
+    ///
+    /// assert!(monitor.join().await.is_err());
+    /// assert!(monitor.take_failure().is_some());
+    /// assert_eq!(monitor.join().await?.failed, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn take_failure(&self) -> Option<Failure> {
+        self.0.ledger.take_failure()
+    }
+
+    /// Closes the channel; true if it was open. See [`Sender::close`](crate::Sender::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _receiver) = tollgate::tasks(1);
+    /// assert!(sender.monitor().close());
+    /// assert!(sender.try_send(1).is_err());
+    /// ```
+    pub fn close(&self) -> bool {
+        self.0.close()
+    }
+}
+
+impl<T> Clone for Monitor<T> {
+    /// Another monitor of the same channel.
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Monitor<T> {
+    /// Says how the channel is doing, so that a program that hangs explains itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.0.stats();
+        f.debug_struct("Monitor")
+            .field("closed", &stats.closed)
+            .field("queued", &stats.queued)
+            .field("in_hand", &stats.in_hand)
+            .field("senders", &stats.senders)
+            .field("receivers", &stats.receivers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,180 @@
+//! What became of the items: counts, and the first failure.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// An exact account of a channel at one instant: what [`join`](crate::Monitor::join) and
+/// [`finished`](crate::Monitor::finished) give.
+///
+/// Nothing was queued and nothing in hand then, so it adds up:
+/// `sent == received + discarded`, and `received == done + failed + abandoned + panicked`.
+/// On a plain channel every delivery is done when it is handed over.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::tasks(2);
+/// sender.send("sow").await?;
+/// sender.send("reap").await?;
+///
+/// receiver.recv().await?.done();
+/// receiver.recv().await?.done();
+///
+/// let report = sender.join().await?;
+/// assert_eq!((report.sent, report.received, report.done), (2, 2, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Items that a send put into the channel.
+    pub sent: u64,
+    /// Items handed over to a receiver.
+    pub received: u64,
+    /// Deliveries that ended well.
+    pub done: u64,
+    /// Deliveries that ended with [`Task::fail`](crate::Task::fail).
+    pub failed: u64,
+    /// Tasks dropped with neither `done` nor `fail`.
+    pub abandoned: u64,
+    /// Tasks dropped by a panic.
+    pub panicked: u64,
+    /// Items still queued when the last receiver went. Nobody ever saw them.
+    pub discarded: u64,
+}
+
+/// How a channel is doing right now: what [`Monitor::stats`](crate::Monitor::stats) gives.
+///
+/// The counts are read one after the other while the channel goes on, so they need not add up to
+/// the last item; each was true at some instant during the call.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = tollgate::tasks(4);
+/// for page in 1..=3 {
+///     sender.try_send(page)?;
+/// }
+/// let task = receiver.try_recv()?;
+///
+/// let stats = sender.monitor().stats();
+/// assert_eq!((stats.queued, stats.in_hand, stats.report.done), (2, 1, 0));
+/// # task.done();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Items waiting in the channel.
+    pub queued: usize,
+    /// Tasks received and not yet ended.
+    pub in_hand: usize,
+    /// Whether the channel is closed.
+    pub closed: bool,
+    /// Senders alive.
+    pub senders: usize,
+    /// Receivers alive.
+    pub receivers: usize,
+    /// The counts so far.
+    pub report: Report,
+}
+
+/// What went wrong with an item.
+///
+/// # Examples
+///
+/// ```
+/// use tollgate::Failure;
+///
+/// let (sender, receiver) = tollgate::tasks(1);
+/// sender.try_send("page 7")?;
+/// receiver.try_recv()?.fail("ink ran out");
+///
+/// match sender.monitor().take_failure() {
+///     Some(Failure::Failed(error)) => assert_eq!(error.to_string(), "ink ran out"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// A task ended with [`fail`](crate::Task::fail).
+    Failed(Arc<dyn Error + Send + Sync>),
+    /// A task was dropped with neither `done` nor `fail`: its worker returned early or was cancelled.
+    Abandoned,
+    /// A task was dropped by a panic.
+    Panicked,
+    /// The last receiver went while items were queued.
+    Discarded,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "a task failed: {error}"),
+            Self::Abandoned => f.write_str("a task was dropped before it was done"),
+            Self::Panicked => f.write_str("a task's worker panicked"),
+            Self::Discarded => f.write_str("the last receiver went while items were queued"),
+        }
+    }
+}
+
+/// Work that has ended, not all of it well: the first failure, and the whole account.
+///
+/// It stays: every later [`join`](crate::Monitor::join) gives the same `first`, until
+/// [`take_failure`](crate::Monitor::take_failure) takes it away.
+///
+/// # Examples
+///
+/// ```
+/// use std::error::Error;
+///
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::tasks(1);
+/// sender.send(7).await?;
+/// receiver.recv().await?.fail("ink ran out");
+///
+/// let error = sender.join().await.unwrap_err();
+/// assert_eq!(error.report.failed, 1);
+/// assert_eq!(error.source().unwrap().to_string(), "ink ran out");
+/// # Ok::<(), Box<dyn Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct JoinError {
+    /// The account, at the instant the work was found ended.
+    pub report: Report,
+    /// What went wrong first.
+    pub first: Failure,
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            failed,
+            abandoned,
+            panicked,
+            discarded,
+            ..
+        } = self.report;
+        write!(
+            f,
+            "not all work ended well ({failed} failed, {abandoned} abandoned, {panicked} panicked, \
+             {discarded} discarded); first: {}",
+            self.first
+        )
+    }
+}
+
+impl Error for JoinError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.first {
+            Failure::Failed(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

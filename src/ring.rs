@@ -1,0 +1,408 @@
+//! The lock-free bounded queue: a ring of slots after Dmitry Vyukov's bounded MPMC queue
+//! (<https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue>).
+//!
+//! It knows no wakers and no handles. All `unsafe` of queueing is here.
+//!
+//! # Positions
+//!
+//! A *position* is the monotonic count of the items that came before. Position `p` lives in slot
+//! `p mod slots`; the number of slots is the capacity rounded up to a power of two, so that
+//! positions stay continuous where the counter wraps. `tail` counts the positions claimed for
+//! filling, `head` those claimed for emptying. Atomics hold a position shifted left by one:
+//!
+//! ```text
+//!        63 ...               1   0
+//! tail | positions claimed  | C |     C: closed, no position is claimed for filling any more
+//! head | positions claimed  | 0 |
+//! turn | position p         | F |     F = 0: the slot is vacant and waits for p to be filled
+//!                                     F = 1: the slot is filled and waits for p to be emptied
+//! ```
+//!
+//! # Invariants
+//!
+//! * **R1** `head <= tail <= head + capacity`, in positions: a claim for filling has seen a `head`
+//!   that leaves room, a claim for emptying has seen a filled slot.
+//! * **R2** Between the exchange on `tail` that claims position `p` and the store of turn `(p, 1)`,
+//!   the slot belongs to the claimant alone. Between the exchange on `head` that claims `p` and
+//!   the store of turn `(p + slots, 0)`, it belongs to that claimant alone.
+//! * **R3** A slot holds an item exactly while its turn has F set.
+//! * **R4** C is set once and stays. A claim is an exchange of the whole word, so it cannot
+//!   overtake the mark: a position claimed before it will be filled, none is claimed after.
+//! * **R5** No user code runs between a claim and the store that ends it.
+//!
+//! # What an answer means
+//!
+//! *Full*, *empty* and *closed* were true at one instant during the call. *Busy* says neither:
+//! another thread has claimed the slot and is within a few instructions of releasing it. Nobody
+//! may sleep on *busy*, for no wake follows from it alone.
+
+use std::mem::MaybeUninit;
+
+use crate::sync::CachePadded;
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering;
+use crate::unwind::run_all;
+
+#[cfg(test)]
+mod tests;
+
+/// The closed mark in `tail`.
+const CLOSED: u64 = 1;
+/// The filled mark in a slot's turn.
+const FILLED: u64 = 1;
+/// One position, as the atomics hold it.
+const STEP: u64 = 2;
+
+/// An atomic that holds a position. Its width is a parameter so that tests can cross the wrap.
+pub(crate) trait Counter {
+    /// The largest value it holds.
+    const MAX: u64;
+
+    fn new(value: u64) -> Self;
+    fn load(&self, order: Ordering) -> u64;
+    fn store(&self, value: u64, order: Ordering);
+    fn fetch_or(&self, bits: u64, order: Ordering) -> u64;
+    fn compare_exchange_weak(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64>;
+}
+
+impl Counter for AtomicU64 {
+    const MAX: u64 = u64::MAX;
+
+    fn new(value: u64) -> Self {
+        Self::new(value)
+    }
+
+    #[inline]
+    fn load(&self, order: Ordering) -> u64 {
+        self.load(order)
+    }
+
+    #[inline]
+    fn store(&self, value: u64, order: Ordering) {
+        self.store(value, order);
+    }
+
+    fn fetch_or(&self, bits: u64, order: Ordering) -> u64 {
+        self.fetch_or(bits, order)
+    }
+
+    #[inline]
+    fn compare_exchange_weak(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        self.compare_exchange_weak(current, new, success, failure)
+    }
+}
+
+/// Why no slot could be claimed for filling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoVacancy {
+    Full,
+    Closed,
+    Busy,
+}
+
+/// Why no slot could be claimed for emptying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoItem {
+    /// Nothing is queued, and something may still come.
+    Empty,
+    /// Nothing is queued, and nothing can come.
+    Closed,
+    Busy,
+}
+
+struct Slot<T, C> {
+    turn: C,
+    item: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// The queue. See the [module](self) for its invariants.
+pub(crate) struct Ring<T, C: Counter = AtomicU64> {
+    tail: CachePadded<C>,
+    head: CachePadded<C>,
+    slots: Box<[Slot<T, C>]>,
+    capacity: u64,
+}
+
+// SAFETY: R2 gives each slot to one thread at a time, and the turns order their accesses, so
+// sharing the ring only ever moves items from thread to thread.
+unsafe impl<T: Send, C: Counter + Send> Send for Ring<T, C> {}
+// SAFETY: as above; no `&T` is ever handed out.
+unsafe impl<T: Send, C: Counter + Sync> Sync for Ring<T, C> {}
+
+impl<T, C: Counter> Ring<T, C> {
+    /// A ring of `capacity` items.
+    ///
+    /// # Panics
+    ///
+    /// When the memory for it cannot be had, or its positions would not fit the counter.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self::starting_at(capacity, 0)
+    }
+
+    fn starting_at(capacity: usize, position: u64) -> Self {
+        debug_assert!(capacity >= 1);
+        let slots = Self::allocate(capacity, position).unwrap_or_else(|| {
+            panic!("a channel of capacity {capacity} cannot be allocated: choose a smaller one")
+        });
+        Self {
+            tail: CachePadded::new(C::new(position * STEP)),
+            head: CachePadded::new(C::new(position * STEP)),
+            slots,
+            capacity: capacity as u64,
+        }
+    }
+
+    /// The slots, each waiting for the first position from `start` on that is its own.
+    fn allocate(capacity: usize, start: u64) -> Option<Box<[Slot<T, C>]>> {
+        let count = capacity.checked_next_power_of_two()?;
+        // A distance that R1 allows must not be mistaken for that of a stale counter.
+        if count as u64 > C::MAX / STEP / 2 {
+            return None;
+        }
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(count).ok()?;
+        let mask = count as u64 - 1;
+        slots.extend((0..count as u64).map(|index| {
+            let first = start + (index.wrapping_sub(start) & mask);
+            Slot {
+                turn: C::new(first.wrapping_mul(STEP) & C::MAX),
+                item: UnsafeCell::new(MaybeUninit::uninit()),
+            }
+        }));
+        Some(slots.into_boxed_slice())
+    }
+
+    #[inline]
+    fn slot(&self, position: u64) -> &Slot<T, C> {
+        // The slice is never empty and its length is a power of two.
+        let mask = self.slots.len() - 1;
+        &self.slots[(position / STEP) as usize & mask]
+    }
+
+    #[inline]
+    fn advance(position: u64, count: u64) -> u64 {
+        position.wrapping_add(count * STEP) & C::MAX
+    }
+
+    /// How many positions `later` is past `earlier`; more than any capacity if it is not.
+    #[inline]
+    fn distance(earlier: u64, later: u64) -> u64 {
+        (later.wrapping_sub(earlier) & C::MAX) / STEP
+    }
+
+    /// How many slots from `position` on, `want` at most, are at the turn that `mark` gives.
+    #[inline]
+    fn run(&self, position: u64, mark: u64, want: u64) -> u64 {
+        let mut count = 0;
+        while count < want {
+            let at = Self::advance(position, count);
+            // Acquire: pairs with the Release that stored the turn (in `Vacancy::fill` and in
+            // `pop`); what the last owner did with the slot has happened.
+            if self.slot(at).turn.load(Ordering::Acquire) != at | mark {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Claims up to `want` positions for filling, in one exchange; gives the first and their number.
+    #[inline]
+    fn claim_vacant(&self, want: u64) -> Result<(u64, u64), NoVacancy> {
+        // Relaxed: only a guess, which the exchange confirms.
+        let mut tail = self.tail.load(Ordering::Relaxed);
+        loop {
+            if tail & CLOSED != 0 {
+                return Err(NoVacancy::Closed);
+            }
+            let mut count = self.run(tail, 0, want);
+            if count == 0 || self.capacity < self.slots.len() as u64 {
+                // Acquire: the caller whose re-check this is has fenced (see `wait`).
+                let head = self.head.load(Ordering::Acquire);
+                match self.capacity.checked_sub(Self::distance(head, tail)) {
+                    // `head` has passed this `tail`, which was stale.
+                    None => {
+                        tail = self.tail.load(Ordering::Acquire);
+                        continue;
+                    }
+                    // `tail` was at least this when `head` was read, and by R1 at most this.
+                    Some(0) => return Err(NoVacancy::Full),
+                    Some(room) => count = count.min(room),
+                }
+            }
+            if count == 0 {
+                let now = self.tail.load(Ordering::Acquire);
+                if now == tail {
+                    // The slot's last item has been claimed and is being read.
+                    return Err(NoVacancy::Busy);
+                }
+                tail = now;
+                continue;
+            }
+            // SeqCst: one half of the store-load race with a waiter (`Waiters::wake`), and orders
+            // this claim against `close`. Relaxed on failure: again a guess.
+            match self.tail.compare_exchange_weak(
+                tail,
+                Self::advance(tail, count),
+                Ordering::SeqCst,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok((tail, count)),
+                Err(now) => tail = now,
+            }
+        }
+    }
+
+    /// Claims up to `want` positions for emptying, in one exchange; gives the first and their number.
+    #[inline]
+    fn claim_filled(&self, want: u64) -> Result<(u64, u64), NoItem> {
+        // Relaxed: only a guess, which the exchange confirms.
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            let count = self.run(head, FILLED, want);
+            if count == 0 {
+                // Acquire: the caller whose re-check this is has fenced (see `wait`).
+                let tail = self.tail.load(Ordering::Acquire);
+                // `head` was at least this when `tail` was read, and by R1 at most this.
+                if tail & !CLOSED == head {
+                    return Err(match tail & CLOSED {
+                        0 => NoItem::Empty,
+                        _ => NoItem::Closed,
+                    });
+                }
+                let now = self.head.load(Ordering::Acquire);
+                if now == head {
+                    // The position has been claimed and is being filled.
+                    return Err(NoItem::Busy);
+                }
+                head = now;
+                continue;
+            }
+            // SeqCst: one half of the store-load race with a waiter (`Waiters::wake`).
+            // Relaxed on failure: again a guess.
+            match self.head.compare_exchange_weak(
+                head,
+                Self::advance(head, count),
+                Ordering::SeqCst,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok((head, count)),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Claims a slot to [fill](Vacancy::fill).
+    #[inline]
+    pub(crate) fn reserve(&self) -> Result<Vacancy<'_, T, C>, NoVacancy> {
+        let (position, _) = self.claim_vacant(1)?;
+        Ok(Vacancy {
+            slot: self.slot(position),
+            position,
+        })
+    }
+
+    /// Takes the oldest item.
+    #[inline]
+    pub(crate) fn pop(&self) -> Result<T, NoItem> {
+        let (position, _) = self.claim_filled(1)?;
+        Ok(self.empty(position))
+    }
+
+    /// Moves the item out of a position that the caller has claimed for emptying.
+    #[inline]
+    fn empty(&self, position: u64) -> T {
+        let slot = self.slot(position);
+        let item = slot.item.with_mut(|item| {
+            // SAFETY: R2, by the caller's claim: nobody else reads or writes the slot.
+            unsafe { item.read() }
+        });
+        // SAFETY: R3, by the turn that the claim has seen.
+        let item = unsafe { item.assume_init() };
+        let next_lap = Self::advance(position, self.slots.len() as u64);
+        // Release: pairs with the Acquire in `run`; the item is out before the slot is filled anew.
+        slot.turn.store(next_lap, Ordering::Release);
+        item
+    }
+
+    /// Sets the closed mark; true if it was not set before.
+    pub(crate) fn close(&self) -> bool {
+        // SeqCst: a claim is before or after it (R4), and as the exchanges on `tail` it is one
+        // half of the store-load race with waiters.
+        self.tail.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED == 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.tail.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// How many positions have been claimed for filling: the items accepted so far.
+    pub(crate) fn pushed(&self) -> u64 {
+        // SeqCst: as recent as anything the caller knows of.
+        self.tail.load(Ordering::SeqCst) / STEP
+    }
+
+    /// How many positions have been claimed for emptying: the items taken so far.
+    pub(crate) fn popped(&self) -> u64 {
+        // SeqCst: as recent as anything the caller knows of.
+        self.head.load(Ordering::SeqCst) / STEP
+    }
+
+    /// How many items there are, at one instant during the call; those being filled count.
+    pub(crate) fn len(&self) -> usize {
+        let mut tail = self.tail.load(Ordering::SeqCst);
+        loop {
+            let head = self.head.load(Ordering::SeqCst);
+            let now = self.tail.load(Ordering::SeqCst);
+            // An unmoved `tail` stood still while `head` was read.
+            if now == tail {
+                return Self::distance(head, tail & !CLOSED) as usize;
+            }
+            tail = now;
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+}
+
+impl<T, C: Counter> Drop for Ring<T, C> {
+    fn drop(&mut self) {
+        run_all(|| self.pop().ok(), drop);
+    }
+}
+
+/// A claimed slot, which is the caller's until it fills it: at once, for those behind wait (R5).
+#[must_use = "a claimed slot holds up all that come after it until it is filled"]
+pub(crate) struct Vacancy<'a, T, C = AtomicU64> {
+    slot: &'a Slot<T, C>,
+    position: u64,
+}
+
+impl<T, C: Counter> Vacancy<'_, T, C> {
+    #[inline]
+    pub(crate) fn fill(self, item: T) {
+        self.slot.item.with_mut(|slot| {
+            // SAFETY: R2, by the claim that made this vacancy.
+            unsafe { (*slot).write(item) };
+        });
+        // Release: pairs with the Acquire in `run`; publishes the item.
+        self.slot
+            .turn
+            .store(self.position | FILLED, Ordering::Release);
+    }
+}
