@@ -12,8 +12,8 @@
 //! | end | [`Claim`](crate::shared::Claim) | an outcome is written and the item resolved | at quiescence, all of `idle` |
 //! | join | [`Join::poll`](crate::future::Join) | ready when accepted == resolved | |
 //!
-//! When the channel is closed, quiescence is also its end: all of `finished` and `failed` are woken,
-//! and the task receivers among `not_empty`.
+//! When the channel is closed, quiescence is also its end: all of `finished` are woken, and the task
+//! receivers among `not_empty`.
 //!
 //! The methods read as this table does. There are no atomics here but the counts of handles: the
 //! ring has the positions, the ledger the outcomes, the lists their waiters.
@@ -54,14 +54,6 @@ pub(crate) struct Channel<T> {
     pub(crate) not_empty: Waiters,
     /// Senders.
     pub(crate) not_full: Waiters,
-    /// Who awaits that nothing can be sent any more.
-    pub(crate) closed: Waiters,
-    /// Who awaits quiescence.
-    pub(crate) idle: Waiters,
-    /// Who awaits the end: closed and quiescent.
-    pub(crate) finished: Waiters,
-    /// Who awaits the first failure, or the end.
-    pub(crate) failed: Waiters,
     pub(crate) senders: AtomicUsize,
     pub(crate) receivers: AtomicUsize,
     /// Senders, receivers and monitors: see [`Shared`](crate::shared::Shared).
@@ -90,10 +82,6 @@ impl<T> Channel<T> {
             kind,
             not_empty: Waiters::new(),
             not_full: Waiters::new(),
-            closed: Waiters::new(),
-            idle: Waiters::new(),
-            finished: Waiters::new(),
-            failed: Waiters::new(),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
             handles: AtomicUsize::new(2),
@@ -204,10 +192,9 @@ impl<T> Channel<T> {
         let ended = self.is_quiescent();
         let told = [
             Some(&self.not_full),
-            Some(&self.closed),
+            Some(&self.ledger.closed),
             (ended || self.kind == Kind::Plain).then_some(&self.not_empty),
-            ended.then_some(&self.finished),
-            ended.then_some(&self.failed),
+            ended.then_some(&self.ledger.finished),
         ];
         wake_all_of(told.into_iter().flatten());
         true
@@ -254,9 +241,9 @@ impl<T> Channel<T> {
 
     fn note_failure(&self, first: bool) {
         if first {
-            // Pairs with the fence of who lists itself in `failed` and then looks (W3).
+            // Pairs with the fence of who lists itself and then looks (W3).
             fence(Ordering::SeqCst);
-            self.failed.wake_all();
+            self.ledger.finished.wake_all();
         }
     }
 
@@ -269,9 +256,8 @@ impl<T> Channel<T> {
         self.ledger.clear_awaited();
         let ended = self.ring.is_closed();
         let told = [
-            Some(&self.idle),
-            ended.then_some(&self.finished),
-            ended.then_some(&self.failed),
+            Some(&self.ledger.idle),
+            ended.then_some(&self.ledger.finished),
             (ended && self.kind == Kind::Tasks).then_some(&self.not_empty),
         ];
         // Pairs with the fences of those who list themselves and then look (W3).

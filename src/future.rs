@@ -76,30 +76,53 @@ impl<T> Future for Send<'_, T> {
             polled_after_completion("Send");
         };
         let channel: &Shared<T> = channel;
-        let woken = ready!(wait.poll(&channel.not_full, cx, || channel.reserve()));
-        let Some(Sending { item, .. }) = self.0.take() else {
+        let reserved = ready!(wait.poll(&channel.not_full, cx, || channel.reserve()));
+        let Some(Sending { mut wait, item, .. }) = self.0.take() else {
             unreachable!("it was there above");
         };
-        match woken.result {
+        // Left last, and whatever panics: a claimed slot is filled first of all (R5 of `ring`).
+        let _leaving = Leaving(|| cancel_send(channel, &mut wait));
+        Poll::Ready(match reserved {
             Ok(vacancy) => {
                 channel.accept(vacancy, item);
-                if woken.called {
-                    channel.pass_room_on();
-                }
-                Poll::Ready(Ok(()))
+                Ok(())
             }
-            Err(ChannelClosed) => Poll::Ready(Err(SendError(item))),
-        }
+            Err(ChannelClosed) => Err(SendError(item)),
+        })
     }
 }
 
 impl<T> Drop for Send<'_, T> {
     fn drop(&mut self) {
         if let Some(Sending { channel, wait, .. }) = &mut self.0 {
-            if wait.cancel(&channel.not_full) {
-                channel.pass_room_on();
-            }
+            cancel_send(channel, wait);
         }
+    }
+}
+
+/// Leaves `not_full`, with success or without.
+#[inline]
+fn cancel_send<T>(channel: &Channel<T>, wait: &mut Wait) {
+    if wait.cancel(&channel.not_full) {
+        channel.pass_room_on();
+    }
+}
+
+/// Leaves `not_empty`, with success or without.
+#[inline]
+pub(crate) fn cancel_recv<T>(channel: &Channel<T>, wait: &mut Wait) {
+    if wait.cancel(&channel.not_empty) {
+        channel.pass_item_on();
+    }
+}
+
+/// Leaves a list when dropped.
+struct Leaving<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Leaving<F> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0();
     }
 }
 
@@ -140,15 +163,15 @@ pub(crate) fn poll_item<T>(
     wait: &mut Wait,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, RecvError>> {
-    let woken = ready!(wait.poll(&channel.not_empty, cx, || channel.take()));
-    let Ok(item) = woken.result else {
-        return Poll::Ready(Err(RecvError));
-    };
-    channel.item_taken();
-    if woken.called {
-        channel.pass_item_on();
-    }
-    Poll::Ready(Ok(item))
+    let taken = ready!(wait.poll(&channel.not_empty, cx, || channel.take()));
+    let _leaving = Leaving(|| cancel_recv(channel, wait));
+    Poll::Ready(match taken {
+        Ok(item) => {
+            channel.item_taken();
+            Ok(item)
+        }
+        Err(ChannelClosed) => Err(RecvError),
+    })
 }
 
 /// Polls for the next task of a task channel, for [`RecvTask`] and for the stream.
@@ -158,23 +181,16 @@ pub(crate) fn poll_task<T>(
     wait: &mut Wait,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Task<T>, RecvError>> {
-    let woken = ready!(wait.poll(&channel.not_empty, cx, || channel.take_task()));
-    let Ok(taken) = woken.result else {
-        return Poll::Ready(Err(RecvError));
-    };
-    let task = Task::new(taken);
-    channel.task_taken();
-    if woken.called {
-        channel.pass_item_on();
-    }
-    Poll::Ready(Ok(task))
-}
-
-/// Leaves `not_empty` without an item.
-pub(crate) fn cancel_recv<T>(channel: &Channel<T>, wait: &mut Wait) {
-    if wait.cancel(&channel.not_empty) {
-        channel.pass_item_on();
-    }
+    let taken = ready!(wait.poll(&channel.not_empty, cx, || channel.take_task()));
+    let _leaving = Leaving(|| cancel_recv(channel, wait));
+    Poll::Ready(match taken {
+        Ok(taken) => {
+            let task = Task::new(taken);
+            channel.task_taken();
+            Ok(task)
+        }
+        Err(ChannelClosed) => Err(RecvError),
+    })
 }
 
 impl<T> Future for Recv<'_, T> {
@@ -276,18 +292,22 @@ impl<'a, T> Signal<'a, T> {
             polled_after_completion(name);
         };
         let attempt = || look(channel).map_or(Attempt::Blocked, Attempt::Ready);
-        let woken = ready!(self.wait.poll((self.waiters)(channel), cx, attempt));
-        self.channel = None;
-        Poll::Ready(woken.result)
+        let result = ready!(self.wait.poll((self.waiters)(channel), cx, attempt));
+        self.leave();
+        Poll::Ready(result)
+    }
+
+    fn leave(&mut self) {
+        if let Some(channel) = self.channel.take() {
+            // All others have been woken too: there is nothing to pass on.
+            let _ = self.wait.cancel((self.waiters)(channel));
+        }
     }
 }
 
 impl<T> Drop for Signal<'_, T> {
     fn drop(&mut self) {
-        if let Some(channel) = self.channel {
-            // All others have been woken too: there is nothing to pass on.
-            let _ = self.wait.cancel((self.waiters)(channel));
-        }
+        self.leave();
     }
 }
 
@@ -309,7 +329,7 @@ pub struct Closed<'a, T>(Signal<'a, T>);
 
 impl<'a, T> Closed<'a, T> {
     pub(crate) fn new(channel: &'a Shared<T>) -> Self {
-        Self(Signal::new(channel, |channel| &channel.closed))
+        Self(Signal::new(channel, |channel| &channel.ledger.closed))
     }
 }
 
@@ -343,7 +363,7 @@ pub struct Join<'a, T>(Signal<'a, T>);
 
 impl<'a, T> Join<'a, T> {
     pub(crate) fn new(channel: &'a Shared<T>) -> Self {
-        Self(Signal::new(channel, |channel| &channel.idle))
+        Self(Signal::new(channel, |channel| &channel.ledger.idle))
     }
 }
 
@@ -384,7 +404,7 @@ pub struct Finished<'a, T>(Signal<'a, T>);
 
 impl<'a, T> Finished<'a, T> {
     pub(crate) fn new(channel: &'a Shared<T>) -> Self {
-        Self(Signal::new(channel, |channel| &channel.finished))
+        Self(Signal::new(channel, |channel| &channel.ledger.finished))
     }
 }
 
@@ -422,7 +442,7 @@ pub struct Failed<'a, T>(Signal<'a, T>);
 
 impl<'a, T> Failed<'a, T> {
     pub(crate) fn new(channel: &'a Shared<T>) -> Self {
-        Self(Signal::new(channel, |channel| &channel.failed))
+        Self(Signal::new(channel, |channel| &channel.ledger.finished))
     }
 }
 

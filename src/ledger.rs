@@ -1,4 +1,5 @@
-//! The account of a channel's items: how many are resolved, what became of them, what failed first.
+//! The account of a channel's items: how many are resolved, what became of them, what failed first;
+//! and who waits to be told.
 //!
 //! An item is *accepted* when a send claims its position, and *resolved* when nothing more will
 //! become of it: its task has ended, or it was discarded; on a plain channel, when it is handed over.
@@ -33,6 +34,7 @@ use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
 use crate::sync::with_lock;
+use crate::wait::Waiters;
 
 /// Somebody awaits quiescence.
 const AWAITED: u64 = 1;
@@ -51,6 +53,12 @@ pub(crate) struct Ledger {
     panicked: AtomicU64,
     discarded: AtomicU64,
     first: Mutex<Option<Failure>>,
+    /// Who awaits quiescence.
+    pub(crate) idle: Waiters,
+    /// Who awaits that nothing is accepted any more.
+    pub(crate) closed: Waiters,
+    /// Who awaits the end, closed and quiescent; or a failure, if one comes first.
+    pub(crate) finished: Waiters,
 }
 
 /// What [`Ledger::try_resolve`] came to.
@@ -73,6 +81,9 @@ impl Ledger {
             panicked: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             first: Mutex::new(None),
+            idle: Waiters::new(),
+            closed: Waiters::new(),
+            finished: Waiters::new(),
         }
     }
 

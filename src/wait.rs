@@ -17,19 +17,17 @@
 //! * **W3** No wake is lost. A waiter, having sat or stood, fences and tries again before it sleeps;
 //!   a waker makes the condition true by a `SeqCst` read-modify-write, then looks at `waiting`.
 //!   Whichever comes second in the order of `SeqCst` operations sees the other.
-//! * **W4** A wake is spent on one waiter, which answers for it: it succeeds, or finds the condition
-//!   untrue at one instant after, or (dropped, or successful while the condition still holds) has
-//!   it passed on by [`Wait::cancel`]'s and [`Wait::poll`]'s callers.
+//! * **W4** A wake is spent on one waiter, which answers for it: it finds the condition untrue at one
+//!   instant after, or leaves the list and has the wake passed on if the condition still holds.
 //! * **W5** A user's waker is cloned, called and dropped outside all locks, event-listener's included.
-//!   What event-listener holds is a [`Place in the crowd`](Standing): called under the list's
-//!   lock, it moves the user's waker to `called`, and [`Waiters::wake`] runs it when that lock is gone.
+//!   What event-listener holds is a [`Bystander`]: called under the list's lock, it moves the
+//!   user's waker to `called`, and [`Waiters::wake`] runs it when that lock is gone.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::task::Context;
 use std::task::Poll;
 use std::task::Wake;
@@ -52,17 +50,17 @@ use crate::unwind::run_all;
 /// The waiters for one condition.
 pub(crate) struct Waiters {
     waiting: AtomicUsize,
-    seat: Mutex<Seat>,
-    /// Made when a second waiter comes.
-    crowd: OnceLock<Arc<Crowd>>,
+    places: Mutex<Places>,
 }
 
-/// The place of a waiter that came when nobody waited.
-struct Seat {
-    /// Says which waiter sits, or sat last: the n-th to do so has ticket n.
+/// Where waiters wait. Small, for every channel has several lists.
+struct Places {
+    /// The seat: the waker of the waiter that came when nobody waited; none when it is free.
+    seated: Option<Waker>,
+    /// Which waiter sits, or sat last: the n-th to do so has ticket n.
     ticket: u64,
-    /// The occupant's waker; none when the seat is free.
-    waker: Option<Waker>,
+    /// Made when a second waiter comes.
+    crowd: Option<Arc<Crowd>>,
 }
 
 /// The waiters that came when others waited.
@@ -76,6 +74,13 @@ struct Crowd {
 struct Bystander {
     crowd: Arc<Crowd>,
     waker: Mutex<Option<Waker>>,
+}
+
+impl Places {
+    /// The waker of the holder of `ticket`, if it still sits there.
+    fn seat_of(&mut self, ticket: u64) -> Option<&mut Waker> {
+        self.seated.as_mut().filter(|_| self.ticket == ticket)
+    }
 }
 
 impl Wake for Bystander {
@@ -106,11 +111,11 @@ impl Waiters {
     pub(crate) fn new() -> Self {
         Self {
             waiting: AtomicUsize::new(0),
-            seat: Mutex::new(Seat {
+            places: Mutex::new(Places {
+                seated: None,
                 ticket: 0,
-                waker: None,
+                crowd: None,
             }),
-            crowd: OnceLock::new(),
         }
     }
 
@@ -142,22 +147,19 @@ impl Waiters {
 
     #[cold]
     fn call(&self, count: usize) {
-        let mut seated = with_lock(&self.seat, |seat| seat.waker.take());
-        let called = usize::from(seated.is_some());
-        if called != 0 {
-            // Relaxed: late is safe (W1).
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        let crowd = self.crowd.get();
-        if let Some(crowd) = crowd {
-            if count > called {
-                let called = crowd.event.notify((count - called).additional());
-                // Relaxed: late is safe (W1).
-                self.waiting.fetch_sub(called, Ordering::Relaxed);
+        let (mut seated, crowd) = with_lock(&self.places, |places| {
+            (places.seated.take(), places.crowd.clone())
+        });
+        let mut called = usize::from(seated.is_some());
+        if let Some(crowd) = &crowd {
+            if called < count {
+                called += crowd.event.notify((count - called).additional());
             }
         }
+        // Relaxed: late is safe (W1).
+        self.waiting.fetch_sub(called, Ordering::Relaxed);
         run_all(
-            || seated.take().or_else(|| crowd?.next_called()),
+            || seated.take().or_else(|| crowd.as_ref()?.next_called()),
             Waker::wake,
         );
     }
@@ -195,29 +197,19 @@ pub(crate) enum Attempt<R> {
     Busy,
 }
 
-/// What [`Wait::poll`] waited for, and whether a wake was spent on it.
-pub(crate) struct Woken<R> {
-    pub(crate) result: R,
-    /// If so, the caller wakes one more if the condition still holds (W4). That makes up for wakes
-    /// that others sit on:
-    ///
-    /// 1. Stream S and receivers R and Q wait, in this order; two items come, and S and R are called.
-    /// 2. S is not polled again, neither dropped. R takes the first item.
-    /// 3. The second item is there, and Q sleeps: its wake went to S.
-    pub(crate) called: bool,
-}
-
 impl Wait {
     /// The wait loop: tries, lists itself if that was in vain, tries again, sleeps.
     ///
-    /// `attempt` may be called several times, and not after it is ready.
+    /// `attempt` may be called several times, and not after it is ready. Then no user code has run
+    /// since, and the waiter may still be listed: the caller does at once what the success calls for,
+    /// and then [`cancel`](Self::cancel)s.
     #[inline]
     pub(crate) fn poll<R>(
         &mut self,
         waiters: &Waiters,
         cx: &mut Context<'_>,
         mut attempt: impl FnMut() -> Attempt<R>,
-    ) -> Poll<Woken<R>> {
+    ) -> Poll<R> {
         /// How often to look again for what another thread is about to decide, before polling gives
         /// way to other futures. It is a matter of a few instructions unless that thread has lost
         /// its processor, and then spinning only keeps it from getting it back.
@@ -226,10 +218,7 @@ impl Wait {
         let mut entered = false;
         loop {
             match attempt() {
-                Attempt::Ready(result) => {
-                    let called = self.cancel(waiters);
-                    return Poll::Ready(Woken { result, called });
-                }
+                Attempt::Ready(result) => return Poll::Ready(result),
                 Attempt::Blocked if self.is_listed() => {
                     // Who has just entered left this very waker there.
                     if entered || self.stay(waiters, cx.waker()) {
@@ -293,8 +282,14 @@ impl Wait {
         stays
     }
 
-    /// Leaves the list; true if a wake was spent on this waiter. The caller answers for it: unless
-    /// the condition no longer holds, it wakes another (W4).
+    /// Leaves the list, with success or without; true if a wake was spent on this waiter. The caller
+    /// answers for it: if the condition still holds, it wakes another (W4).
+    ///
+    /// After a success too, for that makes up for wakes that others sit on:
+    ///
+    /// 1. Stream S and receivers R and Q wait, in this order; two items come, and S and R are called.
+    /// 2. S is not polled again, nor dropped. R takes the first item.
+    /// 3. The second item is there, and Q sleeps: its wake went to S.
     #[inline]
     #[must_use = "a wake that was spent on this waiter must be passed on"]
     pub(crate) fn cancel(&mut self, waiters: &Waiters) -> bool {
@@ -306,16 +301,23 @@ impl Wait {
 
     #[cold]
     fn leave(&mut self, waiters: &Waiters) -> bool {
-        let called = match mem::take(&mut self.0) {
+        let (called, mut waker) = match mem::take(&mut self.0) {
             Place::Away => return false,
             Place::Called => return true,
-            Place::Seat(ticket) => waiters.rise(ticket),
-            Place::Crowd(standing) => standing.listener.discard(),
+            Place::Seat(ticket) => {
+                let waker = waiters.rise(ticket);
+                (waker.is_none(), waker)
+            }
+            Place::Crowd(standing) => {
+                let called = standing.listener.discard();
+                (called, with_lock(&standing.bystander.waker, Option::take))
+            }
         };
         if !called {
             // Relaxed: late is safe (W1).
             waiters.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        run_all(|| waker.take(), drop);
         called
     }
 }
@@ -323,62 +325,55 @@ impl Wait {
 impl Waiters {
     /// Takes the seat and gives the ticket; or gives the waker back, if somebody sits there.
     fn sit(&self, waker: Waker) -> Result<u64, Waker> {
-        with_lock(&self.seat, |seat| {
-            if seat.waker.is_some() {
+        with_lock(&self.places, |places| {
+            if places.seated.is_some() {
                 return Err(waker);
             }
-            seat.ticket += 1;
-            seat.waker = Some(waker);
-            Ok(seat.ticket)
+            places.seated = Some(waker);
+            places.ticket += 1;
+            Ok(places.ticket)
         })
     }
 
     /// Whether the holder of `ticket` still sits; if so, `waker` is the one to run.
     fn stay_seated(&self, ticket: u64, waker: &Waker) -> bool {
-        let sits = |seat: &Seat| seat.ticket == ticket && seat.waker.is_some();
-        let up_to_date = with_lock(&self.seat, |seat| {
-            sits(seat).then(|| seat.waker.as_ref().is_some_and(|old| old.will_wake(waker)))
+        let up_to_date = with_lock(&self.places, |places| {
+            places.seat_of(ticket).map(|it| it.will_wake(waker))
         });
-        match up_to_date {
-            None => false,
-            Some(true) => true,
-            Some(false) => {
-                // Cloned before and dropped after the lock is held (W5).
-                let mut waker = Some(waker.clone());
-                with_lock(&self.seat, |seat| {
-                    let sits = sits(seat);
-                    if sits {
-                        mem::swap(&mut seat.waker, &mut waker);
-                    }
-                    sits
-                })
-            }
+        if up_to_date != Some(false) {
+            return up_to_date.is_some();
         }
+        // Cloned before and dropped after the lock is held (W5).
+        let mut waker = waker.clone();
+        with_lock(&self.places, |places| {
+            let seat = places.seat_of(ticket);
+            seat.map(|current| mem::swap(current, &mut waker)).is_some()
+        })
     }
 
-    /// Frees the seat if the holder of `ticket` still sits; true if it had been called.
-    fn rise(&self, ticket: u64) -> bool {
-        let waker = with_lock(&self.seat, |seat| {
-            if seat.ticket == ticket {
-                seat.waker.take()
-            } else {
-                None
-            }
-        });
-        waker.is_none()
+    /// Frees the seat, if the holder of `ticket` still sits; none if it had been called.
+    fn rise(&self, ticket: u64) -> Option<Waker> {
+        with_lock(&self.places, |places| {
+            places.seat_of(ticket)?;
+            places.seated.take()
+        })
     }
 
+    /// A place in the crowd, with `waker` to run.
     fn stand(&self, waker: Waker) -> Standing {
-        let crowd = self.crowd.get_or_init(|| {
-            Arc::new(Crowd {
-                event: Event::new(),
-                called: Mutex::new(VecDeque::new()),
-            })
+        let crowd = with_lock(&self.places, |places| {
+            let crowd = places.crowd.get_or_insert_with(|| {
+                Arc::new(Crowd {
+                    event: Event::new(),
+                    called: Mutex::new(VecDeque::new()),
+                })
+            });
+            Arc::clone(crowd)
         });
         Standing {
             listener: crowd.event.listen(),
             bystander: Arc::new(Bystander {
-                crowd: Arc::clone(crowd),
+                crowd,
                 waker: Mutex::new(Some(waker)),
             }),
         }
