@@ -34,6 +34,7 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
 use crate::unwind::run_all;
+use crate::unwind::run_each;
 use crate::wait::Attempt;
 use crate::wait::Waiters;
 
@@ -154,10 +155,11 @@ impl<T> Channel<T> {
     /// An item of a plain channel has been handed over.
     #[inline]
     pub(crate) fn item_taken(&self) {
-        self.not_full.wake(1);
-        // The look at the word comes after the ring's exchange, as the one in `wake` does.
+        // The look comes after the ring's exchange, as the one in `wake` does.
         if self.ledger.is_watched() {
-            self.announce_quiescence();
+            run_each(&[&|| self.not_full.wake(1), &|| self.announce_quiescence()]);
+        } else {
+            self.not_full.wake(1);
         }
     }
 

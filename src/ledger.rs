@@ -33,6 +33,7 @@ use crate::report::Report;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
+use crate::sync::seqcst_accesses_are_ordered;
 use crate::sync::with_lock;
 use crate::wait::Waiters;
 
@@ -158,6 +159,7 @@ impl Ledger {
     /// Whether somebody must be told of quiescence.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
+        seqcst_accesses_are_ordered();
         // SeqCst: pairs with `set_awaited` and `set_ending`; the caller's exchange on the ring's
         // `head` is the other half.
         self.word.load(Ordering::SeqCst) & (AWAITED | ENDING) != 0

@@ -1,8 +1,6 @@
 //! The watching handle.
 
 use std::fmt;
-use std::panic::RefUnwindSafe;
-use std::panic::UnwindSafe;
 
 use crate::future::Failed;
 use crate::future::Finished;
@@ -40,9 +38,6 @@ use crate::shared::Shared;
 /// # }).unwrap();
 /// ```
 pub struct Monitor<T>(Shared<T>);
-
-impl<T> UnwindSafe for Monitor<T> {}
-impl<T> RefUnwindSafe for Monitor<T> {}
 
 impl<T> Monitor<T> {
     pub(crate) fn new(shared: &Shared<T>) -> Self {

@@ -1,8 +1,6 @@
 //! The receiving handle of a plain channel.
 
 use std::fmt;
-use std::panic::RefUnwindSafe;
-use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -47,9 +45,6 @@ use crate::sync::atomic::Ordering;
 /// ```
 pub struct Receiver<T>(Inlet<T>);
 
-impl<T> Unpin for Receiver<T> {}
-impl<T> UnwindSafe for Receiver<T> {}
-impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
     pub(crate) fn new(side: ReceiverSide<T>) -> Self {

@@ -1,8 +1,6 @@
 //! The sending handle.
 
 use std::fmt;
-use std::panic::RefUnwindSafe;
-use std::panic::UnwindSafe;
 
 use crate::error::TrySendError;
 use crate::future::Closed;
@@ -34,9 +32,6 @@ use crate::sync::atomic::Ordering;
 /// # }).unwrap();
 /// ```
 pub struct Sender<T>(pub(crate) SenderSide<T>);
-
-impl<T> UnwindSafe for Sender<T> {}
-impl<T> RefUnwindSafe for Sender<T> {}
 
 impl<T> Sender<T> {
     /// Sends an item, waiting while the channel is full.

@@ -15,6 +15,8 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
 use std::process::abort;
 use std::ptr::NonNull;
 use std::thread;
@@ -49,6 +51,10 @@ pub(crate) struct Shared<T>(NonNull<Channel<T>>);
 unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above; a channel never gives out a `&T`.
 unsafe impl<T: Send> Sync for Shared<T> {}
+
+// Whatever panics, a channel is left whole: see `unwind`.
+impl<T> UnwindSafe for Shared<T> {}
+impl<T> RefUnwindSafe for Shared<T> {}
 
 impl<T> Deref for Shared<T> {
     type Target = Channel<T>;
@@ -231,6 +237,9 @@ unsafe impl<T> Send for Claim<T> {}
 // SAFETY: as above; a shared claim does nothing.
 unsafe impl<T> Sync for Claim<T> {}
 
+impl<T> UnwindSafe for Claim<T> {}
+impl<T> RefUnwindSafe for Claim<T> {}
+
 impl<T> Claim<T> {
     #[inline]
     pub(crate) fn settle(self, failure: Option<Failure>) {
@@ -267,6 +276,9 @@ pub(crate) struct ErasedClaim {
 unsafe impl Send for ErasedClaim {}
 // SAFETY: as `Claim`.
 unsafe impl Sync for ErasedClaim {}
+
+impl UnwindSafe for ErasedClaim {}
+impl RefUnwindSafe for ErasedClaim {}
 
 impl ErasedClaim {
     pub(crate) fn settle(self, failure: Option<Failure>) {

@@ -1,8 +1,6 @@
 //! The receiving handle of a task channel.
 
 use std::fmt;
-use std::panic::RefUnwindSafe;
-use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -55,9 +53,6 @@ use crate::task::Task;
 /// ```
 pub struct TaskReceiver<T>(Inlet<T>);
 
-impl<T> Unpin for TaskReceiver<T> {}
-impl<T> UnwindSafe for TaskReceiver<T> {}
-impl<T> RefUnwindSafe for TaskReceiver<T> {}
 
 impl<T> TaskReceiver<T> {
     pub(crate) fn new(side: ReceiverSide<T>) -> Self {

@@ -23,3 +23,9 @@ pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnM
         }
     }
 }
+
+/// [`run_all`] of a few steps.
+pub(crate) fn run_each(steps: &[&dyn Fn()]) {
+    let mut steps = steps.iter();
+    run_all(|| steps.next(), |step| step());
+}

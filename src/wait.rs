@@ -26,6 +26,8 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
@@ -186,6 +188,10 @@ struct Standing {
     listener: EventListener,
     bystander: Arc<Bystander>,
 }
+
+// A panic of user code leaves it where it was, or nowhere.
+impl UnwindSafe for Wait {}
+impl RefUnwindSafe for Wait {}
 
 /// What a try at the thing waited for came to.
 pub(crate) enum Attempt<R> {
