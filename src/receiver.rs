@@ -45,7 +45,6 @@ use crate::sync::atomic::Ordering;
 /// ```
 pub struct Receiver<T>(Inlet<T>);
 
-
 impl<T> Receiver<T> {
     pub(crate) fn new(side: ReceiverSide<T>) -> Self {
         Self(Inlet::new(side))

@@ -53,7 +53,6 @@ use crate::task::Task;
 /// ```
 pub struct TaskReceiver<T>(Inlet<T>);
 
-
 impl<T> TaskReceiver<T> {
     pub(crate) fn new(side: ReceiverSide<T>) -> Self {
         Self(Inlet::new(side))
