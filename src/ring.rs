@@ -105,6 +105,17 @@ impl Counter for AtomicU64 {
     }
 }
 
+#[inline]
+fn advance<C: Counter>(position: u64, count: u64) -> u64 {
+    position.wrapping_add(count * STEP) & C::MAX
+}
+
+/// How many positions `later` is past `earlier`; more than any capacity if it is not.
+#[inline]
+fn distance<C: Counter>(earlier: u64, later: u64) -> u64 {
+    (later.wrapping_sub(earlier) & C::MAX) / STEP
+}
+
 /// Why no slot could be claimed for filling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoVacancy {
@@ -126,6 +137,49 @@ pub(crate) enum NoItem {
 struct Slot<T, C> {
     turn: C,
     item: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// The slots, with their place in memory read once: an exchange makes the compiler forget what it
+/// has read through `&self`.
+struct Slots<'a, T, C>(&'a [Slot<T, C>]);
+
+impl<T, C> Clone for Slots<'_, T, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, C> Copy for Slots<'_, T, C> {}
+
+impl<'a, T, C: Counter> Slots<'a, T, C> {
+    fn count(self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// The slot of a position.
+    #[inline]
+    fn at(self, position: u64) -> &'a Slot<T, C> {
+        // The count is a power of two.
+        let index = (position / STEP) as usize & (self.0.len() - 1);
+        // SAFETY: there is a slot at least, so the mask leaves less than their count.
+        unsafe { self.0.get_unchecked(index) }
+    }
+
+    /// How many slots from `position` on, `want` at most, are at the turn that `mark` gives.
+    #[inline]
+    fn run(self, position: u64, mark: u64, want: u64) -> u64 {
+        let mut count = 0;
+        while count < want {
+            let at = advance::<C>(position, count);
+            // Acquire: pairs with the Release that stored the turn (in `Vacancy::fill` and in
+            // `pop`); what the last owner did with the slot has happened.
+            if self.at(at).turn.load(Ordering::Acquire) != at | mark {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
 }
 
 /// The queue. See the [module](self) for its invariants.
@@ -186,53 +240,24 @@ impl<T, C: Counter> Ring<T, C> {
     }
 
     #[inline]
-    fn slot(&self, position: u64) -> &Slot<T, C> {
-        // The slice is never empty and its length is a power of two.
-        let mask = self.slots.len() - 1;
-        &self.slots[(position / STEP) as usize & mask]
-    }
-
-    #[inline]
-    fn advance(position: u64, count: u64) -> u64 {
-        position.wrapping_add(count * STEP) & C::MAX
-    }
-
-    /// How many positions `later` is past `earlier`; more than any capacity if it is not.
-    #[inline]
-    fn distance(earlier: u64, later: u64) -> u64 {
-        (later.wrapping_sub(earlier) & C::MAX) / STEP
-    }
-
-    /// How many slots from `position` on, `want` at most, are at the turn that `mark` gives.
-    #[inline]
-    fn run(&self, position: u64, mark: u64, want: u64) -> u64 {
-        let mut count = 0;
-        while count < want {
-            let at = Self::advance(position, count);
-            // Acquire: pairs with the Release that stored the turn (in `Vacancy::fill` and in
-            // `pop`); what the last owner did with the slot has happened.
-            if self.slot(at).turn.load(Ordering::Acquire) != at | mark {
-                break;
-            }
-            count += 1;
-        }
-        count
+    fn slots(&self) -> Slots<'_, T, C> {
+        Slots(&self.slots)
     }
 
     /// Claims up to `want` positions for filling, in one exchange; gives the first and their number.
     #[inline]
-    fn claim_vacant(&self, want: u64) -> Result<(u64, u64), NoVacancy> {
+    fn claim_vacant(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoVacancy> {
         // Relaxed: only a guess, which the exchange confirms.
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
             if tail & CLOSED != 0 {
                 return Err(NoVacancy::Closed);
             }
-            let mut count = self.run(tail, 0, want);
-            if count == 0 || self.capacity < self.slots.len() as u64 {
+            let mut count = slots.run(tail, 0, want);
+            if count == 0 || self.capacity < slots.count() {
                 // Acquire: the caller whose re-check this is has fenced (see `wait`).
                 let head = self.head.load(Ordering::Acquire);
-                match self.capacity.checked_sub(Self::distance(head, tail)) {
+                match self.capacity.checked_sub(distance::<C>(head, tail)) {
                     // `head` has passed this `tail`, which was stale.
                     None => {
                         tail = self.tail.load(Ordering::Acquire);
@@ -256,7 +281,7 @@ impl<T, C: Counter> Ring<T, C> {
             // this claim against `close`. Relaxed on failure: again a guess.
             match self.tail.compare_exchange_weak(
                 tail,
-                Self::advance(tail, count),
+                advance::<C>(tail, count),
                 Ordering::SeqCst,
                 Ordering::Relaxed,
             ) {
@@ -268,11 +293,11 @@ impl<T, C: Counter> Ring<T, C> {
 
     /// Claims up to `want` positions for emptying, in one exchange; gives the first and their number.
     #[inline]
-    fn claim_filled(&self, want: u64) -> Result<(u64, u64), NoItem> {
+    fn claim_filled(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoItem> {
         // Relaxed: only a guess, which the exchange confirms.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            let count = self.run(head, FILLED, want);
+            let count = slots.run(head, FILLED, want);
             if count == 0 {
                 // Acquire: the caller whose re-check this is has fenced (see `wait`).
                 let tail = self.tail.load(Ordering::Acquire);
@@ -295,7 +320,7 @@ impl<T, C: Counter> Ring<T, C> {
             // Relaxed on failure: again a guess.
             match self.head.compare_exchange_weak(
                 head,
-                Self::advance(head, count),
+                advance::<C>(head, count),
                 Ordering::SeqCst,
                 Ordering::Relaxed,
             ) {
@@ -308,9 +333,10 @@ impl<T, C: Counter> Ring<T, C> {
     /// Claims a slot to [fill](Vacancy::fill).
     #[inline]
     pub(crate) fn reserve(&self) -> Result<Vacancy<'_, T, C>, NoVacancy> {
-        let (position, _) = self.claim_vacant(1)?;
+        let slots = self.slots();
+        let (position, _) = self.claim_vacant(slots, 1)?;
         Ok(Vacancy {
-            slot: self.slot(position),
+            slot: slots.at(position),
             position,
         })
     }
@@ -318,21 +344,22 @@ impl<T, C: Counter> Ring<T, C> {
     /// Takes the oldest item.
     #[inline]
     pub(crate) fn pop(&self) -> Result<T, NoItem> {
-        let (position, _) = self.claim_filled(1)?;
-        Ok(self.empty(position))
+        let slots = self.slots();
+        let (position, _) = self.claim_filled(slots, 1)?;
+        Ok(self.empty(slots, position))
     }
 
     /// Moves the item out of a position that the caller has claimed for emptying.
     #[inline]
-    fn empty(&self, position: u64) -> T {
-        let slot = self.slot(position);
+    fn empty(&self, slots: Slots<'_, T, C>, position: u64) -> T {
+        let slot = slots.at(position);
         let item = slot.item.with_mut(|item| {
             // SAFETY: R2, by the caller's claim: nobody else reads or writes the slot.
             unsafe { item.read() }
         });
         // SAFETY: R3, by the turn that the claim has seen.
         let item = unsafe { item.assume_init() };
-        let next_lap = Self::advance(position, self.slots.len() as u64);
+        let next_lap = advance::<C>(position, slots.count());
         // Release: pairs with the Acquire in `run`; the item is out before the slot is filled anew.
         slot.turn.store(next_lap, Ordering::Release);
         item
@@ -369,7 +396,7 @@ impl<T, C: Counter> Ring<T, C> {
             let now = self.tail.load(Ordering::SeqCst);
             // An unmoved `tail` stood still while `head` was read.
             if now == tail {
-                return Self::distance(head, tail & !CLOSED) as usize;
+                return distance::<C>(head, tail & !CLOSED) as usize;
             }
             tail = now;
         }

@@ -10,6 +10,7 @@ use super::NoItem;
 use super::NoVacancy;
 use super::Ring;
 use super::STEP;
+use super::advance;
 use crate::sync::atomic::Ordering;
 
 /// A counter of eight bits, whose positions wrap after 128.
@@ -142,9 +143,9 @@ fn a_claim_in_progress_is_busy_and_holds_up_those_behind() {
 
     let ring = Ring::<i32, Tiny>::starting_at(1, 0);
     push(&ring, 1).unwrap();
-    let (position, _) = ring.claim_filled(1).unwrap();
+    let (position, _) = ring.claim_filled(ring.slots(), 1).unwrap();
     assert_eq!(push(&ring, 2).unwrap_err(), NoVacancy::Busy);
-    assert_eq!(ring.empty(position), 1);
+    assert_eq!(ring.empty(ring.slots(), position), 1);
     assert_eq!(push(&ring, 2), Ok(()));
 }
 
@@ -154,22 +155,22 @@ fn one_exchange_claims_as_many_slots_as_are_there() {
         for start in [0, WRAP - capacity / 2 - 1] {
             let ring = Ring::<u64, Tiny>::starting_at(capacity as usize, start);
             for queued in 0..capacity {
-                let (first, count) = ring.claim_vacant(99).unwrap();
+                let (first, count) = ring.claim_vacant(ring.slots(), 99).unwrap();
                 assert_eq!(
                     count, capacity,
                     "all that is vacant, with {queued} rounds past"
                 );
                 for offset in 0..count {
-                    let position = Ring::<u64, Tiny>::advance(first, offset);
-                    let slot = ring.slot(position);
+                    let position = advance::<Tiny>(first, offset);
+                    let slot = ring.slots().at(position);
                     super::Vacancy { slot, position }.fill(offset);
                 }
-                assert_eq!(ring.claim_vacant(1), Err(NoVacancy::Full));
-                let (first, count) = ring.claim_filled(capacity - queued).unwrap();
+                assert_eq!(ring.claim_vacant(ring.slots(), 1), Err(NoVacancy::Full));
+                let (first, count) = ring.claim_filled(ring.slots(), capacity - queued).unwrap();
                 assert_eq!(count, capacity - queued, "no more than wanted");
                 for offset in 0..count {
                     assert_eq!(
-                        ring.empty(Ring::<u64, Tiny>::advance(first, offset)),
+                        ring.empty(ring.slots(), advance::<Tiny>(first, offset)),
                         offset
                     );
                 }
