@@ -1,0 +1,127 @@
+//! What became of the files, and how it is told.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::io::BufWriter;
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How hashing one file ended. A failure is shared with the channel, which keeps the first.
+pub(crate) type Outcome = Result<Checksum, Arc<Failure>>;
+
+pub(crate) struct Checksum {
+    /// Not a `Path`: those compare by component, and `sort` by byte.
+    pub(crate) path: OsString,
+    pub(crate) digest: [u8; 32],
+}
+
+/// A file or directory that could not be read.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) path: PathBuf,
+    pub(crate) error: io::Error,
+}
+
+impl Failure {
+    pub(crate) fn from_walk(error: walkdir::Error, root: &Path) -> Self {
+        let path = error.path().unwrap_or(root).to_owned();
+        let error = error
+            .into_io_error()
+            .unwrap_or_else(|| io::Error::other("a loop of symbolic links"));
+        Self { path, error }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Quoted: a name may hold line feeds, and codes that a terminal obeys.
+        write!(f, "{:?}: {}", self.path, self.error)
+    }
+}
+
+impl Error for Failure {}
+
+/// All outcomes, sorted by path.
+pub(crate) struct Summary {
+    checksums: Vec<Checksum>,
+    failures: Vec<Arc<Failure>>,
+}
+
+impl Summary {
+    pub(crate) fn new(outcomes: impl Iterator<Item = Outcome>) -> Self {
+        let (mut checksums, mut failures) = (Vec::new(), Vec::new());
+        for outcome in outcomes {
+            match outcome {
+                Ok(checksum) => checksums.push(checksum),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        checksums.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        failures.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Self {
+            checksums,
+            failures,
+        }
+    }
+
+    /// How many files were hashed.
+    pub(crate) fn hashed(&self) -> usize {
+        self.checksums.len()
+    }
+
+    /// Writes the checksums to stdout. A reader that has seen enough, such as `head`, is no error.
+    pub(crate) fn print(&self) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let written = self
+            .checksums
+            .iter()
+            .try_for_each(|checksum| checksum.write(&mut out))
+            .and_then(|()| out.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Writes the failures to stderr.
+    pub(crate) fn print_failures(&self) {
+        self.failures.iter().for_each(warn);
+    }
+}
+
+impl Checksum {
+    /// Writes a line as `sha256sum` does: the name's own bytes, in UTF-8 or not, except that a name
+    /// that would break or blur the line is escaped, which a leading backslash tells.
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let name = self.path.as_encoded_bytes();
+        if name.iter().any(|byte| escape(*byte).is_some()) {
+            out.write_all(b"\\")?;
+        }
+        for byte in self.digest {
+            write!(out, "{byte:02x}")?;
+        }
+        out.write_all(b"  ")?;
+        for byte in name {
+            out.write_all(escape(*byte).unwrap_or(&[*byte]))?;
+        }
+        out.write_all(b"\n")
+    }
+}
+
+fn escape(byte: u8) -> Option<&'static [u8]> {
+    match byte {
+        b'\\' => Some(b"\\\\"),
+        b'\n' => Some(b"\\n"),
+        b'\r' => Some(b"\\r"),
+        _ => None,
+    }
+}
+
+/// Writes a line to stderr. Unlike `eprintln!` it does not panic when nobody reads it any more.
+pub(crate) fn warn(message: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "checksum: {message}");
+}
