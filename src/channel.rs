@@ -157,7 +157,7 @@ impl<T> Channel<T> {
     pub(crate) fn item_taken(&self) {
         // The look comes after the ring's exchange, as the one in `wake` does.
         if self.ledger.is_watched() {
-            run_each(&[&|| self.not_full.wake(1), &|| self.announce_quiescence()]);
+            run_each(&[&|| self.not_full.wake(1), &|| self.announce(false)]);
         } else {
             self.not_full.wake(1);
         }
@@ -209,11 +209,13 @@ impl<T> Channel<T> {
         if count == 0 {
             return;
         }
+        // Tells others last: their wakers may panic, and an item left in the ring would outlive what
+        // it borrows (S4 of `shared`).
         let _settlement = Settlement {
             channel: self,
             count,
+            first_failure: self.ledger.record_discarded(count),
         };
-        self.note_failure(self.ledger.record_discarded(count));
         let mut left = count;
         let mut backoff = Backoff::default();
         let next = || {
@@ -232,34 +234,27 @@ impl<T> Channel<T> {
 
     /// Ends a delivery. The caller holds a handle.
     pub(crate) fn settle(&self, failure: Option<Failure>) {
-        let _settlement = Settlement {
+        let mut settlement = Settlement {
             channel: self,
             count: 1,
+            first_failure: false,
         };
         if let Some(failure) = failure {
-            self.note_failure(self.ledger.record(failure));
+            settlement.first_failure = self.ledger.record(failure);
         }
     }
 
-    fn note_failure(&self, first: bool) {
-        if first {
-            // Pairs with the fence of who lists itself and then looks (W3).
-            fence(Ordering::SeqCst);
-            self.ledger.finished.wake_all();
-        }
-    }
-
-    /// Items have been resolved and somebody may wait for it.
+    /// Items have been resolved, perhaps with the first failure, and somebody may wait for it.
     #[cold]
-    fn announce_quiescence(&self) {
-        if !self.is_quiescent() {
-            return;
+    fn announce(&self, first_failure: bool) {
+        let quiescent = self.is_quiescent();
+        if quiescent {
+            self.ledger.clear_awaited();
         }
-        self.ledger.clear_awaited();
-        let ended = self.ring.is_closed();
+        let ended = quiescent && self.ring.is_closed();
         let told = [
-            Some(&self.ledger.idle),
-            ended.then_some(&self.ledger.finished),
+            quiescent.then_some(&self.ledger.idle),
+            (ended || first_failure).then_some(&self.ledger.finished),
             (ended && self.kind == Kind::Tasks).then_some(&self.not_empty),
         ];
         // Pairs with the fences of those who list themselves and then look (W3).
@@ -321,6 +316,8 @@ impl<T> Channel<T> {
 struct Settlement<'a, T> {
     channel: &'a Channel<T>,
     count: u64,
+    /// Whether a failure was written down that is the first.
+    first_failure: bool,
 }
 
 impl<T> Drop for Settlement<'_, T> {
@@ -328,7 +325,7 @@ impl<T> Drop for Settlement<'_, T> {
         if self.channel.kind == Kind::Tasks {
             self.channel.ledger.resolve(self.count);
         }
-        self.channel.announce_quiescence();
+        self.channel.announce(self.first_failure);
     }
 }
 

@@ -80,15 +80,17 @@ impl<T> Future for Send<'_, T> {
         let Some(Sending { mut wait, item, .. }) = self.0.take() else {
             unreachable!("it was there above");
         };
-        // Left last, and whatever panics: a claimed slot is filled first of all (R5 of `ring`).
-        let _leaving = Leaving(|| cancel_send(channel, &mut wait));
-        Poll::Ready(match reserved {
+        // A claimed slot is filled first of all (R5 of `ring`).
+        let leaving = Leaving(|| cancel_send(channel, &mut wait));
+        let result = match reserved {
             Ok(vacancy) => {
                 channel.accept(vacancy, item);
                 Ok(())
             }
             Err(ChannelClosed) => Err(SendError(item)),
-        })
+        };
+        drop(leaving);
+        Poll::Ready(result)
     }
 }
 
@@ -116,7 +118,10 @@ pub(crate) fn cancel_recv<T>(channel: &Channel<T>, wait: &mut Wait) {
     }
 }
 
-/// Leaves a list when dropped.
+/// Leaves a list when dropped, so also when a stranger's waker panics.
+///
+/// To be dropped by name, before its function returns: should it panic in turn, the compiler leaks
+/// a return value that is made already (rust-lang/rust#47949), and a leaked task is never ended.
 struct Leaving<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for Leaving<F> {
@@ -164,14 +169,16 @@ pub(crate) fn poll_item<T>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, RecvError>> {
     let taken = ready!(wait.poll(&channel.not_empty, cx, || channel.take()));
-    let _leaving = Leaving(|| cancel_recv(channel, wait));
-    Poll::Ready(match taken {
+    let leaving = Leaving(|| cancel_recv(channel, wait));
+    let result = match taken {
         Ok(item) => {
             channel.item_taken();
             Ok(item)
         }
         Err(ChannelClosed) => Err(RecvError),
-    })
+    };
+    drop(leaving);
+    Poll::Ready(result)
 }
 
 /// Polls for the next task of a task channel, for [`RecvTask`] and for the stream.
@@ -182,15 +189,17 @@ pub(crate) fn poll_task<T>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<Task<T>, RecvError>> {
     let taken = ready!(wait.poll(&channel.not_empty, cx, || channel.take_task()));
-    let _leaving = Leaving(|| cancel_recv(channel, wait));
-    Poll::Ready(match taken {
+    let leaving = Leaving(|| cancel_recv(channel, wait));
+    let result = match taken {
         Ok(taken) => {
             let task = Task::new(taken);
             channel.task_taken();
             Ok(task)
         }
         Err(ChannelClosed) => Err(RecvError),
-    })
+    };
+    drop(leaving);
+    Poll::Ready(result)
 }
 
 impl<T> Future for Recv<'_, T> {

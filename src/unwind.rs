@@ -3,6 +3,7 @@
 //! Wakers and destructors belong to users. When one of a series panics, the others must still be
 //! run, or a stranger's bug strands them.
 
+use std::mem::forget;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
@@ -13,14 +14,17 @@ use std::thread;
 pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnMut(I)) {
     let mut first_panic = None;
     while let Some(item) = next() {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| each(item))) {
-            first_panic.get_or_insert(panic);
+        match catch_unwind(AssertUnwindSafe(|| each(item))) {
+            Err(panic) if first_panic.is_none() && !thread::panicking() => {
+                first_panic = Some(panic);
+            }
+            // Its destructor is user code too, and might end the series.
+            Err(panic) => forget(panic),
+            Ok(()) => {}
         }
     }
     if let Some(panic) = first_panic {
-        if !thread::panicking() {
-            resume_unwind(panic);
-        }
+        resume_unwind(panic);
     }
 }
 

@@ -1,0 +1,278 @@
+//! Proves what the channel takes of the heap: nothing for an item, nothing that stays for a wait.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::alloc::GlobalAlloc;
+use std::alloc::Layout;
+use std::alloc::System;
+use std::cell::Cell;
+use std::mem::size_of;
+
+use tollgate::Sender;
+
+use common::CountingWaker;
+use common::Inlet;
+use common::Kind;
+use common::glance;
+use common::on_both_kinds;
+use common::poll;
+use common::poll_next;
+
+const MILLION: usize = 1_000_000;
+
+/// Counts what each thread takes and gives back; each test keeps to its thread.
+struct Counting;
+
+thread_local! {
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(taken: usize, bytes: isize) {
+    TAKEN.set(TAKEN.get() + taken);
+    LIVE.set(LIVE.get() + bytes);
+}
+
+// SAFETY: it is the system's, and counting neither allocates nor panics.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, layout.size() as isize);
+        // SAFETY: the caller's word.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        count(0, -(layout.size() as isize));
+        // SAFETY: the caller's word.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(1, size as isize - layout.size() as isize);
+        // SAFETY: the caller's word.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How many allocations `work` makes, and how many bytes stay.
+fn measure(work: impl FnOnce()) -> (usize, isize) {
+    let before = (TAKEN.get(), LIVE.get());
+    work();
+    (TAKEN.get() - before.0, LIVE.get() - before.1)
+}
+
+on_both_kinds! {
+    a_million_items_by_try_send_and_try_recv_allocate_nothing,
+    a_million_items_by_send_and_recv_that_never_wait_allocate_nothing,
+    a_million_items_of_a_stream_that_never_waits_allocate_once,
+    one_that_waits_alone_allocates_nothing_whoever_waited_before,
+    a_million_polls_of_futures_that_wait_allocate_nothing,
+    a_million_cancelled_futures_leave_nothing,
+    a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone,
+    an_idle_channel_takes_little,
+    a_closed_channel_gives_everything_back,
+}
+
+#[test]
+fn an_allocation_is_seen() {
+    assert_eq!(measure(|| drop(Box::new(1_u64))), (1, 0));
+    assert_eq!(measure(|| std::mem::forget(Box::new(1_u64))), (1, 8));
+}
+
+fn a_million_items_by_try_send_and_try_recv_allocate_nothing<K: Kind>() {
+    let (sender, receiver) = K::channel(16);
+    let figures = measure(|| {
+        for item in 0..MILLION {
+            sender.try_send(item).unwrap();
+            assert_eq!(receiver.take_one(), Ok(item));
+        }
+    });
+    assert_eq!(figures, (0, 0));
+}
+
+fn a_million_items_by_send_and_recv_that_never_wait_allocate_nothing<K: Kind>() {
+    let (sender, receiver) = K::channel(16);
+    let figures = measure(|| {
+        pollster::block_on(async {
+            for item in 0..MILLION {
+                sender.send(item).await.unwrap();
+                let given = receiver.recv().await.unwrap();
+                assert_eq!(K::Receiver::end(given), item);
+            }
+        });
+    });
+    // What the executor takes.
+    let executor = measure(|| pollster::block_on(async {}));
+    assert_eq!(figures, executor);
+}
+
+fn a_million_items_of_a_stream_that_never_waits_allocate_once<K: Kind>() {
+    let (sender, mut receiver) = K::channel(16);
+    let waker = CountingWaker::new();
+    let (allocations, _) = measure(|| {
+        for item in 0..MILLION {
+            sender.try_send(item).unwrap();
+            assert!(poll_next(&mut receiver, &waker).is_ready());
+        }
+    });
+    // What a stream keeps between polls, whether it waits or not.
+    assert_eq!(allocations, 1);
+}
+
+fn one_that_waits_alone_allocates_nothing_whoever_waited_before<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    let waker = CountingWaker::new();
+    for earlier in 1..4 {
+        let mut recvs: Vec<_> = (0..earlier).map(|_| receiver.recv()).collect();
+        for recv in &mut recvs {
+            assert!(poll(recv, &waker).is_pending());
+        }
+        // The first is called, and the others leave uncalled.
+        sender.try_send(0).unwrap();
+        assert!(poll(&mut recvs[0], &waker).is_ready());
+        drop(recvs);
+        let alone = measure(|| {
+            let mut recv = receiver.recv();
+            assert!(poll(&mut recv, &waker).is_pending());
+            drop(recv);
+            let mut recv = receiver.recv();
+            assert!(poll(&mut recv, &waker).is_pending());
+            sender.try_send(0).unwrap();
+            assert!(poll(&mut recv, &waker).is_ready());
+            sender.try_send(0).unwrap();
+            let mut send = sender.send(1);
+            assert!(poll(&mut send, &waker).is_pending());
+            drop(send);
+            let mut join = monitor.join();
+            assert!(poll(&mut join, &waker).is_pending());
+            receiver.take_one().unwrap();
+        });
+        assert_eq!(alone, (0, 0), "after {earlier}");
+    }
+}
+
+fn a_million_polls_of_futures_that_wait_allocate_nothing<K: Kind>() {
+    for crowded in [false, true] {
+        let (full, _full_receiver) = K::channel(1);
+        full.try_send(0).unwrap();
+        let (_empty_sender, empty) = K::channel::<u32>(1);
+        let monitor = full.monitor();
+        let waker = CountingWaker::new();
+        let mut first = (full.send(1), empty.recv(), monitor.join(), full.closed());
+        if crowded {
+            let first = &mut first;
+            assert!(poll(&mut first.0, &waker).is_pending());
+            assert!(poll(&mut first.1, &waker).is_pending());
+            assert!(poll(&mut first.2, &waker).is_pending());
+            assert!(poll(&mut first.3, &waker).is_pending());
+        }
+        let mut waiting = (full.send(1), empty.recv(), monitor.join(), full.closed());
+        let mut stream = empty.clone();
+        let others = [CountingWaker::new(), CountingWaker::new()];
+        let mut poll_all = |times: usize| {
+            for waker in others.iter().cycle().take(times) {
+                assert!(poll(&mut waiting.0, waker).is_pending());
+                assert!(poll(&mut waiting.1, waker).is_pending());
+                assert!(poll(&mut waiting.2, waker).is_pending());
+                assert!(poll(&mut waiting.3, waker).is_pending());
+                assert!(poll_next(&mut stream, waker).is_pending());
+            }
+        };
+        poll_all(1);
+        assert_eq!(measure(|| poll_all(MILLION / 5)), (0, 0));
+    }
+}
+
+fn a_million_cancelled_futures_leave_nothing<K: Kind>() {
+    let (full, _full_receiver) = K::channel(1);
+    full.try_send(0).unwrap();
+    let (_empty_sender, empty) = K::channel::<u32>(1);
+    let monitor = full.monitor();
+    let waker = CountingWaker::new();
+    let cancel_all = || {
+        for _ in 0..2 {
+            let (mut seated, mut standing) = (full.send(1), full.send(2));
+            assert!(poll(&mut seated, &waker).is_pending());
+            assert!(poll(&mut standing, &waker).is_pending());
+            let (mut seated, mut standing) = (empty.recv(), empty.recv());
+            assert!(poll(&mut seated, &waker).is_pending());
+            assert!(poll(&mut standing, &waker).is_pending());
+            let (mut seated, mut standing) = (monitor.join(), monitor.join());
+            assert!(poll(&mut seated, &waker).is_pending());
+            assert!(poll(&mut standing, &waker).is_pending());
+        }
+    };
+    // The crowds are made once.
+    cancel_all();
+    let (_, bytes) = measure(|| (0..MILLION / 12).for_each(|_| cancel_all()));
+    assert_eq!(bytes, 0);
+}
+
+fn a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone<K: Kind>() {
+    const WAITERS: usize = 100_000;
+    let (sender, receiver) = K::channel::<u32>(1);
+    let monitor = sender.monitor();
+    let waker = CountingWaker::new();
+    let crowd = |count| {
+        let mut finished: Vec<_> = (0..count).map(|_| monitor.finished()).collect();
+        let mut recvs: Vec<_> = (0..count).map(|_| receiver.recv()).collect();
+        for (finished, recv) in finished.iter_mut().zip(&mut recvs) {
+            assert!(poll(finished, &waker).is_pending());
+            assert!(poll(recv, &waker).is_pending());
+        }
+    };
+    crowd(2);
+    assert_eq!(measure(|| crowd(WAITERS)).1, 0);
+
+    // Nor when all of them are called at once.
+    let (_, bytes) = measure(|| {
+        let mut recvs: Vec<_> = (0..WAITERS).map(|_| receiver.recv()).collect();
+        for recv in &mut recvs {
+            assert!(poll(recv, &waker).is_pending());
+        }
+        monitor.close();
+        assert!(recvs.iter_mut().all(|it| glance(it).is_ready()));
+    });
+    assert!(bytes <= 0, "{bytes} bytes stay");
+}
+
+fn idle<K: Kind>() -> (Sender<u64>, K::Receiver<u64>) {
+    K::channel(16)
+}
+
+fn an_idle_channel_takes_little<K: Kind>() {
+    let mut channel = None;
+    let (allocations, bytes) = measure(|| channel = Some(idle::<K>()));
+    println!("an idle channel of 16 numbers takes {bytes} bytes in {allocations} pieces");
+    assert!(bytes <= 1024, "{bytes} bytes");
+    assert!(bytes >= 16 * size_of::<u64>() as isize);
+}
+
+fn a_closed_channel_gives_everything_back<K: Kind>() {
+    let (_, bytes) = measure(|| {
+        let (sender, receiver) = idle::<K>();
+        let monitor = sender.monitor();
+        let waker = CountingWaker::new();
+        let mut streams = [receiver.clone(), receiver.clone()];
+        for stream in &mut streams {
+            assert!(poll_next(stream, &waker).is_pending());
+        }
+        let mut recv = receiver.recv();
+        assert!(poll(&mut recv, &waker).is_pending());
+        for item in 0..3 {
+            sender.try_send(item).unwrap();
+        }
+        let given = receiver.try_recv().unwrap();
+        drop(recv);
+        drop((sender, streams, receiver, monitor));
+        // On a task channel, a task in hand is the last to keep it.
+        K::Receiver::end(given);
+    });
+    assert_eq!(bytes, 0);
+}

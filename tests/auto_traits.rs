@@ -1,0 +1,202 @@
+//! Proves, at compile time mostly, what can be sent and shared between threads, pinned, unwound
+//! through and printed, whatever the item; and how small everything is.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::Debug;
+use std::fmt::Display;
+use std::marker::PhantomPinned;
+use std::mem::size_of;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
+use std::rc::Rc;
+use std::sync::MutexGuard;
+
+use futures_util::Stream;
+use futures_util::stream::FusedStream;
+use static_assertions::assert_impl_all;
+use static_assertions::assert_not_impl_any;
+use tollgate::Failure;
+use tollgate::JoinError;
+use tollgate::Monitor;
+use tollgate::Receiver;
+use tollgate::RecvError;
+use tollgate::Report;
+use tollgate::SendError;
+use tollgate::Sender;
+use tollgate::Stats;
+use tollgate::Task;
+use tollgate::TaskReceiver;
+use tollgate::Ticket;
+use tollgate::TryRecvError;
+use tollgate::TrySendError;
+use tollgate::future::Closed;
+use tollgate::future::Failed;
+use tollgate::future::Finished;
+use tollgate::future::Join;
+use tollgate::future::Recv;
+use tollgate::future::RecvTask;
+use tollgate::future::Send as SendFuture;
+
+/// To be sent but not shared.
+type Lonely = Cell<u8>;
+/// Neither to be sent nor shared.
+type Local = Rc<u8>;
+/// To be shared but not sent.
+type Held = MutexGuard<'static, u8>;
+/// Not to be moved once pinned.
+type Rooted = PhantomPinned;
+/// Breaks when a panic comes in between; not to be printed.
+struct Fragile(#[allow(dead_code)] &'static mut dyn FnMut());
+
+macro_rules! for_every_type {
+    ($($type:ident $(<$a:lifetime>)?),* $(,)?) => {$(
+        // Sent, and shared, exactly when items can be sent.
+        assert_impl_all!($type<$($a,)? u8>: Send, Sync, Debug);
+        assert_impl_all!($type<$($a,)? Lonely>: Send);
+        assert_not_impl_any!($type<$($a,)? Local>: Send, Sync);
+        assert_not_impl_any!($type<$($a,)? Held>: Send, Sync);
+        assert_impl_all!($type<$($a,)? Rooted>: Unpin);
+        assert_impl_all!($type<$($a,)? u8>: UnwindSafe, RefUnwindSafe);
+    )*};
+}
+
+macro_rules! for_all_without_an_item {
+    ($($type:ident $(<$a:lifetime>)?),* $(,)?) => {$(
+        assert_impl_all!($type<$($a,)? Lonely>: Send, Sync);
+        assert_impl_all!($type<$($a,)? Fragile>: UnwindSafe, RefUnwindSafe, Debug);
+    )*};
+}
+
+for_every_type!(Sender, Receiver, TaskReceiver, Monitor);
+for_every_type!(
+    Recv<'static>,
+    RecvTask<'static>,
+    SendFuture<'static>,
+    Closed<'static>,
+    Join<'static>,
+    Finished<'static>,
+    Failed<'static>,
+);
+for_all_without_an_item!(Sender, Receiver, TaskReceiver, Monitor);
+for_all_without_an_item!(
+    Recv<'static>,
+    RecvTask<'static>,
+    Closed<'static>,
+    Join<'static>,
+    Finished<'static>,
+    Failed<'static>,
+);
+
+// These have an item in them.
+assert_impl_all!(SendFuture<'static, Fragile>: Debug);
+assert_impl_all!(Task<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
+assert_impl_all!(Task<Lonely>: Send);
+assert_not_impl_any!(Task<Lonely>: Sync);
+assert_not_impl_any!(Task<Local>: Send, Sync);
+assert_impl_all!(Task<Held>: Sync);
+assert_not_impl_any!(Task<Held>: Send);
+assert_not_impl_any!(Task<Fragile>: UnwindSafe);
+assert_not_impl_any!(Task<u8>: Clone);
+
+// A ticket goes anywhere, whatever its item was.
+assert_impl_all!(Ticket: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
+assert_not_impl_any!(Ticket: Clone);
+const fn is_static<T: 'static>() {}
+const _: () = is_static::<Ticket>();
+
+// What is counted as a handle says so by being cloned.
+assert_impl_all!(Sender<Fragile>: Clone);
+assert_impl_all!(Receiver<Fragile>: Clone, Stream<Item = Fragile>, FusedStream);
+assert_impl_all!(TaskReceiver<Fragile>: Clone, Stream<Item = Task<Fragile>>, FusedStream);
+assert_impl_all!(Monitor<Fragile>: Clone);
+
+// Errors go where their items go, and say what they are of any item.
+assert_impl_all!(SendError<Fragile>: Error, Debug, Display);
+assert_impl_all!(TrySendError<Fragile>: Error, Debug, Display);
+assert_impl_all!(SendError<u8>: Send, Sync, Copy, Eq);
+assert_impl_all!(TrySendError<u8>: Send, Sync, Copy, Eq);
+assert_impl_all!(RecvError: Error, Send, Sync, Copy, Eq);
+assert_impl_all!(TryRecvError: Error, Send, Sync, Copy, Eq);
+assert_impl_all!(JoinError: Error, Send, Sync, Clone);
+assert_impl_all!(Failure: Display, Debug, Send, Sync, Clone);
+assert_impl_all!(Report: Copy, Debug, Eq, Default, Send, Sync);
+assert_impl_all!(Stats: Copy, Debug, Eq, Send, Sync);
+
+const WORD: usize = size_of::<usize>();
+
+/// No larger than the item and a tag beside it.
+const fn is_item_and_tag<E, T>() -> bool {
+    size_of::<E>() <= size_of::<(T, usize)>()
+}
+
+#[test]
+fn handles_are_a_word_or_two() {
+    assert_eq!(size_of::<Sender<[u8; 64]>>(), WORD);
+    assert_eq!(size_of::<Option<Sender<u8>>>(), WORD);
+    assert!(size_of::<Receiver<[u8; 64]>>() <= 2 * WORD);
+    assert!(size_of::<TaskReceiver<[u8; 64]>>() <= 2 * WORD);
+    assert!(size_of::<Monitor<[u8; 64]>>() <= 2 * WORD);
+}
+
+#[test]
+fn futures_are_three_words_and_the_item() {
+    assert!(size_of::<Recv<'_, [u8; 64]>>() <= 3 * WORD);
+    assert!(size_of::<RecvTask<'_, [u8; 64]>>() <= 3 * WORD);
+    assert!(size_of::<SendFuture<'_, u64>>() <= 3 * WORD + size_of::<u64>());
+    assert!(size_of::<SendFuture<'_, [u8; 64]>>() <= 3 * WORD + 64);
+    assert!(size_of::<SendFuture<'_, String>>() <= 3 * WORD + size_of::<String>());
+    assert!(size_of::<Join<'_, u64>>() <= 4 * WORD);
+}
+
+#[test]
+fn a_task_is_its_item_and_a_word() {
+    assert_eq!(size_of::<Task<u64>>(), size_of::<u64>() + WORD);
+    assert_eq!(size_of::<Task<String>>(), size_of::<String>() + WORD);
+    assert!(size_of::<Ticket>() <= 2 * WORD);
+}
+
+#[test]
+fn errors_are_their_item_and_a_tag() {
+    assert_eq!(size_of::<SendError<u64>>(), size_of::<u64>());
+    assert_eq!(size_of::<SendError<String>>(), size_of::<String>());
+    assert!(is_item_and_tag::<TrySendError<u64>, u64>());
+    assert!(is_item_and_tag::<TrySendError<[u8; 64]>, [u8; 64]>());
+    assert!(size_of::<TrySendError<String>>() <= size_of::<String>() + WORD);
+    assert_eq!(size_of::<RecvError>(), 0);
+    assert_eq!(size_of::<TryRecvError>(), 1);
+}
+
+#[test]
+fn items_may_borrow_what_the_channel_is_dropped_before() {
+    let text = String::from("borrowed");
+    let (sender, receiver) = tollgate::tasks::<&str>(1);
+    sender.try_send(&text).unwrap();
+    let (item, ticket) = receiver.try_recv().unwrap().split();
+    assert_eq!(item, "borrowed");
+    drop((sender, receiver));
+    drop(text);
+    // It outlives what its item borrowed.
+    ticket.done();
+}
+
+#[test]
+fn a_handle_may_be_used_in_a_thread_that_outlives_this_scope() {
+    let _watchdog = common::Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    let monitor = sender.monitor();
+    let worker = std::thread::spawn(move || {
+        pollster::block_on(async {
+            sender.send(Lonely::new(1)).await.unwrap();
+            let (item, ticket) = receiver.recv().await.unwrap().split();
+            assert_eq!(item.get(), 1);
+            ticket
+        })
+    });
+    worker.join().unwrap().done();
+    assert_eq!(common::now(monitor.finished()).unwrap().done, 1);
+}

@@ -1,0 +1,360 @@
+//! Proves what a bounded channel does with items: order, bounds, counts, errors, odd types of item,
+//! and clear answers to bad use.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::thread;
+
+use tollgate::RecvError;
+use tollgate::SendError;
+use tollgate::TryRecvError;
+use tollgate::TrySendError;
+
+use common::CountingWaker;
+use common::Inlet;
+use common::Kind;
+use common::Tally;
+use common::Watchdog;
+use common::glance;
+use common::now;
+use common::on_both_kinds;
+use common::poll;
+
+on_both_kinds! {
+    items_come_out_in_the_order_they_went_in,
+    the_capacity_is_exactly_what_was_asked_for,
+    len_empty_and_full_tell_what_is_queued,
+    senders_and_receivers_are_counted,
+    handles_of_the_same_channel_know_it,
+    errors_give_the_item_back,
+    items_of_no_size_are_counted,
+    overaligned_items_stay_aligned,
+    large_items_come_out_whole,
+    items_left_behind_are_dropped_once,
+    no_capacity_is_refused_with_a_reason,
+    more_than_memory_is_refused,
+    a_future_polled_after_it_was_ready_panics_by_its_name,
+    handles_print_themselves_whatever_the_item,
+}
+
+fn items_come_out_in_the_order_they_went_in<K: Kind>() {
+    for capacity in 1..=9 {
+        let (sender, receiver) = K::channel(capacity);
+        for lap in 0..5 {
+            // Not a whole lap, so that the seam moves.
+            let items = || (0..capacity.div_ceil(2)).map(|item| lap * 100 + item);
+            items().for_each(|item| sender.try_send(item).unwrap());
+            items().for_each(|item| assert_eq!(receiver.take_one(), Ok(item)));
+        }
+    }
+}
+
+fn the_capacity_is_exactly_what_was_asked_for<K: Kind>() {
+    for capacity in (1..=17).chain([100, 1000, 1025]) {
+        let (sender, receiver) = K::channel(capacity);
+        assert_eq!(sender.capacity(), Some(capacity));
+        assert_eq!(receiver.capacity(), Some(capacity));
+        for item in 0..capacity {
+            assert_eq!(sender.try_send(item), Ok(()));
+        }
+        assert_eq!(sender.try_send(0), Err(TrySendError::Full(0)));
+    }
+}
+
+fn len_empty_and_full_tell_what_is_queued<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    for (sent, taken) in [(0, 0), (1, 0), (1, 0), (0, 1), (1, 0), (0, 1), (0, 1)] {
+        (0..sent).for_each(|_| sender.try_send(()).unwrap());
+        (0..taken).for_each(|_| receiver.take_one().unwrap());
+        let stats = sender.monitor().stats();
+        let len = stats.queued;
+        assert_eq!(len as u64, stats.report.sent - stats.report.received);
+        assert_eq!((sender.len(), receiver.len()), (len, len));
+        assert_eq!(
+            (sender.is_empty(), receiver.is_empty()),
+            (len == 0, len == 0)
+        );
+        assert_eq!((sender.is_full(), receiver.is_full()), (len == 2, len == 2));
+    }
+    // Neither waiting nor closing changes it.
+    sender.try_send(()).unwrap();
+    sender.try_send(()).unwrap();
+    let mut send = sender.send(());
+    assert!(glance(&mut send).is_pending());
+    assert_eq!(sender.len(), 2);
+    sender.close();
+    assert_eq!(receiver.len(), 2);
+    assert!(receiver.is_full());
+}
+
+fn senders_and_receivers_are_counted<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let counts = || (sender.sender_count(), receiver.receiver_count());
+    let other_counts = || (receiver.sender_count(), sender.receiver_count());
+    assert_eq!(counts(), (1, 1));
+    let senders: Vec<_> = (0..5).map(|_| sender.clone()).collect();
+    let receivers: Vec<_> = (0..3).map(|_| receiver.clone()).collect();
+    let monitor = sender.monitor();
+    assert_eq!((counts(), other_counts()), ((6, 4), (6, 4)));
+    drop((senders, receivers));
+    assert_eq!((counts(), other_counts()), ((1, 1), (1, 1)));
+    assert_eq!((monitor.stats().senders, monitor.stats().receivers), (1, 1));
+    assert!(!sender.is_closed());
+}
+
+fn handles_of_the_same_channel_know_it<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let (stranger, strange_receiver) = K::channel::<u32>(1);
+    assert!(sender.same_channel(&sender.clone()));
+    assert!(receiver.same_channel(&receiver.clone()));
+    assert!(!sender.same_channel(&stranger));
+    assert!(!receiver.same_channel(&strange_receiver));
+}
+
+fn errors_give_the_item_back<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(String::from("first")).unwrap();
+
+    let full = sender.try_send(String::from("second")).unwrap_err();
+    assert!(full.is_full() && !full.is_closed());
+    assert_eq!(full.to_string(), "sending into a full channel");
+    assert_eq!(format!("{full:?}"), "Full(..)");
+    assert_eq!(full.into_inner(), "second");
+
+    sender.close();
+    let closed = sender.try_send(String::from("third")).unwrap_err();
+    assert!(closed.is_closed() && !closed.is_full());
+    assert_eq!(closed.to_string(), "sending into a closed channel");
+    assert_eq!(format!("{closed:?}"), "Closed(..)");
+    assert_eq!(closed.into_inner(), "third");
+
+    let refused = now(sender.send(String::from("fourth"))).unwrap_err();
+    assert_eq!(refused.to_string(), "sending into a closed channel");
+    assert_eq!(format!("{refused:?}"), "SendError(..)");
+    assert_eq!(refused, SendError(String::from("fourth")));
+    assert_eq!(refused.into_inner(), "fourth");
+
+    assert_eq!(receiver.take_one().unwrap(), "first");
+    let ended = receiver.take_one().unwrap_err();
+    let text = "receiving from an empty and closed channel";
+    assert!(ended.is_closed() && !ended.is_empty());
+    assert_eq!(
+        (ended.to_string(), format!("{ended:?}")),
+        (text.into(), "Closed".into())
+    );
+    assert_eq!(
+        (RecvError.to_string(), format!("{RecvError:?}")),
+        (text.into(), "RecvError".into())
+    );
+    let empty = TryRecvError::Empty;
+    assert!(empty.is_empty() && !empty.is_closed());
+    assert_eq!(empty.to_string(), "receiving from an empty channel");
+    assert_eq!(format!("{empty:?}"), "Empty");
+}
+
+fn items_of_no_size_are_counted<K: Kind>() {
+    let (sender, receiver) = K::channel(3);
+    (0..3).for_each(|_| sender.try_send(()).unwrap());
+    assert_eq!(sender.try_send(()), Err(TrySendError::Full(())));
+    (0..3).for_each(|_| assert_eq!(receiver.take_one(), Ok(())));
+    assert_eq!(receiver.take_one(), Err(TryRecvError::Empty));
+}
+
+fn overaligned_items_stay_aligned<K: Kind>() {
+    #[derive(Debug)]
+    #[repr(align(512))]
+    struct Wide(u8);
+
+    let (sender, receiver) = K::channel(3);
+    for lap in 0..5 {
+        sender.try_send(Wide(lap)).unwrap();
+        let given = receiver.try_recv().unwrap();
+        let wide = K::Receiver::peek(&given);
+        assert_eq!(std::ptr::from_ref(wide).addr() % 512, 0);
+        assert_eq!(K::Receiver::end(given).0, lap);
+    }
+}
+
+fn large_items_come_out_whole<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    for lap in 0..5_u8 {
+        sender.try_send([lap; 10_000]).unwrap();
+        now(sender.send([lap + 100; 10_000])).unwrap();
+        assert_eq!(receiver.take_one(), Ok([lap; 10_000]));
+        assert_eq!(receiver.take_one(), Ok([lap + 100; 10_000]));
+    }
+}
+
+fn items_left_behind_are_dropped_once<K: Kind>() {
+    for receivers_first in [false, true] {
+        let tally = Tally::new();
+        let (sender, receiver) = K::channel(3);
+        for _ in 0..5 {
+            let _ = sender.try_send(tally.item());
+            drop(receiver.take_one());
+        }
+        for _ in 0..5 {
+            let _ = sender.try_send(tally.item());
+        }
+        if receivers_first {
+            drop(receiver);
+            drop(sender);
+        } else {
+            drop(sender);
+            drop(receiver);
+        }
+        assert_eq!(tally.drops(), [1; 10]);
+    }
+}
+
+#[test]
+fn one_producer_and_one_consumer_pass_everything_in_order() {
+    let _watchdog = Watchdog::start();
+    const ITEMS: usize = 10_000;
+    for capacity in [1, 3, 64] {
+        let (sender, receiver) = tollgate::tasks(capacity);
+        let producer = thread::spawn(move || {
+            pollster::block_on(async {
+                for item in 0..ITEMS {
+                    sender.send(item).await.unwrap();
+                }
+            });
+        });
+        pollster::block_on(async {
+            for item in 0..ITEMS {
+                assert_eq!(receiver.recv().await.unwrap().done(), item);
+            }
+            assert!(receiver.recv().await.is_err());
+        });
+        producer.join().unwrap();
+    }
+}
+
+#[test]
+fn many_producers_and_consumers_pass_everything_once() {
+    let _watchdog = Watchdog::start();
+    const ITEMS: usize = 5_000;
+    let (sender, receiver) = tollgate::bounded(3);
+    let producers: Vec<_> = (0..3)
+        .map(|_| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                pollster::block_on(async {
+                    for item in 0..ITEMS {
+                        sender.send(item).await.unwrap();
+                    }
+                });
+            })
+        })
+        .collect();
+    drop(sender);
+    let consumers: Vec<_> = (0..3)
+        .map(|_| {
+            let receiver = receiver.clone();
+            thread::spawn(move || {
+                pollster::block_on(async {
+                    let mut got = Vec::new();
+                    while let Ok(item) = receiver.recv().await {
+                        got.push(item);
+                    }
+                    got
+                })
+            })
+        })
+        .collect();
+    for producer in producers {
+        producer.join().unwrap();
+    }
+    let mut counts = [0; ITEMS];
+    for consumer in consumers {
+        for item in consumer.join().unwrap() {
+            counts[item] += 1;
+        }
+    }
+    assert_eq!(counts, [3; ITEMS]);
+}
+
+#[track_caller]
+fn panic_text(work: impl FnOnce()) -> String {
+    let panic: Box<dyn Any + Send> = catch_unwind(AssertUnwindSafe(work)).unwrap_err();
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast_ref::<&str>().unwrap().to_string(),
+    }
+}
+
+fn no_capacity_is_refused_with_a_reason<K: Kind>() {
+    let text = panic_text(|| drop(K::channel::<u32>(0)));
+    assert!(text.contains("must be at least 1"), "{text}");
+    assert!(text.contains("cancelled"), "no reason: {text}");
+}
+
+fn more_than_memory_is_refused<K: Kind>() {
+    let refused = [
+        panic_text(|| drop(K::channel::<u64>(usize::MAX))),
+        panic_text(|| drop(K::channel::<u64>(usize::MAX / 2 + 2))),
+        // A power of two, of which the slots take more bytes than can be counted.
+        panic_text(|| drop(K::channel::<()>(1 << (usize::BITS - 2)))),
+        panic_text(|| drop(K::channel::<[u8; 1 << 20]>(1 << (usize::BITS - 20)))),
+        // It can be counted, and there is no such memory.
+        panic_text(|| drop(K::channel::<[u8; 1 << 20]>(1 << (usize::BITS - 24)))),
+    ];
+    for text in refused {
+        assert!(text.contains("cannot be allocated"), "{text}");
+    }
+}
+
+#[track_caller]
+fn assert_fused<F: Future + Unpin>(name: &str, mut future: F) {
+    let waker = CountingWaker::new();
+    assert!(poll(&mut future, &waker).is_ready());
+    for _ in 0..2 {
+        let text = panic_text(|| drop(poll(&mut future, &waker)));
+        assert_eq!(text, format!("`{name}` polled after completion"));
+    }
+}
+
+fn a_future_polled_after_it_was_ready_panics_by_its_name<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    assert_fused("Join", sender.join());
+    assert_fused("Send", sender.send(1));
+    let recv = match format!("{receiver:?}").starts_with("Task") {
+        true => "RecvTask",
+        false => "Recv",
+    };
+    assert_fused(recv, receiver.recv());
+    sender.close();
+    assert_fused("Send", sender.send(1));
+    assert_fused(recv, receiver.recv());
+    assert_fused("Closed", sender.closed());
+    assert_fused("Finished", monitor.finished());
+    assert_fused("Failed", monitor.failed());
+}
+
+fn handles_print_themselves_whatever_the_item<K: Kind>() {
+    struct Mute;
+
+    let (sender, receiver) = K::channel::<Mute>(1);
+    let monitor = sender.monitor();
+    assert_eq!(format!("{sender:?}"), "Sender { .. }");
+    assert!(format!("{receiver:?}").ends_with("Receiver { .. }"));
+    assert!(format!("{:?}", receiver.recv()).starts_with("Recv"));
+    assert_eq!(format!("{:?}", sender.send(Mute)), "Send { .. }");
+    assert_eq!(format!("{:?}", sender.closed()), "Closed { .. }");
+    assert_eq!(format!("{:?}", monitor.join()), "Join { .. }");
+    assert_eq!(format!("{:?}", monitor.finished()), "Finished { .. }");
+    assert_eq!(format!("{:?}", monitor.failed()), "Failed { .. }");
+    // A monitor says why a program hangs.
+    let _ = sender.try_send(Mute);
+    assert_eq!(
+        format!("{monitor:?}"),
+        "Monitor { closed: false, queued: 1, in_hand: 0, senders: 1, receivers: 1, .. }"
+    );
+}

@@ -1,0 +1,192 @@
+//! Proves how a channel is closed, by call and by dropping handles, and who hears of it.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::task::Poll;
+use std::thread;
+
+use tollgate::RecvError;
+use tollgate::SendError;
+use tollgate::TryRecvError;
+
+use common::Inlet;
+use common::Kind;
+use common::Tally;
+use common::Waiter;
+use common::Watchdog;
+use common::now;
+use common::on_both_kinds;
+
+on_both_kinds! {
+    closed_waits_for_close_and_for_the_last_receiver,
+    closed_tells_everybody_who_waits,
+    a_closed_future_that_is_dropped_strands_nobody,
+    a_monitor_keeps_a_channel_neither_open_nor_received_from,
+    a_clone_keeps_the_channel_open,
+    a_stream_counts_as_a_receiver,
+    what_was_sent_before_close_is_received_after_it,
+    closing_twice_wakes_nobody_twice,
+    dropping_a_send_after_close_drops_its_item_once,
+    the_last_receiver_may_go_while_its_thread_unwinds,
+}
+
+fn closed_waits_for_close_and_for_the_last_receiver<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let other = receiver.clone();
+    let mut closed = Waiter::waiting(sender.closed());
+    drop(receiver);
+    assert_eq!(closed.wakes(), 0);
+    assert!(closed.poll().is_pending());
+    drop(other);
+    assert_eq!(closed.wakes(), 1);
+    assert!(closed.poll().is_ready());
+    now(sender.closed());
+
+    let (sender, receiver) = K::channel::<u32>(1);
+    let mut closed = Waiter::waiting(sender.closed());
+    receiver.close();
+    assert_eq!(closed.wakes(), 1);
+    assert!(closed.poll().is_ready());
+}
+
+fn closed_tells_everybody_who_waits<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let mut closed: Vec<_> = (0..5).map(|_| Waiter::waiting(sender.closed())).collect();
+    drop(receiver);
+    for closed in &mut closed {
+        assert_eq!(closed.wakes(), 1);
+        assert!(closed.poll().is_ready());
+    }
+}
+
+fn a_closed_future_that_is_dropped_strands_nobody<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let mut closed: Vec<_> = (0..4).map(|_| Waiter::waiting(sender.closed())).collect();
+    drop(closed.remove(0));
+    drop(closed.remove(1));
+    receiver.close();
+    assert!(closed.iter().all(|it| it.wakes() == 1));
+}
+
+fn a_monitor_keeps_a_channel_neither_open_nor_received_from<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let monitors = [
+        sender.monitor(),
+        receiver.monitor(),
+        sender.monitor().clone(),
+    ];
+    drop(sender);
+    assert!(receiver.is_closed());
+    assert_eq!(now(receiver.recv()).err(), Some(RecvError));
+    drop(receiver);
+    assert!(monitors.iter().all(|it| it.stats().closed && !it.close()));
+
+    let (sender, receiver) = K::channel::<u32>(1);
+    let monitor = receiver.monitor();
+    drop(receiver);
+    assert!(sender.is_closed());
+    assert_eq!(monitor.stats().receivers, 0);
+}
+
+fn a_clone_keeps_the_channel_open<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let (other_sender, other_receiver) = (sender.clone(), receiver.clone());
+    drop((sender, receiver));
+    assert!(!other_sender.is_closed() && !other_receiver.is_closed());
+    now(other_sender.send(1)).unwrap();
+    assert_eq!(other_receiver.take_one(), Ok(1));
+}
+
+fn a_stream_counts_as_a_receiver<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let mut stream = receiver.clone();
+    let waker = common::CountingWaker::new();
+    drop(receiver);
+    assert!(common::poll_next(&mut stream, &waker).is_pending());
+    assert!(!sender.is_closed());
+    sender.try_send(1).unwrap();
+    drop(stream);
+    assert!(sender.is_closed());
+    assert_eq!(sender.len(), 0);
+}
+
+fn what_was_sent_before_close_is_received_after_it<K: Kind>() {
+    let (sender, receiver) = K::channel(3);
+    (0..3).for_each(|item| sender.try_send(item).unwrap());
+    receiver.close();
+    drop(sender);
+    for item in 0..3 {
+        assert_eq!(receiver.len(), 3 - item);
+        assert_eq!(receiver.take_one(), Ok(item));
+    }
+    assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+}
+
+fn closing_twice_wakes_nobody_twice<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(1).unwrap();
+    let sends: Vec<_> = (0..3).map(|it| Waiter::waiting(sender.send(it))).collect();
+    assert!(receiver.close());
+    assert!(!receiver.close() && !sender.close());
+    drop(receiver);
+    assert!(sends.iter().all(|it| it.wakes() == 1));
+}
+
+fn dropping_a_send_after_close_drops_its_item_once<K: Kind>() {
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel(1);
+    let unpolled = sender.send(tally.item());
+    sender.try_send(tally.item()).unwrap();
+    let waiting = Waiter::waiting(sender.send(tally.item()));
+    let mut refused = Waiter::waiting(sender.send(tally.item()));
+    receiver.close();
+    assert!(matches!(refused.poll(), Poll::Ready(Err(SendError(_)))));
+    assert_eq!(tally.drops(), [0, 0, 0, 1]);
+    drop((unpolled, waiting, refused));
+    assert_eq!(tally.drops(), [1, 0, 1, 1]);
+    drop(receiver);
+    assert_eq!(tally.drops(), [1; 4]);
+}
+
+fn the_last_receiver_may_go_while_its_thread_unwinds<K: Kind>() {
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel(2);
+    let monitor = sender.monitor();
+    sender.try_send(tally.item()).unwrap();
+    sender.try_send(tally.item()).unwrap();
+    let unwind = std::panic::AssertUnwindSafe(|| {
+        let _receiver = receiver;
+        std::panic::resume_unwind(Box::new("worker"));
+    });
+    std::panic::catch_unwind(unwind).unwrap_err();
+    assert!(sender.is_closed());
+    assert_eq!(tally.drops(), [1; 2]);
+    assert_eq!(now(monitor.finished()).unwrap_err().report.discarded, 2);
+}
+
+#[test]
+fn close_lets_go_of_senders_and_receivers_on_other_threads() {
+    let _watchdog = Watchdog::start();
+    let (full, full_receiver) = tollgate::bounded(1);
+    full.try_send(0).unwrap();
+    let (empty_sender, empty) = tollgate::tasks::<u32>(1);
+    let mut threads = Vec::new();
+    for _ in 0..3 {
+        let (full, empty) = (full.clone(), empty.clone());
+        threads.push(thread::spawn(move || {
+            assert_eq!(pollster::block_on(full.send(1)), Err(SendError(1)));
+        }));
+        threads.push(thread::spawn(move || {
+            assert!(pollster::block_on(empty.recv()).is_err());
+        }));
+    }
+    // Whether they wait already or are still to come.
+    full_receiver.close();
+    drop(empty_sender);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(full_receiver.try_recv(), Ok(0));
+}

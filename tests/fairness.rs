@@ -1,0 +1,365 @@
+//! Proves who is woken and how often: first come, first woken, whatever waits; one for an item; and
+//! nobody for nothing.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::task::Poll;
+
+use futures_util::StreamExt;
+
+use common::CountingWaker;
+use common::Inlet;
+use common::Kind;
+use common::Waiter;
+use common::on_both_kinds;
+use common::poll;
+
+on_both_kinds! {
+    receivers_are_woken_in_the_order_they_came_whatever_they_are,
+    senders_are_woken_in_the_order_they_came,
+    the_order_holds_when_those_in_front_leave,
+    one_item_wakes_one_of_eight_receivers,
+    one_item_wakes_one_of_eight_streams,
+    one_receive_wakes_one_of_eight_senders,
+    a_burst_wakes_as_many_as_there_are_items,
+    a_burst_of_room_wakes_as_many_senders,
+    items_one_by_one_cost_one_wake_each,
+    a_burst_costs_at_most_two_wakes_for_an_item,
+    close_wakes_everybody_once,
+    a_woken_receiver_that_finds_the_item_taken_waits_again,
+    a_woken_sender_that_finds_the_room_taken_waits_again,
+    a_woken_receiver_that_sees_more_items_wakes_one_more,
+    a_woken_sender_that_sees_more_room_wakes_one_more,
+    one_that_waits_anew_goes_to_the_end_of_the_line,
+    only_the_last_waker_of_a_future_is_called,
+    a_future_that_moves_to_another_task_is_woken_there,
+    a_forgotten_receiver_absorbs_one_wake,
+    a_forgotten_sender_absorbs_one_wake,
+    a_stream_that_is_left_alone_absorbs_one_wake,
+    a_poll_that_succeeds_leaves_no_waker_behind,
+}
+
+fn wakes<R>(waiters: &[Waiter<'_, R>]) -> Vec<usize> {
+    waiters.iter().map(Waiter::wakes).collect()
+}
+
+/// Receivers that wait: futures and streams in turn.
+fn mixed<'a, K: Kind>(
+    receiver: &'a K::Receiver<u32>,
+    count: usize,
+) -> Vec<Waiter<'a, Option<u32>>> {
+    let waiters = (0..count).map(|index| {
+        if index % 2 == 0 {
+            Waiter::waiting(async { receiver.recv().await.ok().map(K::Receiver::end) })
+        } else {
+            let mut stream = receiver.clone();
+            Waiter::waiting(async move { stream.next().await.map(K::Receiver::end) })
+        }
+    });
+    waiters.collect()
+}
+
+fn receivers_are_woken_in_the_order_they_came_whatever_they_are<K: Kind>() {
+    let (sender, receiver) = K::channel(6);
+    let mut waiters = mixed::<K>(&receiver, 6);
+    for item in 0..6 {
+        sender.try_send(item).unwrap();
+        let expected: Vec<_> = (0..6).map(|it| usize::from(it <= item)).collect();
+        assert_eq!(wakes(&waiters), expected);
+    }
+    for (waiter, item) in waiters.iter_mut().zip(0..) {
+        assert_eq!(waiter.poll(), Poll::Ready(Some(item)));
+    }
+}
+
+fn senders_are_woken_in_the_order_they_came<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(0).unwrap();
+    let mut sends: Vec<_> = (1..=5).map(|it| Waiter::waiting(sender.send(it))).collect();
+    for item in 0..5 {
+        assert_eq!(receiver.take_one(), Ok(item as u32));
+        let expected: Vec<_> = (0..5).map(|it| usize::from(it <= item)).collect();
+        assert_eq!(wakes(&sends), expected);
+        assert_eq!(sends[item].poll(), Poll::Ready(Ok(())));
+    }
+    assert_eq!(receiver.take_one(), Ok(5));
+}
+
+fn the_order_holds_when_those_in_front_leave<K: Kind>() {
+    let (sender, receiver) = K::channel(3);
+    let mut waiters = mixed::<K>(&receiver, 5);
+    // The one in the seat, and one in the crowd.
+    drop(waiters.remove(0));
+    drop(waiters.remove(1));
+    // A newcomer does not get ahead although the seat is free.
+    waiters.extend(mixed::<K>(&receiver, 1));
+    for expected in [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]] {
+        sender.try_send(1).unwrap();
+        assert_eq!(wakes(&waiters), expected);
+    }
+}
+
+fn one_item_wakes_one_of_eight_receivers<K: Kind>() {
+    let (sender, receiver) = K::channel(8);
+    let recvs: Vec<_> = (0..8).map(|_| Waiter::waiting(receiver.recv())).collect();
+    sender.try_send(1).unwrap();
+    assert_eq!(wakes(&recvs).iter().sum::<usize>(), 1);
+}
+
+fn one_item_wakes_one_of_eight_streams<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(8);
+    let streams: Vec<_> = (0..8)
+        .map(|_| {
+            let mut stream = receiver.clone();
+            Waiter::waiting(async move { stream.next().await.is_some() })
+        })
+        .collect();
+    sender.try_send(1).unwrap();
+    assert_eq!(wakes(&streams), [1, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+fn one_receive_wakes_one_of_eight_senders<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(0).unwrap();
+    let sends: Vec<_> = (0..8).map(|it| Waiter::waiting(sender.send(it))).collect();
+    receiver.take_one().unwrap();
+    assert_eq!(wakes(&sends), [1, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+fn a_burst_wakes_as_many_as_there_are_items<K: Kind>() {
+    for burst in 1..=8 {
+        let (sender, receiver) = K::channel(8);
+        let waiters = mixed::<K>(&receiver, 8);
+        (0..burst).for_each(|_| sender.try_send(1).unwrap());
+        assert_eq!(wakes(&waiters).iter().sum::<usize>(), burst);
+        assert!(wakes(&waiters)[..burst].iter().all(|it| *it == 1));
+    }
+}
+
+fn a_burst_of_room_wakes_as_many_senders<K: Kind>() {
+    for burst in 1..=8 {
+        let (sender, receiver) = K::channel(8);
+        (0..8).for_each(|item| sender.try_send(item).unwrap());
+        let sends: Vec<_> = (0..8).map(|it| Waiter::waiting(sender.send(it))).collect();
+        (0..burst).for_each(|item| assert_eq!(receiver.take_one(), Ok(item)));
+        assert_eq!(wakes(&sends).iter().sum::<usize>(), burst);
+        assert!(wakes(&sends)[..burst].iter().all(|it| *it == 1));
+    }
+}
+
+fn items_one_by_one_cost_one_wake_each<K: Kind>() {
+    let (sender, receiver) = K::channel(4);
+    let mut total = 0;
+    for item in 0..50 {
+        let mut waiters = mixed::<K>(&receiver, 8);
+        sender.try_send(item).unwrap();
+        assert_eq!(waiters[0].poll(), Poll::Ready(Some(item)));
+        drop(waiters.remove(0));
+        total += 1 + wakes(&waiters).iter().sum::<usize>();
+    }
+    assert_eq!(total, 50);
+}
+
+fn a_burst_costs_at_most_two_wakes_for_an_item<K: Kind>() {
+    const ITEMS: usize = 6;
+    let (sender, receiver) = K::channel(ITEMS);
+    let mut waiters = mixed::<K>(&receiver, 20);
+    (0..ITEMS).for_each(|_| sender.try_send(1).unwrap());
+    let mut polled = vec![0; waiters.len()];
+    let mut received = 0;
+    while let Some(index) = (0..20).find(|&it| waiters[it].wakes() > polled[it]) {
+        polled[index] = waiters[index].wakes();
+        if waiters[index].poll().is_ready() {
+            received += 1;
+            polled[index] = usize::MAX;
+        }
+    }
+    assert_eq!(received, ITEMS);
+    // One for each item, and one that each but the last receiver passes on.
+    assert_eq!(wakes(&waiters).iter().sum::<usize>(), 2 * ITEMS - 1);
+}
+
+fn close_wakes_everybody_once<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let waiters = mixed::<K>(&receiver, 8);
+    let closed: Vec<_> = (0..3).map(|_| Waiter::waiting(sender.closed())).collect();
+    sender.close();
+    sender.close();
+    receiver.close();
+    assert_eq!(wakes(&waiters), [1; 8]);
+    assert_eq!(wakes(&closed), [1; 3]);
+}
+
+fn a_woken_receiver_that_finds_the_item_taken_waits_again<K: Kind>() {
+    for in_crowd in [false, true] {
+        let (sender, receiver) = K::channel(1);
+        let mut waiters = mixed::<K>(&receiver, 2);
+        if in_crowd {
+            drop(waiters.remove(0));
+        }
+        let mut waiter = waiters.remove(0);
+        drop(waiters);
+        for item in 0..3 {
+            sender.try_send(item).unwrap();
+            assert_eq!(waiter.wakes(), item as usize + 1);
+            assert_eq!(receiver.take_one(), Ok(item));
+            assert!(waiter.poll().is_pending());
+        }
+        sender.try_send(3).unwrap();
+        assert_eq!(waiter.poll(), Poll::Ready(Some(3)));
+    }
+}
+
+fn a_woken_sender_that_finds_the_room_taken_waits_again<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(0).unwrap();
+    let mut send = Waiter::waiting(sender.send(9));
+    for item in 0..3 {
+        assert_eq!(receiver.take_one(), Ok(item));
+        assert_eq!(send.wakes(), item as usize + 1);
+        sender.try_send(item + 1).unwrap();
+        assert!(send.poll().is_pending());
+    }
+    receiver.take_one().unwrap();
+    assert_eq!(send.wakes(), 4);
+    assert_eq!(send.poll(), Poll::Ready(Ok(())));
+}
+
+fn a_woken_receiver_that_sees_more_items_wakes_one_more<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let mut waiters = mixed::<K>(&receiver, 3);
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    assert_eq!(wakes(&waiters), [1, 1, 0]);
+    // The first is slow; the second takes an item, sees the other, and calls the third.
+    assert!(waiters[1].poll().is_ready());
+    assert_eq!(wakes(&waiters), [1, 1, 1]);
+    assert!(waiters[2].poll().is_ready());
+    assert!(waiters[0].poll().is_pending());
+}
+
+fn a_woken_sender_that_sees_more_room_wakes_one_more<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    let mut sends: Vec<_> = (3..6).map(|it| Waiter::waiting(sender.send(it))).collect();
+    receiver.take_one().unwrap();
+    receiver.take_one().unwrap();
+    assert_eq!(wakes(&sends), [1, 1, 0]);
+    assert!(sends[1].poll().is_ready());
+    assert_eq!(wakes(&sends), [1, 1, 1]);
+    assert!(sends[2].poll().is_ready());
+    assert!(sends[0].poll().is_pending());
+}
+
+fn one_that_waits_anew_goes_to_the_end_of_the_line<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let mut waiters = mixed::<K>(&receiver, 3);
+    sender.try_send(1).unwrap();
+    receiver.take_one().unwrap();
+    assert!(waiters[0].poll().is_pending());
+    for expected in [[1, 1, 0], [1, 1, 1], [2, 1, 1]] {
+        sender.try_send(1).unwrap();
+        receiver.take_one().unwrap();
+        assert_eq!(wakes(&waiters), expected);
+    }
+}
+
+fn only_the_last_waker_of_a_future_is_called<K: Kind>() {
+    for in_crowd in [false, true] {
+        let (sender, receiver) = K::channel::<u32>(1);
+        let ahead = in_crowd.then(|| Waiter::waiting(receiver.recv()));
+        let wakers = [(); 3].map(|()| CountingWaker::new());
+        let mut recv = receiver.recv();
+        for waker in &wakers {
+            assert!(poll(&mut recv, waker).is_pending());
+        }
+        drop(ahead);
+        assert!(wakers[0].is_let_go() && wakers[1].is_let_go());
+        sender.try_send(1).unwrap();
+        assert_eq!(wakers.each_ref().map(CountingWaker::wakes), [0, 0, 1]);
+        assert!(poll(&mut recv, &wakers[0]).is_ready());
+    }
+}
+
+fn a_future_that_moves_to_another_task_is_woken_there<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(0).unwrap();
+    let monitor = sender.monitor();
+    let (old, new) = (CountingWaker::new(), CountingWaker::new());
+    let _seats = (
+        Waiter::waiting(sender.send(1)),
+        Waiter::waiting(monitor.join()),
+    );
+    let mut send = sender.send(2);
+    let mut join = monitor.join();
+    assert!(poll(&mut send, &old).is_pending());
+    assert!(poll(&mut join, &old).is_pending());
+    let (mut send, mut join) = *Box::new((send, join));
+    assert!(poll(&mut send, &new).is_pending());
+    assert!(poll(&mut join, &new).is_pending());
+    receiver.take_one().unwrap();
+    assert_eq!(old.wakes(), 0);
+    assert!(new.wakes() >= 1);
+}
+
+fn a_forgotten_receiver_absorbs_one_wake<K: Kind>() {
+    for in_crowd in [false, true] {
+        let (sender, receiver) = K::channel::<u32>(3);
+        let ahead = in_crowd.then(|| Waiter::waiting(receiver.recv()));
+        let forgotten = Waiter::waiting(receiver.recv()).forget();
+        let mut recv = Waiter::waiting(receiver.recv());
+        drop(ahead);
+        sender.try_send(1).unwrap();
+        assert_eq!((forgotten.wakes(), recv.wakes()), (1, 0));
+        sender.try_send(2).unwrap();
+        assert_eq!((forgotten.wakes(), recv.wakes()), (1, 1));
+        assert!(recv.poll().is_ready());
+        // Those who come later are not touched by it.
+        receiver.take_one().unwrap();
+        let mut late = Waiter::waiting(receiver.recv());
+        sender.try_send(3).unwrap();
+        assert_eq!(late.wakes(), 1);
+        assert!(late.poll().is_ready());
+    }
+}
+
+fn a_forgotten_sender_absorbs_one_wake<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    sender.try_send(0).unwrap();
+    sender.try_send(1).unwrap();
+    let forgotten = Waiter::waiting(sender.send(2)).forget();
+    let mut send = Waiter::waiting(sender.send(3));
+    receiver.take_one().unwrap();
+    assert_eq!((forgotten.wakes(), send.wakes()), (1, 0));
+    receiver.take_one().unwrap();
+    assert_eq!((forgotten.wakes(), send.wakes()), (1, 1));
+    assert!(send.poll().is_ready());
+    assert_eq!(receiver.take_one(), Ok(3));
+}
+
+fn a_stream_that_is_left_alone_absorbs_one_wake<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let mut stream = receiver.clone();
+    let waker = CountingWaker::new();
+    assert!(common::poll_next(&mut stream, &waker).is_pending());
+    let mut recv = Waiter::waiting(receiver.recv());
+    sender.try_send(1).unwrap();
+    assert_eq!((waker.wakes(), recv.wakes()), (1, 0));
+    // Dropped after all, it passes the wake on.
+    drop(stream);
+    assert_eq!(recv.wakes(), 1);
+    assert!(recv.poll().is_ready());
+}
+
+fn a_poll_that_succeeds_leaves_no_waker_behind<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let mut waiters = mixed::<K>(&receiver, 3);
+    sender.try_send(1).unwrap();
+    // Out of turn: it was not called, and must not be later.
+    assert_eq!(waiters[2].poll(), Poll::Ready(Some(1)));
+    sender.try_send(2).unwrap();
+    assert_eq!(wakes(&waiters), [1, 1, 0]);
+}

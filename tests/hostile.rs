@@ -1,0 +1,565 @@
+//! Proves that wakers may do with the channel what they like: send, receive, close, drop waiters and
+//! handles, poll at once, from within their own `clone`, `wake` and `drop`.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::task::RawWaker;
+use std::task::RawWakerVTable;
+use std::task::Wake;
+use std::task::Waker;
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
+use tollgate::Monitor;
+use tollgate::Sender;
+
+use common::Inlet;
+use common::Kind;
+use common::Plain;
+use common::Tasks;
+use common::Watchdog;
+use common::now;
+
+/// In which function of a waker the channel is entered again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Hook {
+    Clone,
+    Wake,
+    Drop,
+}
+
+/// What is done there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Deed {
+    TrySend,
+    PollSend,
+    TryRecv,
+    PollRecv,
+    PollJoin,
+    Close,
+    DropAnother,
+    DropLastSender,
+    DropLastReceiver,
+}
+
+/// What the owner of the waker waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Op {
+    Recv,
+    Stream,
+    Send,
+    Join,
+    Finished,
+    Failed,
+}
+
+/// What makes the channel touch the waker, after the first poll.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Touch {
+    Grant,
+    /// What it waits for happens, but another is called; then it is polled.
+    OutOfTurn,
+    ReplaceWaker,
+    Cancel,
+    Close,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    hook: Hook,
+    deed: Deed,
+    op: Op,
+    touch: Touch,
+    in_crowd: bool,
+}
+
+const HOOKS: [Hook; 3] = [Hook::Clone, Hook::Wake, Hook::Drop];
+const DEEDS: [Deed; 9] = [
+    Deed::TrySend,
+    Deed::PollSend,
+    Deed::TryRecv,
+    Deed::PollRecv,
+    Deed::PollJoin,
+    Deed::Close,
+    Deed::DropAnother,
+    Deed::DropLastSender,
+    Deed::DropLastReceiver,
+];
+const OPS: [Op; 6] = [
+    Op::Recv,
+    Op::Stream,
+    Op::Send,
+    Op::Join,
+    Op::Finished,
+    Op::Failed,
+];
+const TOUCHES: [Touch; 5] = [
+    Touch::Grant,
+    Touch::OutOfTurn,
+    Touch::ReplaceWaker,
+    Touch::Cancel,
+    Touch::Close,
+];
+
+#[test]
+fn a_waker_may_enter_the_channel_again_wherever_it_is_touched() {
+    let mut cases = 0;
+    let mut done = 0;
+    for hook in HOOKS {
+        for deed in DEEDS {
+            for op in OPS {
+                for touch in TOUCHES {
+                    for in_crowd in [false, true] {
+                        let case = Case {
+                            hook,
+                            deed,
+                            op,
+                            touch,
+                            in_crowd,
+                        };
+                        for run in [run::<Plain>, run::<Tasks>] {
+                            let _watchdog = Watchdog::over(&format!("{case:?}"), 2);
+                            cases += 1;
+                            done += usize::from(run(case));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!("{cases} cases, the deed was done in {done}");
+    assert_eq!(cases, 3 * 9 * 6 * 5 * 2 * 2);
+    assert!(done > cases / 2, "too few deeds: {done}");
+}
+
+type Job = LocalBoxFuture<'static, ()>;
+
+/// Does its deed once, in the function it is hooked to.
+struct Hostile {
+    hook: Hook,
+    deed: RefCell<Option<Box<dyn FnOnce()>>>,
+    woken: Cell<bool>,
+}
+
+impl Hostile {
+    fn run(&self, hook: Hook) {
+        if hook == Hook::Wake {
+            self.woken.set(true);
+        }
+        if hook == self.hook {
+            let deed = self.deed.take();
+            deed.into_iter().for_each(|deed| deed());
+        }
+    }
+
+    fn waker(self: &Rc<Self>) -> Waker {
+        let data = Rc::into_raw(Rc::clone(self)).cast();
+        // SAFETY: the functions of `HOSTILE` keep the contract of a `RawWaker`, but that they are for
+        // one thread; the tests that use them have one.
+        unsafe { Waker::from_raw(RawWaker::new(data, &HOSTILE)) }
+    }
+}
+
+static HOSTILE: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        // SAFETY: of `Rc::into_raw`, and alive.
+        let hostile = unsafe { &*data.cast::<Hostile>() };
+        hostile.run(Hook::Clone);
+        // SAFETY: as above.
+        unsafe { Rc::increment_strong_count(data.cast::<Hostile>()) };
+        RawWaker::new(data, &HOSTILE)
+    },
+    |data| {
+        // SAFETY: of `Rc::into_raw`, and given up with this.
+        unsafe { Rc::from_raw(data.cast::<Hostile>()) }.run(Hook::Wake);
+    },
+    |data| {
+        // SAFETY: of `Rc::into_raw`, and alive.
+        unsafe { &*data.cast::<Hostile>() }.run(Hook::Wake);
+    },
+    |data| {
+        // SAFETY: of `Rc::into_raw`, and given up with this.
+        unsafe { Rc::from_raw(data.cast::<Hostile>()) }.run(Hook::Drop);
+    },
+);
+
+/// What the deeds get at.
+struct World<K: Kind> {
+    sender: RefCell<Option<Sender<u32>>>,
+    receiver: RefCell<Option<K::Receiver<u32>>>,
+    monitor: Monitor<u32>,
+    another: RefCell<Option<Job>>,
+}
+
+impl<K: Kind> World<K> {
+    fn sender(&self) -> Option<Sender<u32>> {
+        self.sender.borrow().clone()
+    }
+
+    fn receiver(&self) -> Option<K::Receiver<u32>> {
+        self.receiver.borrow().clone()
+    }
+
+    fn put(&self) {
+        if let Some(sender) = self.sender() {
+            let _ = sender.try_send(0);
+        }
+    }
+
+    fn take(&self) -> bool {
+        self.receiver().is_some_and(|it| it.take_one().is_ok())
+    }
+
+    fn perform(&self, deed: Deed) {
+        match deed {
+            Deed::TrySend => self.put(),
+            Deed::PollSend => {
+                let _ = self.sender().map(|it| it.send(0).now_or_never());
+            }
+            Deed::TryRecv => {
+                self.take();
+            }
+            Deed::PollRecv => {
+                let given = self.receiver().and_then(|it| it.recv().now_or_never());
+                let _ = given.map(|given| given.map(K::Receiver::end));
+            }
+            Deed::PollJoin => {
+                let _ = self.monitor.join().now_or_never();
+            }
+            Deed::Close => {
+                self.monitor.close();
+            }
+            Deed::DropAnother => drop(self.another.take()),
+            Deed::DropLastSender => drop(self.sender.take()),
+            Deed::DropLastReceiver => drop(self.receiver.take()),
+        }
+    }
+
+    /// Makes what `op` waits for happen.
+    fn grant(&self, op: Op) {
+        match op {
+            Op::Recv | Op::Stream => self.put(),
+            Op::Send => {
+                self.take();
+            }
+            Op::Join => while self.take() {},
+            Op::Finished => {
+                self.monitor.close();
+                while self.take() {}
+            }
+            Op::Failed => {
+                self.put();
+                drop(self.receiver().map(|it| it.try_recv()));
+            }
+        }
+    }
+
+    /// One that will wait, with handles of its own.
+    fn job(&self, op: Op) -> Job {
+        let monitor = self.monitor.clone();
+        let receiver = || self.receiver().unwrap();
+        match op {
+            Op::Recv => {
+                let receiver = receiver();
+                async move {
+                    let _ = receiver.recv().await.map(K::Receiver::end);
+                }
+                .boxed_local()
+            }
+            Op::Stream => {
+                let mut receiver = receiver();
+                async move {
+                    let _ = receiver.next().await.map(K::Receiver::end);
+                }
+                .boxed_local()
+            }
+            Op::Send => {
+                let sender = self.sender().unwrap();
+                async move {
+                    let _ = sender.send(0).await;
+                }
+                .boxed_local()
+            }
+            Op::Join => async move { drop(monitor.join().await) }.boxed_local(),
+            Op::Finished => async move { drop(monitor.finished().await) }.boxed_local(),
+            Op::Failed => async move { drop(monitor.failed().await) }.boxed_local(),
+        }
+    }
+}
+
+/// One case; whether the deed was done.
+fn run<K: Kind>(case: Case) -> bool {
+    let (sender, receiver) = K::channel(1);
+    if matches!(case.op, Op::Send | Op::Join) {
+        sender.try_send(0).unwrap();
+    }
+    let world = Rc::new(World::<K> {
+        monitor: sender.monitor(),
+        sender: Some(sender).into(),
+        receiver: Some(receiver).into(),
+        another: None.into(),
+    });
+    let hostile = || {
+        let world = Rc::clone(&world);
+        Rc::new(Hostile {
+            hook: case.hook,
+            deed: RefCell::new(Some(Box::new(move || world.perform(case.deed)))),
+            woken: Cell::new(false),
+        })
+    };
+    let mut quiet = Context::from_waker(Waker::noop());
+
+    let mut ahead = world.job(case.op);
+    let mut job = Some(world.job(case.op));
+    let mut another = world.job(case.op);
+    if case.in_crowd {
+        assert!(ahead.poll_unpin(&mut quiet).is_pending());
+    }
+    let first = hostile();
+    let other = hostile();
+    // Kept until the end: the only wakers that are dropped before are the channel's.
+    let (waker, other_waker) = (first.waker(), other.waker());
+    let mut polls = vec![poll(&mut job, &waker)];
+    if another.poll_unpin(&mut quiet).is_pending() {
+        *world.another.borrow_mut() = Some(another);
+    }
+    match case.touch {
+        Touch::Grant => {
+            drop(ahead);
+            world.grant(case.op);
+        }
+        Touch::OutOfTurn => {
+            world.grant(case.op);
+            polls.push(poll(&mut job, &waker));
+        }
+        Touch::ReplaceWaker => polls.push(poll(&mut job, &other_waker)),
+        Touch::Cancel => job = None,
+        Touch::Close => drop(world.monitor.close()),
+    }
+
+    // The channel is as good as ever: everybody and everything comes to an end.
+    world.monitor.close();
+    while world.take() {}
+    world.sender.take();
+    if let Some(mut job) = job {
+        assert!(first.woken.get() || polls.len() > 1, "{case:?}: not woken");
+        assert!(job.poll_unpin(&mut quiet).is_ready(), "{case:?}");
+    }
+    if let Some(mut another) = world.another.take() {
+        assert!(another.poll_unpin(&mut quiet).is_ready(), "{case:?}");
+    }
+    world.receiver.take();
+    let _ = now(world.monitor.finished());
+    let spent = |hostile: &Hostile| hostile.deed.take().is_none();
+    spent(&first) | spent(&other)
+}
+
+/// Polls a job once, as its executor, which forgets those that are done.
+fn poll(job: &mut Option<Job>, waker: &Waker) -> Poll<()> {
+    let Some(future) = job else {
+        return Poll::Ready(());
+    };
+    let poll = future.poll_unpin(&mut Context::from_waker(waker));
+    if poll.is_ready() {
+        *job = None;
+    }
+    poll
+}
+
+/// A task of an executor that polls it right inside `wake`.
+struct Inline {
+    future: Mutex<Option<BoxFuture<'static, ()>>>,
+    again: AtomicBool,
+}
+
+impl Wake for Inline {
+    fn wake(self: Arc<Self>) {
+        self.again.store(true, Ordering::SeqCst);
+        // Polled already, further down this stack: it will be polled once more there.
+        let Ok(mut future) = self.future.try_lock() else {
+            return;
+        };
+        while self.again.swap(false, Ordering::SeqCst) {
+            let waker = Waker::from(Arc::clone(&self));
+            if let Some(running) = &mut *future {
+                if running
+                    .poll_unpin(&mut Context::from_waker(&waker))
+                    .is_ready()
+                {
+                    *future = None;
+                }
+            }
+        }
+    }
+}
+
+fn spawn_inline(future: impl Future<Output = ()> + Send + 'static) -> Arc<Inline> {
+    let task = Arc::new(Inline {
+        future: Mutex::new(Some(future.boxed())),
+        again: AtomicBool::new(false),
+    });
+    Arc::clone(&task).wake();
+    task
+}
+
+#[test]
+fn an_executor_that_polls_inside_wake_gets_all_the_work_done() {
+    for capacity in [1, 3] {
+        let _watchdog = Watchdog::for_seconds(60);
+        let (sender, receiver) = tollgate::tasks::<usize>(capacity);
+        let monitor = sender.monitor();
+        let sum = Arc::new(AtomicUsize::new(0));
+        let mut tasks = Vec::new();
+        for worker in 0..4 {
+            let (mut receiver, sum) = (receiver.clone(), Arc::clone(&sum));
+            tasks.push(spawn_inline(async move {
+                while let Some(task) = match worker % 2 {
+                    0 => receiver.next().await,
+                    _ => receiver.recv().await.ok(),
+                } {
+                    sum.fetch_add(task.done(), Ordering::SeqCst);
+                }
+            }));
+        }
+        drop(receiver);
+        let finished = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&finished);
+        tasks.push(spawn_inline(async move {
+            monitor.finished().await.unwrap();
+            told.store(true, Ordering::SeqCst);
+        }));
+        for _ in 0..4 {
+            let sender = sender.clone();
+            tasks.push(spawn_inline(async move {
+                for item in 1..=100 {
+                    sender.send(item).await.unwrap();
+                }
+            }));
+        }
+        drop(sender);
+        assert!(finished.load(Ordering::SeqCst));
+        assert_eq!(sum.load(Ordering::SeqCst), 4 * 5050);
+        assert!(tasks.iter().all(|it| it.future.lock().unwrap().is_none()));
+    }
+}
+
+/// Enters the channel it was in when it is dropped.
+struct Reentrant {
+    sender: Mutex<Option<Sender<u32>>>,
+    monitor: Monitor<u32>,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for Reentrant {
+    fn drop(&mut self) {
+        let _ = self.monitor.join().now_or_never();
+        let _ = self.monitor.failed().now_or_never();
+        let _ = self.monitor.take_failure();
+        self.monitor.close();
+        let sender = self.sender.lock().unwrap().take();
+        assert!(sender.is_none_or(|it| it.try_send(0).is_err()));
+        self.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl fmt::Debug for Reentrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reentrant")
+    }
+}
+
+impl fmt::Display for Reentrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it enters again")
+    }
+}
+
+impl Error for Reentrant {}
+
+#[test]
+fn the_destructor_of_an_error_may_enter_the_channel() {
+    let _watchdog = Watchdog::for_seconds(2);
+    let (sender, receiver) = tollgate::tasks(3);
+    let monitor = sender.monitor();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let error = || Reentrant {
+        sender: Mutex::new(Some(sender.clone())),
+        monitor: monitor.clone(),
+        dropped: Arc::clone(&dropped),
+    };
+    (0..3).for_each(|item| sender.try_send(item).unwrap());
+    receiver.try_recv().unwrap().fail(error());
+    // It is not the first, so it is dropped at once, and takes the first away.
+    receiver.try_recv().unwrap().fail(error());
+    assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    assert!(sender.is_closed());
+    receiver.try_recv().unwrap().fail(error());
+    assert_eq!(now(monitor.finished()).unwrap_err().report.failed, 3);
+    drop(monitor.take_failure());
+    assert_eq!(dropped.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn the_destructor_of_an_item_may_enter_the_channel() {
+    struct Item {
+        sender: Option<Sender<Self>>,
+        monitor: Monitor<Self>,
+    }
+
+    impl Drop for Item {
+        fn drop(&mut self) {
+            let _ = self.monitor.join().now_or_never();
+            self.monitor.close();
+            let monitor = self.monitor.clone();
+            if let Some(sender) = self.sender.take() {
+                let refused = sender.try_send(Self {
+                    sender: None,
+                    monitor,
+                });
+                assert!(refused.is_err());
+            }
+        }
+    }
+
+    fn fill(sender: &Sender<Item>) -> Monitor<Item> {
+        while !sender.is_full() {
+            let sent = sender.try_send(Item {
+                sender: Some(sender.clone()),
+                monitor: sender.monitor(),
+            });
+            assert!(sent.is_ok());
+        }
+        sender.monitor()
+    }
+
+    let _watchdog = Watchdog::for_seconds(2);
+    let (sender, receiver) = tollgate::bounded(3);
+    let monitor = fill(&sender);
+    drop(receiver);
+    assert_eq!(now(monitor.finished()).unwrap_err().report.discarded, 3);
+
+    let (sender, receiver) = tollgate::tasks(3);
+    let monitor = fill(&sender);
+    drop(sender);
+    drop(receiver.try_recv().unwrap());
+    drop(receiver);
+    let report = now(monitor.finished()).unwrap_err().report;
+    assert_eq!((report.abandoned, report.discarded), (1, 2));
+}

@@ -1,0 +1,257 @@
+//! Proves when `join`, `finished` and `failed` are ready, whom they wake, and what they report.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::thread;
+
+use tollgate::Failure;
+
+use common::Inlet;
+use common::Kind;
+use common::Waiter;
+use common::Watchdog;
+use common::glance;
+use common::now;
+use common::on_both_kinds;
+
+on_both_kinds! {
+    a_channel_that_was_never_used_has_no_work_left,
+    everybody_who_joins_is_told,
+    join_can_be_awaited_again_and_again,
+    join_is_of_an_instant_and_not_of_the_past,
+    a_send_that_waits_for_room_does_not_count_yet,
+    a_join_that_is_dropped_strands_nobody,
+    a_join_may_outlive_all_other_handles,
+    outstanding_counts_what_is_queued_and_in_hand,
+    a_report_adds_up_at_every_join,
+    finished_stays,
+    items_in_between_wake_no_joiner,
+}
+
+fn a_channel_that_was_never_used_has_no_work_left<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let monitor = sender.monitor();
+    assert_eq!(now(monitor.join()).unwrap(), Default::default());
+    assert_eq!(now(sender.join()).unwrap(), Default::default());
+    assert!(glance(&mut monitor.finished()).is_pending());
+    drop(receiver);
+    assert_eq!(now(monitor.finished()).unwrap(), Default::default());
+}
+
+fn everybody_who_joins_is_told<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    let mut joins: Vec<_> = (0..9).map(|_| Waiter::waiting(monitor.join())).collect();
+    receiver.take_one().unwrap();
+    for join in &mut joins {
+        assert_eq!(join.wakes(), 1);
+        assert!(matches!(join.poll(), Poll::Ready(Ok(report)) if report.done == 1));
+    }
+}
+
+fn join_can_be_awaited_again_and_again<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    for round in 1..=5 {
+        sender.try_send(1).unwrap();
+        let mut join = Waiter::waiting(sender.join());
+        receiver.take_one().unwrap();
+        assert_eq!(join.wakes(), 1);
+        assert!(matches!(join.poll(), Poll::Ready(Ok(report)) if report.done == round));
+        assert_eq!(now(sender.join()).unwrap().sent, round);
+    }
+}
+
+fn join_is_of_an_instant_and_not_of_the_past<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(1).unwrap();
+    let mut join = Waiter::waiting(sender.join());
+    receiver.take_one().unwrap();
+    // There was an instant with no work, but it has passed when the joiner looks.
+    sender.try_send(2).unwrap();
+    assert!(join.poll().is_pending());
+    let before = join.wakes();
+    receiver.take_one().unwrap();
+    assert_eq!(join.wakes(), before + 1);
+    assert!(matches!(join.poll(), Poll::Ready(Ok(report)) if report.done == 2));
+}
+
+fn a_send_that_waits_for_room_does_not_count_yet<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(1).unwrap();
+    let mut send = Waiter::waiting(sender.send(2));
+    assert_eq!(sender.monitor().outstanding(), 1);
+    receiver.take_one().unwrap();
+    assert_eq!(now(sender.join()).unwrap().sent, 1);
+    assert!(send.poll().is_ready());
+    assert!(glance(&mut sender.join()).is_pending());
+}
+
+fn a_join_that_is_dropped_strands_nobody<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    let mut joins: Vec<_> = (0..5).map(|_| Waiter::waiting(monitor.join())).collect();
+    drop(joins.remove(0));
+    drop(joins.remove(2));
+    joins.remove(1).forget();
+    receiver.take_one().unwrap();
+    assert!(joins.iter().all(|it| it.wakes() == 1));
+    // Woken, and dropped then.
+    drop(joins.remove(0));
+    assert!(joins[0].poll().is_ready());
+}
+
+fn a_join_may_outlive_all_other_handles<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    let given = receiver.try_recv().unwrap();
+    let mut finished = Waiter::waiting(monitor.finished());
+    drop((sender, receiver));
+    K::Receiver::end(given);
+    assert!(finished.wakes() >= 1);
+    let Poll::Ready(Err(error)) = finished.poll() else {
+        panic!("an item was discarded");
+    };
+    assert_eq!((error.report.done, error.report.discarded), (1, 1));
+}
+
+fn outstanding_counts_what_is_queued_and_in_hand<K: Kind>() {
+    let (sender, receiver) = K::channel(3);
+    let monitor = sender.monitor();
+    for item in 1..=3 {
+        sender.try_send(item).unwrap();
+        assert_eq!(monitor.outstanding(), item);
+    }
+    for left in (0..3).rev() {
+        let given = receiver.try_recv().unwrap();
+        let stats = monitor.stats();
+        assert_eq!(stats.queued + stats.in_hand, monitor.outstanding());
+        assert_eq!(stats.queued, left);
+        K::Receiver::end(given);
+        assert_eq!(monitor.outstanding(), left);
+    }
+}
+
+fn a_report_adds_up_at_every_join<K: Kind>() {
+    let (sender, receiver) = K::channel(4);
+    let monitor = sender.monitor();
+    for round in 0..6 {
+        for item in 0..4 {
+            sender.try_send(item).unwrap();
+        }
+        for item in 0..4 {
+            let given = receiver.try_recv().unwrap();
+            match (item + round) % 3 {
+                0 => drop(given),
+                1 => assert_eq!(K::Receiver::fail(given, "cannot"), item),
+                _ => assert_eq!(K::Receiver::end(given), item),
+            }
+        }
+        let report = match now(monitor.join()) {
+            Ok(report) => report,
+            Err(error) => error.report,
+        };
+        assert_eq!(report.sent, 4 * (round as u64 + 1));
+        assert_eq!(report.sent, report.received + report.discarded);
+        let ended = report.done + report.failed + report.abandoned + report.panicked;
+        assert_eq!(report.received, ended);
+        assert_eq!(monitor.stats().report, report);
+    }
+}
+
+fn finished_stays<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    receiver.take_one().unwrap();
+    drop(sender);
+    for _ in 0..3 {
+        assert_eq!(now(monitor.finished()).unwrap().done, 1);
+        assert_eq!(now(monitor.join()).unwrap().done, 1);
+    }
+    drop(receiver);
+    assert_eq!(now(monitor.clone().finished()).unwrap().done, 1);
+}
+
+fn items_in_between_wake_no_joiner<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let monitor = sender.monitor();
+    sender.try_send(0).unwrap();
+    let join = Waiter::waiting(monitor.join());
+    let finished = Waiter::waiting(monitor.finished());
+    for item in 1..100 {
+        sender.try_send(item).unwrap();
+        receiver.take_one().unwrap();
+    }
+    assert_eq!((join.wakes(), finished.wakes()), (0, 0));
+    receiver.take_one().unwrap();
+    assert_eq!((join.wakes(), finished.wakes()), (1, 0));
+    sender.close();
+    assert_eq!((join.wakes(), finished.wakes()), (1, 1));
+}
+
+#[test]
+fn failed_is_told_once_to_everybody_and_not_of_later_failures() {
+    let (sender, receiver) = tollgate::tasks(3);
+    let monitor = sender.monitor();
+    (0..3).for_each(|item| sender.try_send(item).unwrap());
+    let mut failed: Vec<_> = (0..3).map(|_| Waiter::waiting(monitor.failed())).collect();
+    receiver.try_recv().unwrap().fail("first");
+    drop(receiver.try_recv().unwrap());
+    for failed in &mut failed {
+        assert_eq!(failed.wakes(), 1);
+        let Poll::Ready(Some(Failure::Failed(error))) = failed.poll() else {
+            panic!("the first failure has an error");
+        };
+        assert_eq!(error.to_string(), "first");
+    }
+}
+
+#[test]
+fn what_workers_did_is_seen_by_who_joined() {
+    const ITEMS: usize = 2_000;
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(8);
+    let monitor = sender.monitor();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let workers: Vec<_> = (0..3)
+        .map(|_| {
+            let (receiver, seen) = (receiver.clone(), Arc::clone(&seen));
+            thread::spawn(move || {
+                pollster::block_on(async {
+                    while let Ok(task) = receiver.recv().await {
+                        // Relaxed: the end of the task is what publishes it.
+                        seen.fetch_add(*task, Ordering::Relaxed);
+                        task.done();
+                    }
+                });
+            })
+        })
+        .collect();
+    drop(receiver);
+    pollster::block_on(async {
+        for round in 1..=10 {
+            for _ in 0..ITEMS / 10 {
+                sender.send(1).await.unwrap();
+            }
+            let report = sender.join().await.unwrap();
+            let expected = round * ITEMS / 10;
+            assert_eq!(report.done, expected as u64);
+            assert_eq!(seen.load(Ordering::Relaxed), expected);
+        }
+        drop(sender);
+        assert_eq!(monitor.finished().await.unwrap().done, ITEMS as u64);
+    });
+    for worker in workers {
+        worker.join().unwrap();
+    }
+}

@@ -1,0 +1,734 @@
+//! Proves the table of what every operation does in every state of a channel, cell by cell.
+//!
+//! The states: open; closed with items queued; closed and empty with tasks in hand; finished.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::error::Error;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::task::Poll;
+
+use tollgate::Failure;
+use tollgate::JoinError;
+use tollgate::RecvError;
+use tollgate::Report;
+use tollgate::SendError;
+use tollgate::Sender;
+use tollgate::Task;
+use tollgate::TaskReceiver;
+use tollgate::TryRecvError;
+use tollgate::TrySendError;
+
+use common::CountingWaker;
+use common::Inlet;
+use common::Kind;
+use common::Tally;
+use common::Waiter;
+use common::Watchdog;
+use common::glance;
+use common::now;
+use common::on_both_kinds;
+use common::poll;
+use common::poll_next;
+
+on_both_kinds! {
+    an_open_channel_takes_an_item_or_lets_the_sender_wait,
+    a_closed_channel_gives_every_item_back,
+    a_send_that_was_waiting_when_close_came_gives_its_item_back,
+    a_send_that_close_found_waiting_does_not_use_room_made_later,
+    an_open_channel_gives_an_item_or_lets_the_receiver_wait,
+    a_closed_channel_gives_what_is_queued_and_then_the_end_for_good,
+    a_receiver_that_waits_hears_of_the_end,
+    join_waits_for_what_is_queued,
+    finished_waits_for_close_and_for_what_is_queued,
+    close_is_true_once_whoever_calls_it,
+    the_last_sender_closes_the_channel,
+    the_last_receiver_closes_the_channel_and_drops_what_is_queued,
+    the_last_receiver_drops_what_a_closed_channel_still_holds,
+    the_last_receiver_lets_waiting_senders_go,
+    the_last_receiver_leaves_no_failure_when_nothing_is_queued,
+    failed_is_none_at_a_clean_end,
+}
+
+fn closed_with_an_item<K: Kind>() -> (Sender<u32>, K::Receiver<u32>) {
+    let (sender, receiver) = K::channel(2);
+    sender.try_send(7).unwrap();
+    assert!(sender.close());
+    (sender, receiver)
+}
+
+fn closed_with_a_task_in_hand() -> (Sender<u32>, TaskReceiver<u32>, Task<u32>) {
+    let (sender, receiver) = tollgate::tasks(2);
+    sender.try_send(7).unwrap();
+    let task = receiver.try_recv().unwrap();
+    assert!(sender.close());
+    (sender, receiver, task)
+}
+
+fn finished<K: Kind>() -> (Sender<u32>, K::Receiver<u32>) {
+    let (sender, receiver) = closed_with_an_item::<K>();
+    receiver.take_one().unwrap();
+    (sender, receiver)
+}
+
+#[track_caller]
+fn assert_refuses(sender: &Sender<u32>) {
+    assert_eq!(sender.try_send(1), Err(TrySendError::Closed(1)));
+    assert_eq!(now(sender.send(2)), Err(SendError(2)));
+}
+
+#[track_caller]
+fn assert_ended<T: fmt::Debug, R: Inlet<T>>(mut receiver: R) {
+    let waker = CountingWaker::new();
+    for _ in 0..3 {
+        assert_eq!(receiver.take_one().unwrap_err(), TryRecvError::Closed);
+        assert_eq!(now(receiver.recv()).err(), Some(RecvError));
+        assert!(matches!(
+            poll_next(&mut receiver, &waker),
+            Poll::Ready(None)
+        ));
+    }
+}
+
+#[track_caller]
+fn assert_report(report: Report, sent: u64, done: u64, not_done: [u64; 4]) {
+    let [failed, abandoned, panicked, discarded] = not_done;
+    assert_eq!(report.sent, sent);
+    assert_eq!(report.done, done);
+    assert_eq!(report.failed, failed);
+    assert_eq!(report.abandoned, abandoned);
+    assert_eq!(report.panicked, panicked);
+    assert_eq!(report.discarded, discarded);
+    assert_eq!(report.received + report.discarded, report.sent);
+    assert_eq!(report.received, done + failed + abandoned + panicked);
+}
+
+fn an_open_channel_takes_an_item_or_lets_the_sender_wait<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    assert_eq!(sender.try_send(1), Ok(()));
+    assert_eq!(now(sender.send(2)), Ok(()));
+    assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
+
+    let mut send = Waiter::waiting(sender.send(4));
+    assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
+    assert_eq!(send.wakes(), 0);
+    assert_eq!(receiver.take_one(), Ok(1));
+    assert_eq!(send.wakes(), 1);
+    assert_eq!(send.poll(), Poll::Ready(Ok(())));
+    assert_eq!(receiver.take_one(), Ok(2));
+    assert_eq!(receiver.take_one(), Ok(4));
+}
+
+fn a_closed_channel_gives_every_item_back<K: Kind>() {
+    let (sender, receiver) = closed_with_an_item::<K>();
+    assert_refuses(&sender);
+    assert_eq!(receiver.take_one(), Ok(7));
+    assert_refuses(&sender);
+    assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+
+    let (sender, receiver) = finished::<K>();
+    assert_refuses(&sender);
+    assert_ended(receiver);
+}
+
+#[test]
+fn a_closed_channel_gives_items_back_while_tasks_are_in_hand() {
+    let (sender, receiver, task) = closed_with_a_task_in_hand();
+    assert_refuses(&sender);
+    task.done();
+    assert_refuses(&sender);
+    drop(receiver);
+    assert_refuses(&sender);
+}
+
+fn a_send_that_was_waiting_when_close_came_gives_its_item_back<K: Kind>() {
+    type Close<R> = fn(&Sender<u32>, &mut Option<R>);
+    let closers: [Close<K::Receiver<u32>>; 4] = [
+        |sender, _| assert!(sender.close()),
+        |_, receiver| assert!(receiver.as_ref().unwrap().close()),
+        |sender, _| assert!(sender.monitor().close()),
+        |_, receiver| *receiver = None,
+    ];
+    for close in closers {
+        let (sender, receiver) = K::channel(1);
+        sender.try_send(1).unwrap();
+        // One in the seat, the others in the crowd.
+        let mut sends: Vec<_> = (2..5)
+            .map(|item| Waiter::waiting(sender.send(item)))
+            .collect();
+
+        let mut receiver = Some(receiver);
+        close(&sender, &mut receiver);
+        for (send, item) in sends.iter_mut().zip(2..) {
+            assert_eq!(send.wakes(), 1);
+            assert_eq!(send.poll(), Poll::Ready(Err(SendError(item))));
+        }
+        if let Some(receiver) = receiver {
+            assert_eq!(receiver.take_one(), Ok(1));
+            assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+        }
+    }
+}
+
+fn a_send_that_close_found_waiting_does_not_use_room_made_later<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(1).unwrap();
+    let mut send = Waiter::waiting(sender.send(2));
+    sender.close();
+    assert_eq!(receiver.take_one(), Ok(1));
+    assert_eq!(send.poll(), Poll::Ready(Err(SendError(2))));
+    assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+}
+
+#[test]
+fn a_send_that_was_woken_by_room_and_then_met_the_close_gives_its_item_back() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::bounded(1);
+    sender.try_send(1).unwrap();
+    let mut send = Waiter::waiting(sender.send(2));
+    assert_eq!(receiver.try_recv(), Ok(1));
+    assert_eq!(send.wakes(), 1);
+    sender.close();
+    assert_eq!(send.poll(), Poll::Ready(Err(SendError(2))));
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+}
+
+fn an_open_channel_gives_an_item_or_lets_the_receiver_wait<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    assert_eq!(receiver.take_one(), Err(TryRecvError::Empty));
+
+    let mut recv = Waiter::waiting(receiver.recv());
+    let mut stream = receiver.clone();
+    let stream_waker = CountingWaker::new();
+    assert!(poll_next(&mut stream, &stream_waker).is_pending());
+
+    sender.try_send(1).unwrap();
+    assert_eq!((recv.wakes(), stream_waker.wakes()), (1, 0));
+    sender.try_send(2).unwrap();
+    assert_eq!((recv.wakes(), stream_waker.wakes()), (1, 1));
+
+    let ended = |given| K::Receiver::end(given);
+    assert_eq!(recv.poll().map(|it| it.map(ended)), Poll::Ready(Ok(1)));
+    assert_eq!(
+        poll_next(&mut stream, &stream_waker).map(|it| it.map(ended)),
+        Poll::Ready(Some(2))
+    );
+    assert!(glance(&mut receiver.recv()).is_pending());
+    assert!(poll_next(&mut stream, &stream_waker).is_pending());
+}
+
+fn a_closed_channel_gives_what_is_queued_and_then_the_end_for_good<K: Kind>() {
+    let (sender, mut receiver) = K::channel(3);
+    for item in 1..=3 {
+        sender.try_send(item).unwrap();
+    }
+    sender.close();
+    let ended = |given| K::Receiver::end(given);
+    assert_eq!(receiver.take_one(), Ok(1));
+    assert_eq!(now(receiver.recv()).map(ended), Ok(2));
+    assert_eq!(
+        poll_next(&mut receiver, &CountingWaker::new()).map(|it| it.map(ended)),
+        Poll::Ready(Some(3))
+    );
+    assert_ended(receiver.clone());
+    assert_ended(receiver);
+}
+
+fn a_receiver_that_waits_hears_of_the_end<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let mut recvs: Vec<_> = (0..3).map(|_| Waiter::waiting(receiver.recv())).collect();
+    let mut stream = receiver.clone();
+    let waker = CountingWaker::new();
+    assert!(poll_next(&mut stream, &waker).is_pending());
+
+    drop(sender);
+    for recv in &mut recvs {
+        assert_eq!(recv.wakes(), 1);
+        assert!(matches!(recv.poll(), Poll::Ready(Err(RecvError))));
+    }
+    assert_eq!(waker.wakes(), 1);
+    assert!(matches!(poll_next(&mut stream, &waker), Poll::Ready(None)));
+}
+
+#[test]
+fn a_task_receiver_waits_while_a_task_is_in_hand_and_ends_when_it_has_ended() {
+    let _watchdog = Watchdog::start();
+    let ends: [fn(Task<u32>); 5] = [
+        |task| assert_eq!(task.done(), 7),
+        |task| assert_eq!(task.fail("cannot"), 7),
+        drop,
+        |task| task.split().1.done(),
+        |task| drop(task.split()),
+    ];
+    for end in ends {
+        let (_sender, receiver, task) = closed_with_a_task_in_hand();
+        assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Empty);
+        let mut recvs: Vec<_> = (0..2).map(|_| Waiter::waiting(receiver.recv())).collect();
+        let mut stream = receiver.clone();
+        let waker = CountingWaker::new();
+        assert!(poll_next(&mut stream, &waker).is_pending());
+
+        end(task);
+        for recv in &mut recvs {
+            assert_eq!(recv.wakes(), 1);
+            assert!(matches!(recv.poll(), Poll::Ready(Err(RecvError))));
+        }
+        assert_eq!(waker.wakes(), 1);
+        assert!(matches!(poll_next(&mut stream, &waker), Poll::Ready(None)));
+        assert_ended(receiver.clone());
+    }
+}
+
+#[test]
+fn a_task_receiver_that_close_found_waiting_goes_on_waiting_for_tasks_in_hand() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    sender.try_send(1).unwrap();
+    let task = receiver.try_recv().unwrap();
+    let mut recv = Waiter::waiting(receiver.recv());
+    sender.close();
+    assert!(recv.poll().is_pending());
+    let before = recv.wakes();
+    task.done();
+    assert_eq!(recv.wakes(), before + 1);
+    assert!(matches!(recv.poll(), Poll::Ready(Err(RecvError))));
+}
+
+fn join_waits_for_what_is_queued<K: Kind>() {
+    for close_first in [false, true] {
+        let (sender, receiver) = K::channel(2);
+        let monitor = sender.monitor();
+        assert_report(now(monitor.join()).unwrap(), 0, 0, [0; 4]);
+        sender.try_send(1).unwrap();
+        sender.try_send(2).unwrap();
+        if close_first {
+            sender.close();
+        }
+
+        let mut joins = [
+            Waiter::waiting(monitor.join()),
+            Waiter::waiting(sender.join()),
+        ];
+        receiver.take_one().unwrap();
+        for join in &mut joins {
+            assert_eq!(join.wakes(), 0);
+            assert!(join.poll().is_pending());
+        }
+        receiver.take_one().unwrap();
+        for join in &mut joins {
+            assert_eq!(join.wakes(), 1);
+            let Poll::Ready(report) = join.poll() else {
+                panic!("no work is left");
+            };
+            assert_report(report.unwrap(), 2, 2, [0; 4]);
+        }
+    }
+}
+
+#[test]
+fn join_waits_for_tasks_in_hand() {
+    let _watchdog = Watchdog::start();
+    for close_first in [false, true] {
+        let (sender, receiver) = tollgate::tasks(2);
+        sender.try_send(1).unwrap();
+        sender.try_send(2).unwrap();
+        let tasks = [receiver.try_recv().unwrap(), receiver.try_recv().unwrap()];
+        if close_first {
+            sender.close();
+        }
+        let mut join = Waiter::waiting(receiver.join());
+        let [first, second] = tasks;
+        second.done();
+        assert_eq!(join.wakes(), 0);
+        assert!(join.poll().is_pending());
+        first.done();
+        assert_eq!(join.wakes(), 1);
+        assert!(matches!(join.poll(), Poll::Ready(Ok(_))));
+    }
+}
+
+fn finished_waits_for_close_and_for_what_is_queued<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    let mut finished = Waiter::waiting(monitor.finished());
+    sender.try_send(1).unwrap();
+    assert!(finished.poll().is_pending());
+    receiver.take_one().unwrap();
+    assert!(finished.poll().is_pending());
+    sender.try_send(2).unwrap();
+    sender.close();
+    assert!(finished.poll().is_pending());
+    let before = finished.wakes();
+    receiver.take_one().unwrap();
+    assert_eq!(finished.wakes(), before + 1);
+    assert!(matches!(finished.poll(), Poll::Ready(Ok(_))));
+    assert_report(now(monitor.finished()).unwrap(), 2, 2, [0; 4]);
+    assert_report(now(monitor.join()).unwrap(), 2, 2, [0; 4]);
+
+    // When close comes last, it brings the end.
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    let mut finished = Waiter::waiting(monitor.finished());
+    sender.try_send(1).unwrap();
+    receiver.take_one().unwrap();
+    assert_eq!(finished.wakes(), 0);
+    drop(sender);
+    assert_eq!(finished.wakes(), 1);
+    assert!(matches!(finished.poll(), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn finished_waits_for_tasks_in_hand() {
+    let _watchdog = Watchdog::start();
+    let (sender, _receiver, task) = closed_with_a_task_in_hand();
+    let monitor = sender.monitor();
+    let mut finished = Waiter::waiting(monitor.finished());
+    task.done();
+    assert_eq!(finished.wakes(), 1);
+    assert!(matches!(finished.poll(), Poll::Ready(Ok(_))));
+}
+
+fn close_is_true_once_whoever_calls_it<K: Kind>() {
+    for first in 0..3 {
+        let (sender, receiver) = K::channel::<u32>(1);
+        let monitor = receiver.monitor();
+        let mut closed = Waiter::waiting(sender.closed());
+        for caller in (first..first + 3).map(|it| it % 3) {
+            let did_it = match caller {
+                0 => sender.close(),
+                1 => receiver.close(),
+                _ => monitor.close(),
+            };
+            assert_eq!(did_it, caller == first);
+            assert!(sender.is_closed() && receiver.is_closed() && monitor.stats().closed);
+            assert_eq!(closed.wakes(), 1);
+        }
+        assert!(closed.poll().is_ready());
+        now(sender.closed());
+    }
+}
+
+fn the_last_sender_closes_the_channel<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let other = sender.clone();
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    drop(sender);
+    assert!(!receiver.is_closed());
+    other.try_send(2).unwrap();
+    drop(other);
+    assert!(receiver.is_closed() && monitor.stats().closed);
+    assert_eq!((receiver.take_one(), receiver.take_one()), (Ok(1), Ok(2)));
+    assert_ended(receiver);
+    assert_report(now(monitor.finished()).unwrap(), 2, 2, [0; 4]);
+}
+
+fn the_last_receiver_closes_the_channel_and_drops_what_is_queued<K: Kind>() {
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel(4);
+    let monitor = sender.monitor();
+    for _ in 0..4 {
+        sender.try_send(tally.item()).unwrap();
+    }
+    drop(receiver.take_one().unwrap());
+    let mut join = Waiter::waiting(monitor.join());
+    let mut finished = Waiter::waiting(monitor.finished());
+    let mut failed = Waiter::waiting(monitor.failed());
+    let mut closed = Waiter::waiting(sender.closed());
+
+    let other = receiver.clone();
+    drop(receiver);
+    assert!(!sender.is_closed());
+    assert_eq!(tally.dropped(), 1);
+    drop(other);
+    assert!(sender.is_closed());
+    assert_eq!(tally.drops(), [1; 4]);
+    assert_eq!((sender.len(), monitor.outstanding()), (0, 0));
+
+    assert_eq!((closed.wakes(), closed.poll()), (1, Poll::Ready(())));
+    assert!(join.wakes() >= 1 && finished.wakes() >= 1 && failed.wakes() >= 1);
+    for outcome in [join.poll(), finished.poll()] {
+        let Poll::Ready(Err(JoinError { report, first, .. })) = outcome else {
+            panic!("discarded items are a failure: {outcome:?}");
+        };
+        assert!(matches!(first, Failure::Discarded));
+        assert_report(report, 4, 1, [0, 0, 0, 3]);
+    }
+    assert!(matches!(
+        failed.poll(),
+        Poll::Ready(Some(Failure::Discarded))
+    ));
+    let error = sender.try_send(tally.item()).unwrap_err();
+    assert!(error.is_closed());
+}
+
+fn the_last_receiver_drops_what_a_closed_channel_still_holds<K: Kind>() {
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel(2);
+    let monitor = sender.monitor();
+    sender.try_send(tally.item()).unwrap();
+    sender.try_send(tally.item()).unwrap();
+    drop(sender);
+    let mut join = Waiter::waiting(monitor.join());
+    drop(receiver);
+    assert_eq!(tally.drops(), [1; 2]);
+    assert!(join.wakes() >= 1);
+    let Poll::Ready(Err(error)) = join.poll() else {
+        panic!("discarded items are a failure");
+    };
+    assert_report(error.report, 2, 0, [0, 0, 0, 2]);
+}
+
+fn the_last_receiver_lets_waiting_senders_go<K: Kind>() {
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(tally.item()).unwrap();
+    let mut sends: Vec<_> = (0..3)
+        .map(|_| Waiter::waiting(sender.send(tally.item())))
+        .collect();
+    drop(receiver);
+    assert_eq!(tally.drops(), [1, 0, 0, 0]);
+    for (send, id) in sends.iter_mut().zip(1..) {
+        assert_eq!(send.wakes(), 1);
+        let Poll::Ready(Err(SendError(item))) = send.poll() else {
+            panic!("the channel is closed");
+        };
+        assert_eq!(item.id, id);
+    }
+    assert_eq!(tally.drops(), [1; 4]);
+}
+
+fn the_last_receiver_leaves_no_failure_when_nothing_is_queued<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    receiver.take_one().unwrap();
+    drop(receiver);
+    assert_report(now(monitor.finished()).unwrap(), 1, 1, [0; 4]);
+    assert!(now(monitor.failed()).is_none());
+}
+
+#[test]
+fn tasks_in_hand_still_count_when_the_last_receiver_has_gone() {
+    let _watchdog = Watchdog::start();
+    let tally = Tally::new();
+    let (sender, receiver) = tollgate::tasks(2);
+    let monitor = sender.monitor();
+    sender.try_send(tally.item()).unwrap();
+    sender.try_send(tally.item()).unwrap();
+    let task = receiver.try_recv().unwrap();
+    drop(receiver);
+    assert_eq!(tally.drops(), [0, 1]);
+    assert_eq!(monitor.outstanding(), 1);
+
+    let mut join = Waiter::waiting(monitor.join());
+    let mut finished = Waiter::waiting(monitor.finished());
+    task.done();
+    assert_eq!((join.wakes(), finished.wakes()), (1, 1));
+    for outcome in [join.poll(), finished.poll()] {
+        let Poll::Ready(Err(JoinError { report, first, .. })) = outcome else {
+            panic!("an item was discarded");
+        };
+        assert!(matches!(first, Failure::Discarded));
+        assert_report(report, 2, 1, [0, 0, 0, 1]);
+    }
+}
+
+fn failed_is_none_at_a_clean_end<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let monitor = sender.monitor();
+    let mut failed = Waiter::waiting(monitor.failed());
+    sender.try_send(1).unwrap();
+    receiver.take_one().unwrap();
+    assert!(failed.poll().is_pending());
+    drop(sender);
+    assert_eq!(failed.wakes(), 1);
+    assert!(matches!(failed.poll(), Poll::Ready(None)));
+    assert!(now(monitor.failed()).is_none());
+}
+
+/// Ends the next task by a panic of its worker.
+fn panic_with_the_next(receiver: &TaskReceiver<u32>) {
+    let worker = AssertUnwindSafe(|| {
+        let _task = receiver.try_recv().unwrap();
+        resume_unwind(Box::new("worker"));
+    });
+    catch_unwind(worker).unwrap_err();
+}
+
+#[test]
+fn every_end_of_a_task_is_counted_as_what_it_is() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(5);
+    let monitor = sender.monitor();
+    for item in 0..5 {
+        sender.try_send(item).unwrap();
+    }
+    assert_eq!(receiver.try_recv().unwrap().done(), 0);
+    panic_with_the_next(&receiver);
+    assert_eq!(receiver.try_recv().unwrap().fail("cannot"), 2);
+    drop(receiver.try_recv().unwrap());
+    drop(receiver);
+
+    let error = now(monitor.finished()).unwrap_err();
+    assert!(matches!(error.first, Failure::Panicked));
+    assert_report(error.report, 5, 1, [1, 1, 1, 1]);
+    assert_eq!(
+        error.to_string(),
+        "not all work ended well (1 failed, 1 abandoned, 1 panicked, 1 discarded); \
+         first: a task's worker panicked"
+    );
+}
+
+#[test]
+fn the_first_failure_stays_until_it_is_taken() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(2);
+    let monitor = sender.monitor();
+    for item in 0..2 {
+        sender.try_send(item).unwrap();
+    }
+    receiver.try_recv().unwrap().fail("first");
+    receiver.try_recv().unwrap().fail("second");
+    for _ in 0..2 {
+        let error = now(monitor.join()).unwrap_err();
+        assert!(error.first.to_string().ends_with("first"));
+        assert_eq!(error.report.failed, 2);
+        assert!(matches!(now(monitor.failed()), Some(Failure::Failed(_))));
+    }
+
+    let taken = monitor.take_failure().unwrap();
+    assert!(taken.to_string().ends_with("first"));
+    assert!(monitor.take_failure().is_none());
+    // The counts stay; the failure that came second was counted, not kept.
+    assert_eq!(now(monitor.join()).unwrap().failed, 2);
+
+    let mut failed = Waiter::waiting(monitor.failed());
+    sender.try_send(2).unwrap();
+    drop(receiver.try_recv().unwrap());
+    assert_eq!(failed.wakes(), 1);
+    assert!(matches!(
+        failed.poll(),
+        Poll::Ready(Some(Failure::Abandoned))
+    ));
+    assert!(now(monitor.join()).is_err());
+}
+
+#[test]
+fn failures_after_a_clean_join_and_after_close_are_kept() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    receiver.try_recv().unwrap().done();
+    assert!(now(monitor.join()).is_ok());
+
+    sender.try_send(2).unwrap();
+    let task = receiver.try_recv().unwrap();
+    drop(sender);
+    assert!(glance(&mut monitor.finished()).is_pending());
+    task.fail("late");
+    let error = now(monitor.finished()).unwrap_err();
+    assert!(error.first.to_string().ends_with("late"));
+    assert_report(error.report, 2, 1, [1, 0, 0, 0]);
+
+    // Taken after the end, it is gone for good.
+    assert!(monitor.take_failure().is_some());
+    assert_eq!(now(monitor.finished()).unwrap().failed, 1);
+    assert!(now(monitor.failed()).is_none());
+}
+
+#[test]
+fn failed_hears_of_a_failure_while_the_rest_of_the_work_goes_on() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(2);
+    let monitor = sender.monitor();
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    let mut failed = Waiter::waiting(monitor.failed());
+    let mut join = Waiter::waiting(monitor.join());
+    receiver.try_recv().unwrap().fail("early");
+    assert_eq!(failed.wakes(), 1);
+    assert!(matches!(
+        failed.poll(),
+        Poll::Ready(Some(Failure::Failed(_)))
+    ));
+    assert_eq!(join.wakes(), 0);
+    assert!(join.poll().is_pending());
+    receiver.try_recv().unwrap().done();
+    assert_eq!(join.wakes(), 1);
+    assert!(matches!(join.poll(), Poll::Ready(Err(_))));
+}
+
+#[derive(Debug)]
+struct Outer(Inner);
+
+#[derive(Debug)]
+struct Inner;
+
+impl fmt::Display for Outer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("outer")
+    }
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("inner")
+    }
+}
+
+impl Error for Inner {}
+
+impl Error for Outer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn the_source_chain_of_a_join_error_is_the_tasks_own_error() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    sender.try_send(1).unwrap();
+    receiver.try_recv().unwrap().fail(Outer(Inner));
+
+    let error = now(sender.join()).unwrap_err();
+    let outer = error.source().unwrap();
+    assert!(outer.downcast_ref::<Outer>().is_some());
+    let inner = outer.source().unwrap();
+    assert!(inner.downcast_ref::<Inner>().is_some());
+    assert!(inner.source().is_none());
+}
+
+#[test]
+fn a_join_error_without_an_error_of_a_task_has_no_source() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    sender.try_send(1).unwrap();
+    drop(receiver.try_recv().unwrap());
+    assert!(now(sender.join()).unwrap_err().source().is_none());
+}
+
+#[test]
+fn a_failure_that_comes_while_join_waits_is_in_what_it_gives() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    let mut join = {
+        sender.try_send(1).unwrap();
+        sender.join()
+    };
+    let waker = CountingWaker::new();
+    assert!(poll(&mut join, &waker).is_pending());
+    panic_with_the_next(&receiver);
+    assert_eq!(waker.wakes(), 1);
+    let Poll::Ready(Err(error)) = poll(&mut join, &waker) else {
+        panic!("the task's worker panicked");
+    };
+    assert_report(error.report, 1, 0, [0, 0, 1, 0]);
+}
