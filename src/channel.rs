@@ -28,11 +28,11 @@ use crate::ring::NoItem;
 use crate::ring::NoVacancy;
 use crate::ring::Ring;
 use crate::ring::Vacancy;
-use crate::sync::Backoff;
 use crate::sync::CachePadded;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
+use crate::sync::seqcst_accesses_are_ordered;
 use crate::unwind::run_all;
 use crate::unwind::run_each;
 use crate::wait::Attempt;
@@ -64,7 +64,7 @@ pub(crate) struct Channel<T> {
 
 /// Nothing can be sent any more; or nothing more will come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Closed;
+pub(crate) struct Over;
 
 impl<T> Channel<T> {
     /// A channel with one sender, one receiver and one handle for each.
@@ -92,11 +92,11 @@ impl<T> Channel<T> {
 
     /// Claims a slot, which must then be given to [`accept`](Self::accept) with an item.
     #[inline]
-    pub(crate) fn reserve(&self) -> Attempt<Result<Vacancy<'_, T>, Closed>> {
+    pub(crate) fn reserve(&self) -> Attempt<Result<Vacancy<'_, T>, Over>> {
         match self.ring.reserve() {
             Ok(vacancy) => Attempt::Ready(Ok(vacancy)),
             Err(NoVacancy::Full) => Attempt::Blocked,
-            Err(NoVacancy::Closed) => Attempt::Ready(Err(Closed)),
+            Err(NoVacancy::Closed) => Attempt::Ready(Err(Over)),
             Err(NoVacancy::Busy) => Attempt::Busy,
         }
     }
@@ -109,46 +109,29 @@ impl<T> Channel<T> {
     }
 
     pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        let mut backoff = Backoff::default();
-        loop {
-            match self.reserve() {
-                Attempt::Ready(Ok(vacancy)) => {
-                    self.accept(vacancy, item);
-                    return Ok(());
-                }
-                Attempt::Ready(Err(Closed)) => return Err(TrySendError::Closed(item)),
-                Attempt::Blocked => return Err(TrySendError::Full(item)),
-                Attempt::Busy => backoff.snooze(),
+        match Attempt::decided(|| self.reserve()) {
+            Some(Ok(vacancy)) => {
+                self.accept(vacancy, item);
+                Ok(())
             }
+            Some(Err(Over)) => Err(TrySendError::Closed(item)),
+            None => Err(TrySendError::Full(item)),
         }
     }
 
     /// Takes an item, which must then be told to [`item_taken`](Self::item_taken) or
     /// [`task_taken`](Self::task_taken).
     #[inline]
-    pub(crate) fn take(&self) -> Attempt<Result<T, Closed>> {
+    pub(crate) fn take(&self) -> Attempt<Result<T, Over>> {
         match self.ring.pop() {
             Ok(item) => Attempt::Ready(Ok(item)),
             Err(NoItem::Empty) => Attempt::Blocked,
             Err(NoItem::Closed) if self.kind == Kind::Plain || self.is_quiescent() => {
-                Attempt::Ready(Err(Closed))
+                Attempt::Ready(Err(Over))
             }
             // What is in hand may yet come back.
             Err(NoItem::Closed) => Attempt::Blocked,
             Err(NoItem::Busy) => Attempt::Busy,
-        }
-    }
-
-    /// [`take`](Self::take), waiting for a send that is within a few instructions of its end.
-    #[inline]
-    pub(crate) fn take_now(&self) -> Option<Result<T, Closed>> {
-        let mut backoff = Backoff::default();
-        loop {
-            match self.take() {
-                Attempt::Ready(result) => return Some(result),
-                Attempt::Blocked => return None,
-                Attempt::Busy => backoff.snooze(),
-            }
         }
     }
 
@@ -172,7 +155,9 @@ impl<T> Channel<T> {
     /// A wake for an item went to a waiter that does not need it.
     #[cold]
     pub(crate) fn pass_item_on(&self) {
-        if self.ring.len() > 0 {
+        let holds = self.ring.len() > 0;
+        seqcst_accesses_are_ordered();
+        if holds {
             self.not_empty.wake(1);
         }
     }
@@ -180,7 +165,9 @@ impl<T> Channel<T> {
     /// A wake for room went to a waiter that does not need it.
     #[cold]
     pub(crate) fn pass_room_on(&self) {
-        if self.ring.len() < self.ring.capacity() {
+        let holds = self.ring.len() < self.ring.capacity();
+        seqcst_accesses_are_ordered();
+        if holds {
             self.not_full.wake(1);
         }
     }
@@ -210,24 +197,20 @@ impl<T> Channel<T> {
             return;
         }
         // Tells others last: their wakers may panic, and an item left in the ring would outlive what
-        // it borrows (S4 of `shared`).
-        let _settlement = Settlement {
+        // it borrows (S4 of `shared`). For the same reason only what is popped is resolved.
+        let mut settlement = Settlement {
             channel: self,
-            count,
-            first_failure: self.ledger.record_discarded(count),
+            count: 0,
+            first_failure: self.ledger.record(Failure::Discarded, count),
         };
-        let mut left = count;
-        let mut backoff = Backoff::default();
         let next = || {
-            while left > 0 {
-                if let Ok(item) = self.ring.pop() {
-                    left -= 1;
-                    return Some(item);
-                }
-                // A send that came before the close is about to fill its slot.
-                backoff.snooze();
+            if settlement.count == count {
+                return None;
             }
-            None
+            // A send that came before the close may be about to fill its slot.
+            let item = Attempt::decided(|| self.take())?.ok()?;
+            settlement.count += 1;
+            Some(item)
         };
         run_all(next, drop);
     }
@@ -240,7 +223,7 @@ impl<T> Channel<T> {
             first_failure: false,
         };
         if let Some(failure) = failure {
-            settlement.first_failure = self.ledger.record(failure);
+            settlement.first_failure = self.ledger.record(failure, 1);
         }
     }
 
@@ -293,21 +276,37 @@ impl<T> Channel<T> {
         })
     }
 
+    /// How far a count is ahead of what is resolved, at one instant during the call.
+    fn ahead_of_resolved(&self, count: impl Fn() -> u64) -> usize {
+        let mut resolved = self.resolved();
+        loop {
+            let count = count();
+            let now = self.resolved();
+            // What has not moved stood still while the other was read.
+            if now == resolved {
+                return to_usize(count - resolved);
+            }
+            resolved = now;
+        }
+    }
+
     pub(crate) fn outstanding(&self) -> usize {
-        let resolved = self.resolved();
-        to_usize(self.ring.pushed() - resolved)
+        self.ahead_of_resolved(|| self.ring.pushed())
     }
 
     pub(crate) fn stats(&self) -> Stats {
+        let in_hand = self.ahead_of_resolved(|| self.ring.popped());
         let resolved = self.resolved();
-        let popped = self.ring.popped();
+        let received = self.ring.popped();
+        let sent = self.ring.pushed();
         Stats {
             queued: self.ring.len(),
-            in_hand: to_usize(popped.saturating_sub(resolved)),
+            in_hand,
             closed: self.ring.is_closed(),
+            // Relaxed: figures to look at.
             senders: self.senders.load(Ordering::Relaxed),
             receivers: self.receivers.load(Ordering::Relaxed),
-            report: self.ledger.account(self.ring.pushed(), popped, resolved),
+            report: self.ledger.account(sent, received, resolved),
         }
     }
 }

@@ -12,13 +12,14 @@ use std::task::Poll;
 use std::task::ready;
 
 use crate::channel::Channel;
-use crate::channel::Closed as ChannelClosed;
+use crate::channel::Over;
 use crate::error::RecvError;
 use crate::error::SendError;
 use crate::report::Failure;
 use crate::report::JoinError;
 use crate::report::Report;
 use crate::shared::Shared;
+use crate::sync::Exclusive;
 use crate::task::Task;
 use crate::wait::Attempt;
 use crate::wait::Wait;
@@ -52,7 +53,7 @@ pub struct Send<'a, T>(Option<Sending<'a, T>>);
 struct Sending<'a, T> {
     channel: &'a Shared<T>,
     wait: Wait,
-    item: T,
+    item: Exclusive<T>,
 }
 
 // No item is ever pinned.
@@ -63,7 +64,7 @@ impl<'a, T> Send<'a, T> {
         Self(Some(Sending {
             channel,
             wait: Wait::default(),
-            item,
+            item: Exclusive::new(item),
         }))
     }
 }
@@ -80,6 +81,7 @@ impl<T> Future for Send<'_, T> {
         let Some(Sending { mut wait, item, .. }) = self.0.take() else {
             unreachable!("it was there above");
         };
+        let item = item.into_inner();
         // A claimed slot is filled first of all (R5 of `ring`).
         let leaving = Leaving(|| cancel_send(channel, &mut wait));
         let result = match reserved {
@@ -87,7 +89,7 @@ impl<T> Future for Send<'_, T> {
                 channel.accept(vacancy, item);
                 Ok(())
             }
-            Err(ChannelClosed) => Err(SendError(item)),
+            Err(Over) => Err(SendError(item)),
         };
         drop(leaving);
         Poll::Ready(result)
@@ -164,7 +166,7 @@ impl<'a, T> Recv<'a, T> {
 /// Polls for the next item of a plain channel, for [`Recv`] and for the stream.
 #[inline]
 pub(crate) fn poll_item<T>(
-    channel: &Channel<T>,
+    channel: &Shared<T>,
     wait: &mut Wait,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, RecvError>> {
@@ -175,7 +177,7 @@ pub(crate) fn poll_item<T>(
             channel.item_taken();
             Ok(item)
         }
-        Err(ChannelClosed) => Err(RecvError),
+        Err(Over) => Err(RecvError),
     };
     drop(leaving);
     Poll::Ready(result)
@@ -196,7 +198,7 @@ pub(crate) fn poll_task<T>(
             channel.task_taken();
             Ok(task)
         }
-        Err(ChannelClosed) => Err(RecvError),
+        Err(Over) => Err(RecvError),
     };
     drop(leaving);
     Poll::Ready(result)

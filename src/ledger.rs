@@ -88,7 +88,7 @@ impl Ledger {
         }
     }
 
-    /// The word, alone: resolving must not borrow what may be freed by then.
+    /// The word, alone: resolving and orphaning must not borrow what may be freed meanwhile.
     pub(crate) fn word(&self) -> &AtomicU64 {
         &self.word
     }
@@ -141,12 +141,13 @@ impl Ledger {
     pub(crate) fn set_awaited(&self) {
         // SeqCst: on a plain channel this is one half of the store-load race with `is_watched`.
         self.word.fetch_or(AWAITED, Ordering::SeqCst);
+        seqcst_accesses_are_ordered();
     }
 
     /// Before all who await quiescence are told: who sets the mark again will look again.
     pub(crate) fn clear_awaited(&self) {
-        // AcqRel: who comes after in the order of this word sees the quiescence, who came before
-        // has listed itself already.
+        // AcqRel: who sets the mark after this, in the order of the word, then sees the quiescence;
+        // who set it before and has listed itself is told; who has not will set it again.
         self.word.fetch_and(!AWAITED, Ordering::AcqRel);
     }
 
@@ -154,12 +155,12 @@ impl Ledger {
     pub(crate) fn set_ending(&self) {
         // SeqCst: as `set_awaited`.
         self.word.fetch_or(ENDING, Ordering::SeqCst);
+        seqcst_accesses_are_ordered();
     }
 
     /// Whether somebody must be told of quiescence.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
-        seqcst_accesses_are_ordered();
         // SeqCst: pairs with `set_awaited` and `set_ending`; the caller's exchange on the ring's
         // `head` is the other half.
         self.word.load(Ordering::SeqCst) & (AWAITED | ENDING) != 0
@@ -167,32 +168,22 @@ impl Ledger {
 
     /// Marks that no handle is left; gives how many were resolved by then. Unless that is all, the
     /// channel may be gone already (L4).
-    pub(crate) fn orphan(&self) -> u64 {
+    pub(crate) fn orphan(word: &AtomicU64) -> u64 {
         // AcqRel: between this and the last resolution, the second sees the first.
-        self.word.fetch_or(ORPHANED, Ordering::AcqRel) / ONE
+        word.fetch_or(ORPHANED, Ordering::AcqRel) / ONE
     }
 
-    /// Writes down an outcome, before the delivery is resolved (L2); whether it is the first failure.
-    pub(crate) fn record(&self, failure: Failure) -> bool {
+    /// Writes down what becomes of `items`, before they are resolved (L2); whether it is the first
+    /// failure.
+    pub(crate) fn record(&self, failure: Failure, items: u64) -> bool {
         let count = match failure {
             Failure::Failed(_) => &self.failed,
             Failure::Abandoned => &self.abandoned,
             Failure::Panicked => &self.panicked,
-            Failure::Discarded => unreachable!("discarded items are counted by `record_discarded`"),
+            Failure::Discarded => &self.discarded,
         };
-        // Release: pairs with the Acquire in `account`; the item was accepted before.
-        count.fetch_add(1, Ordering::Release);
-        self.keep_first(failure)
-    }
-
-    /// Writes down that `count` items are about to be discarded; whether it is the first failure.
-    pub(crate) fn record_discarded(&self, count: u64) -> bool {
-        // Release: as in `record`.
-        self.discarded.fetch_add(count, Ordering::Release);
-        self.keep_first(Failure::Discarded)
-    }
-
-    fn keep_first(&self, failure: Failure) -> bool {
+        // Release: pairs with the Acquire in `account`; the items were accepted before.
+        count.fetch_add(items, Ordering::Release);
         // A later failure is dropped when the lock is gone: an error's destructor is user code.
         let later = with_lock(&self.first, |first| match first {
             None => {

@@ -1,4 +1,3 @@
-//! An async channel you can await being finished.
 #![doc = include_str!("../README.md")]
 
 // A module uses only modules declared above it; tests/layers.rs holds it to that.

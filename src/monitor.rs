@@ -57,7 +57,7 @@ impl<T> Monitor<T> {
     /// sure of an end, pause the producers, or close the channel and await [`finished`](Self::finished).
     /// Awaited by a worker with a task in hand, it waits for itself.
     ///
-    /// Cancel safe: it takes nothing.
+    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///
     /// # Errors
     ///
@@ -87,9 +87,11 @@ impl<T> Monitor<T> {
 
     /// Waits for the end: the channel is closed, and no work is left. It stays so.
     ///
-    /// Somebody must close the channel, or drop all senders: this does not. What a clean shutdown awaits.
+    /// What a clean shutdown awaits. Somebody must close the channel, or drop all senders: this does
+    /// not. And while a receiver is alive that nobody receives from, what is queued stays queued:
+    /// leave the receivers to those who work.
     ///
-    /// Cancel safe: it takes nothing.
+    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///
     /// # Errors
     ///
@@ -119,7 +121,7 @@ impl<T> Monitor<T> {
     ///
     /// A failure that was [taken](Self::take_failure) does not count.
     ///
-    /// Cancel safe: it takes nothing.
+    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///
     /// # Examples
     ///
@@ -160,7 +162,8 @@ impl<T> Monitor<T> {
         self.0.outstanding()
     }
 
-    /// How the channel is doing: a dozen loads, no lock.
+    /// How the channel is doing. It takes no lock, and costs little enough to be asked for a progress
+    /// bar sixty times a second.
     ///
     /// # Examples
     ///

@@ -16,6 +16,7 @@ use crate::monitor::Monitor;
 use crate::shared::ReceiverSide;
 use crate::stream::Inlet;
 use crate::sync::atomic::Ordering;
+use crate::wait::Attempt;
 
 /// The receiving side of a plain channel: an item is dealt with when it is handed over.
 ///
@@ -54,6 +55,9 @@ impl<T> Receiver<T> {
     ///
     /// Waiting receivers are woken in the order they came, one for each item sent. A receiver that
     /// comes along just then may be quicker, and the woken one waits anew.
+    ///
+    /// While items are there it is ready at once. A loop that never finds the channel empty never lets
+    /// other futures of its task or thread run: let it yield now and then.
     ///
     /// # Cancel safety
     ///
@@ -108,7 +112,7 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        match self.0.take_now() {
+        match Attempt::decided(|| self.0.take()) {
             Some(Ok(item)) => {
                 self.0.item_taken();
                 Ok(item)
@@ -224,7 +228,7 @@ impl<T> Receiver<T> {
         self.len() == self.0.ring.capacity()
     }
 
-    /// How many items the channel holds at most; none for an unbounded one.
+    /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.
     ///
     /// # Examples
     ///
@@ -283,13 +287,13 @@ impl<T> Stream for Receiver<T> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.0
-            .poll_next(cx, |channel, wait, cx| poll_item(channel, wait, cx))
+        self.0.poll_next(cx, poll_item)
     }
 }
 
 impl<T> FusedStream for Receiver<T> {
-    /// Whether this handle, as a stream, has given `None`.
+    /// Whether this handle, as a stream, has given `None`. (That of async-channel says whether the
+    /// channel is closed and empty.)
     fn is_terminated(&self) -> bool {
         self.0.is_terminated()
     }

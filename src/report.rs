@@ -48,8 +48,8 @@ pub struct Report {
 
 /// How a channel is doing right now: what [`Monitor::stats`](crate::Monitor::stats) gives.
 ///
-/// The counts are read one after the other while the channel goes on, so they need not add up to
-/// the last item; each was true at some instant during the call.
+/// `queued` and `in_hand` were each true at one instant during the call. The counts of the report are
+/// read one after the other while the channel goes on, so they need not add up to the last item.
 ///
 /// # Examples
 ///
@@ -82,7 +82,7 @@ pub struct Stats {
     pub report: Report,
 }
 
-/// What went wrong with an item.
+/// What went wrong with an item. As an [`Error`], its source is the task's own error.
 ///
 /// # Examples
 ///
@@ -115,10 +115,20 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(error) => write!(f, "a task failed: {error}"),
+            Self::Failed(_) => f.write_str("a task failed"),
             Self::Abandoned => f.write_str("a task was dropped before it was done"),
             Self::Panicked => f.write_str("a task's worker panicked"),
             Self::Discarded => f.write_str("the last receiver went while items were queued"),
+        }
+    }
+}
+
+impl Error for Failure {
+    /// The task's own error, if it gave one.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => Some(&**error),
+            _ => None,
         }
     }
 }
@@ -140,7 +150,10 @@ impl fmt::Display for Failure {
 ///
 /// let error = sender.join().await.unwrap_err();
 /// assert_eq!(error.report.failed, 1);
-/// assert_eq!(error.source().unwrap().to_string(), "ink ran out");
+/// assert_eq!(error.to_string(), "not all work ended well: 1 failed, 0 abandoned, 0 panicked, 0 discarded");
+/// let first = error.source().unwrap();
+/// assert_eq!(first.to_string(), "a task failed");
+/// assert_eq!(first.source().unwrap().to_string(), "ink ran out");
 /// # Ok::<(), Box<dyn Error>>(())
 /// # }).unwrap();
 /// ```
@@ -163,18 +176,15 @@ impl fmt::Display for JoinError {
         } = self.report;
         write!(
             f,
-            "not all work ended well ({failed} failed, {abandoned} abandoned, {panicked} panicked, \
-             {discarded} discarded); first: {}",
-            self.first
+            "not all work ended well: {failed} failed, {abandoned} abandoned, {panicked} panicked, \
+             {discarded} discarded"
         )
     }
 }
 
 impl Error for JoinError {
+    /// The first failure, whose source in turn is the task's own error.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.first {
-            Failure::Failed(error) => Some(&**error),
-            _ => None,
-        }
+        Some(&self.first)
     }
 }

@@ -42,6 +42,7 @@ use crate::sync::CachePadded;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
+use crate::sync::seqcst_accesses_are_ordered;
 use crate::unwind::run_all;
 
 #[cfg(test)]
@@ -247,19 +248,20 @@ impl<T, C: Counter> Ring<T, C> {
     /// Claims up to `want` positions for filling, in one exchange; gives the first and their number.
     #[inline]
     fn claim_vacant(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoVacancy> {
-        // Relaxed: only a guess, which the exchange confirms.
-        let mut tail = self.tail.load(Ordering::Relaxed);
+        // Acquire, here and on failure: what follows reads `head` later than this.
+        let mut tail = self.tail.load(Ordering::Acquire);
         loop {
             if tail & CLOSED != 0 {
                 return Err(NoVacancy::Closed);
             }
             let mut count = slots.run(tail, 0, want);
             if count == 0 || self.capacity < slots.count() {
-                // Acquire: the caller whose re-check this is has fenced (see `wait`).
-                let head = self.head.load(Ordering::Acquire);
+                // SeqCst, as what decides on sleeping: pairs with the exchange in `claim_filled`.
+                let head = self.head.load(Ordering::SeqCst);
                 match self.capacity.checked_sub(distance::<C>(head, tail)) {
                     // `head` has passed this `tail`, which was stale.
                     None => {
+                        // Acquire: as the first.
                         tail = self.tail.load(Ordering::Acquire);
                         continue;
                     }
@@ -269,6 +271,7 @@ impl<T, C: Counter> Ring<T, C> {
                 }
             }
             if count == 0 {
+                // Acquire: as the first.
                 let now = self.tail.load(Ordering::Acquire);
                 if now == tail {
                     // The slot's last item has been claimed and is being read.
@@ -277,15 +280,18 @@ impl<T, C: Counter> Ring<T, C> {
                 tail = now;
                 continue;
             }
-            // SeqCst: one half of the store-load race with a waiter (`Waiters::wake`), and orders
-            // this claim against `close`. Relaxed on failure: again a guess.
+            // SeqCst: one half of the store-load race with a waiter (W3 of `wait`), and orders this
+            // claim against `close`.
             match self.tail.compare_exchange_weak(
                 tail,
                 advance::<C>(tail, count),
                 Ordering::SeqCst,
-                Ordering::Relaxed,
+                Ordering::Acquire,
             ) {
-                Ok(_) => return Ok((tail, count)),
+                Ok(_) => {
+                    seqcst_accesses_are_ordered();
+                    return Ok((tail, count));
+                }
                 Err(now) => tail = now,
             }
         }
@@ -294,13 +300,13 @@ impl<T, C: Counter> Ring<T, C> {
     /// Claims up to `want` positions for emptying, in one exchange; gives the first and their number.
     #[inline]
     fn claim_filled(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoItem> {
-        // Relaxed: only a guess, which the exchange confirms.
-        let mut head = self.head.load(Ordering::Relaxed);
+        // Acquire, here and on failure: what follows reads `tail` later than this.
+        let mut head = self.head.load(Ordering::Acquire);
         loop {
             let count = slots.run(head, FILLED, want);
             if count == 0 {
-                // Acquire: the caller whose re-check this is has fenced (see `wait`).
-                let tail = self.tail.load(Ordering::Acquire);
+                // SeqCst, as what decides on sleeping: pairs with the exchange in `claim_vacant`.
+                let tail = self.tail.load(Ordering::SeqCst);
                 // `head` was at least this when `tail` was read, and by R1 at most this.
                 if tail & !CLOSED == head {
                     return Err(match tail & CLOSED {
@@ -308,6 +314,7 @@ impl<T, C: Counter> Ring<T, C> {
                         _ => NoItem::Closed,
                     });
                 }
+                // Acquire: as the first.
                 let now = self.head.load(Ordering::Acquire);
                 if now == head {
                     // The position has been claimed and is being filled.
@@ -316,15 +323,17 @@ impl<T, C: Counter> Ring<T, C> {
                 head = now;
                 continue;
             }
-            // SeqCst: one half of the store-load race with a waiter (`Waiters::wake`).
-            // Relaxed on failure: again a guess.
+            // SeqCst: one half of the store-load race with a waiter (W3 of `wait`).
             match self.head.compare_exchange_weak(
                 head,
                 advance::<C>(head, count),
                 Ordering::SeqCst,
-                Ordering::Relaxed,
+                Ordering::Acquire,
             ) {
-                Ok(_) => return Ok((head, count)),
+                Ok(_) => {
+                    seqcst_accesses_are_ordered();
+                    return Ok((head, count));
+                }
                 Err(now) => head = now,
             }
         }
@@ -346,12 +355,17 @@ impl<T, C: Counter> Ring<T, C> {
     pub(crate) fn pop(&self) -> Result<T, NoItem> {
         let slots = self.slots();
         let (position, _) = self.claim_filled(slots, 1)?;
-        Ok(self.empty(slots, position))
+        // SAFETY: just claimed.
+        Ok(unsafe { self.empty(slots, position) })
     }
 
-    /// Moves the item out of a position that the caller has claimed for emptying.
+    /// Moves an item out.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the position for emptying, and empties it once.
     #[inline]
-    fn empty(&self, slots: Slots<'_, T, C>, position: u64) -> T {
+    unsafe fn empty(&self, slots: Slots<'_, T, C>, position: u64) -> T {
         let slot = slots.at(position);
         let item = slot.item.with_mut(|item| {
             // SAFETY: R2, by the caller's claim: nobody else reads or writes the slot.
@@ -369,27 +383,32 @@ impl<T, C: Counter> Ring<T, C> {
     pub(crate) fn close(&self) -> bool {
         // SeqCst: a claim is before or after it (R4), and as the exchanges on `tail` it is one
         // half of the store-load race with waiters.
-        self.tail.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED == 0
+        let before = self.tail.fetch_or(CLOSED, Ordering::SeqCst);
+        seqcst_accesses_are_ordered();
+        before & CLOSED == 0
     }
 
     pub(crate) fn is_closed(&self) -> bool {
+        // SeqCst: pairs with `close`; who awaits the close lists itself and then looks here.
         self.tail.load(Ordering::SeqCst) & CLOSED != 0
     }
 
     /// How many positions have been claimed for filling: the items accepted so far.
     pub(crate) fn pushed(&self) -> u64 {
-        // SeqCst: as recent as anything the caller knows of.
+        // SeqCst: read after what is resolved (see `ledger`); and, on a plain channel, after
+        // `Ledger::set_awaited` or `set_ending` in their store-load race with the exchange on `head`.
         self.tail.load(Ordering::SeqCst) / STEP
     }
 
     /// How many positions have been claimed for emptying: the items taken so far.
     pub(crate) fn popped(&self) -> u64 {
-        // SeqCst: as recent as anything the caller knows of.
+        // SeqCst: as in `pushed`, which is read after it.
         self.head.load(Ordering::SeqCst) / STEP
     }
 
     /// How many items there are, at one instant during the call; those being filled count.
     pub(crate) fn len(&self) -> usize {
+        // SeqCst: a waiter that passes a wake on decides by this (`Channel::pass_item_on`).
         let mut tail = self.tail.load(Ordering::SeqCst);
         loop {
             let head = self.head.load(Ordering::SeqCst);

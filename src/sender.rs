@@ -115,7 +115,7 @@ impl<T> Sender<T> {
 
     /// Waits until the channel is closed, by whomever, or the last receiver is dropped.
     ///
-    /// Cancel safe: it takes nothing.
+    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///
     /// # Examples
     ///
@@ -230,7 +230,7 @@ impl<T> Sender<T> {
         self.len() == self.0.ring.capacity()
     }
 
-    /// How many items the channel holds at most; none for an unbounded one.
+    /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.
     ///
     /// # Examples
     ///

@@ -22,8 +22,8 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::channel::Channel;
-use crate::channel::Closed;
 use crate::channel::Kind;
+use crate::channel::Over;
 use crate::ledger::Ledger;
 use crate::ledger::Resolution;
 use crate::report::Failure;
@@ -86,7 +86,7 @@ impl<T> Drop for Shared<T> {
             Kind::Tasks => {
                 // Read first: afterwards the channel may be gone.
                 let accepted = self.ring.pushed();
-                self.ledger.orphan() == accepted
+                Ledger::orphan(self.ledger.word()) == accepted
             }
         };
         if free {
@@ -104,8 +104,12 @@ impl<T> Shared<T> {
         (SenderSide(Self(channel)), ReceiverSide(Self(channel)))
     }
 
-    /// A handle for whoever knows the channel to be alive, unless none is left (S2).
-    fn upgrade(channel: &NonNull<Channel<T>>) -> Option<Self> {
+    /// One handle more, unless none is left (S2).
+    ///
+    /// # Safety
+    ///
+    /// The channel is alive.
+    unsafe fn upgrade(channel: NonNull<Channel<T>>) -> Option<Self> {
         // SAFETY: the caller's word.
         let handles = unsafe { &channel.as_ref().handles };
         // Relaxed: as in `Arc::upgrade` of an object known to be alive.
@@ -117,7 +121,7 @@ impl<T> Shared<T> {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Some(Self(*channel)),
+                Ok(_) => return Some(Self(channel)),
                 Err(now) => count = now,
             }
         }
@@ -130,27 +134,10 @@ impl<T> Shared<T> {
 
     /// Takes an item of a task channel, and the claim that comes with it.
     #[inline]
-    pub(crate) fn take_task(&self) -> Attempt<Result<(T, Claim<T>), Closed>> {
-        match self.take() {
-            Attempt::Ready(result) => Attempt::Ready(result.map(|item| self.claimed(item))),
-            Attempt::Blocked => Attempt::Blocked,
-            Attempt::Busy => Attempt::Busy,
-        }
-    }
-
-    /// As [`take_task`](Self::take_task), waiting for a send that is within a few instructions of
-    /// its end.
-    #[inline]
-    pub(crate) fn take_task_now(&self) -> Option<Result<(T, Claim<T>), Closed>> {
-        self.take_now()
-            .map(|result| result.map(|item| self.claimed(item)))
-    }
-
-    /// Adds the claim to an item that has just been taken.
-    #[inline]
-    fn claimed(&self, item: T) -> (T, Claim<T>) {
+    pub(crate) fn take_task(&self) -> Attempt<Result<(T, Claim<T>), Over>> {
         debug_assert_eq!(self.kind, Kind::Tasks);
-        (item, Claim(self.0))
+        self.take()
+            .map(|taken| taken.map(|item| (item, Claim(self.0))))
     }
 }
 
@@ -336,7 +323,8 @@ unsafe fn settle<T>(channel: NonNull<Channel<T>>, failure: Option<Failure>) {
 /// As [`settle`].
 #[cold]
 unsafe fn settle_aloud<T>(channel: NonNull<Channel<T>>, failure: Option<Failure>) {
-    if let Some(shared) = Shared::upgrade(&channel) {
+    // SAFETY: S1, by the delivery.
+    if let Some(shared) = unsafe { Shared::upgrade(channel) } {
         shared.settle(failure);
         return;
     }

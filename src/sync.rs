@@ -29,12 +29,13 @@ pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::Ordering;
 }
 
-/// A full barrier between a `SeqCst` read-modify-write and a later `SeqCst` load of another
-/// atomic, for the side of a store-load race that is on the fast path.
+/// Stands between a `SeqCst` access of one atomic and a later `SeqCst` load of another, on the
+/// fast side of a store-load race.
 ///
-/// In the language's memory model the two accesses already are ordered, each being in the single
-/// total order of `SeqCst` operations, so this costs nothing. Loom orders `SeqCst` *accesses* only
-/// as acquire and release and would report races that cannot happen; it does model the fence.
+/// The language orders the two, as all `SeqCst` accesses, so there is nothing to do. Loom orders them only
+/// as acquire and release, and would report races that cannot happen; it does model the fence. To
+/// be called right after the first access, so that loom orders no more than the language does: what
+/// is stored between here and the later load, it may see late.
 #[inline(always)]
 pub(crate) fn seqcst_accesses_are_ordered() {
     #[cfg(loom)]
@@ -114,5 +115,23 @@ impl<T> Deref for CachePadded<T> {
 
     fn deref(&self) -> &T {
         &self.0
+    }
+}
+
+/// A value that is only reached through `&mut`, and so may be shared whatever it is.
+pub(crate) struct Exclusive<T>(T);
+
+// SAFETY: nothing can be done with a `&Exclusive<T>`.
+unsafe impl<T> Sync for Exclusive<T> {}
+
+impl<T> Exclusive<T> {
+    #[inline]
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    #[inline]
+    pub(crate) fn into_inner(self) -> T {
+        self.0
     }
 }

@@ -17,6 +17,8 @@ use crate::shared::ReceiverSide;
 use crate::stream::Inlet;
 use crate::sync::atomic::Ordering;
 use crate::task::Task;
+use crate::wait::Attempt;
+
 /// The receiving side of a [task channel](crate::tasks): every item comes as a [`Task`], which counts
 /// as outstanding until it is ended.
 ///
@@ -25,7 +27,8 @@ use crate::task::Task;
 ///
 /// It ends when the channel is *finished*: closed, with nothing queued and no task in hand anywhere.
 /// So a worker that goes on until the end is there for all the work there is. A worker that holds
-/// a task while it awaits the next one waits for itself then, if nobody else has work left.
+/// a task while it awaits the next one waits for itself then, if nobody else has work left. And a
+/// receiver that nobody receives from keeps what is queued queued: give it to a worker, or drop it.
 ///
 /// It is a [`Stream`] of the tasks. As of a [`Receiver`](crate::Receiver), one item wakes one of those
 /// that wait, and a stream that is left half-way keeps a wake to itself.
@@ -62,6 +65,9 @@ impl<T> TaskReceiver<T> {
     ///
     /// Waiting receivers are woken in the order they came, one for each item sent. A receiver that
     /// comes along just then may be quicker, and the woken one waits anew.
+    ///
+    /// While tasks are there it is ready at once. A loop that never finds the channel empty never lets
+    /// other futures of its task or thread run: let it yield now and then.
     ///
     /// # Cancel safety
     ///
@@ -120,7 +126,7 @@ impl<T> TaskReceiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<Task<T>, TryRecvError> {
-        match self.0.take_task_now() {
+        match Attempt::decided(|| self.0.take_task()) {
             Some(Ok(taken)) => {
                 let task = Task::new(taken);
                 self.0.task_taken();
@@ -237,7 +243,7 @@ impl<T> TaskReceiver<T> {
         self.len() == self.0.ring.capacity()
     }
 
-    /// How many items the channel holds at most; none for an unbounded one.
+    /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.
     ///
     /// # Examples
     ///
@@ -301,7 +307,8 @@ impl<T> Stream for TaskReceiver<T> {
 }
 
 impl<T> FusedStream for TaskReceiver<T> {
-    /// Whether this handle, as a stream, has given `None`.
+    /// Whether this handle, as a stream, has given `None`. (That of async-channel says whether the
+    /// channel is closed and empty.)
     fn is_terminated(&self) -> bool {
         self.0.is_terminated()
     }

@@ -14,9 +14,10 @@
 //!   is called or leaves; by whoever calls it, or by the waiter if it leaves uncalled.
 //! * **W2** The seat is taken only by who found `waiting` at zero, so its occupant has waited
 //!   longest and is called first.
-//! * **W3** No wake is lost. A waiter, having sat or stood, fences and tries again before it sleeps;
-//!   a waker makes the condition true by a `SeqCst` read-modify-write, then looks at `waiting`.
-//!   Whichever comes second in the order of `SeqCst` operations sees the other.
+//! * **W3** No wake is lost. A waiter, having sat or stood, fences and tries again before it sleeps. Who
+//!   makes the condition true does so by a `SeqCst` read-modify-write, or fences after it; who passes
+//!   a wake on sees the condition true by a `SeqCst` load; and then looks at `waiting`. Whichever
+//!   comes second in the order of `SeqCst` operations sees the other.
 //! * **W4** A wake is spent on one waiter, which answers for it: it finds the condition untrue at one
 //!   instant after, or leaves the list and has the wake passed on if the condition still holds.
 //! * **W5** A user's waker is cloned, called and dropped outside all locks, event-listener's included.
@@ -40,11 +41,11 @@ use event_listener::EventListener;
 use event_listener::IntoNotification;
 use event_listener::Listener;
 
+use crate::sync::Backoff;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
-use crate::sync::seqcst_accesses_are_ordered;
 use crate::sync::spin_loop;
 use crate::sync::with_lock;
 use crate::unwind::run_all;
@@ -123,8 +124,7 @@ impl Waiters {
 
     /// Wakes up to `count` waiters, those that have waited longest.
     ///
-    /// The caller has made the condition true by a `SeqCst` read-modify-write, or has fenced since
-    /// (W3):
+    /// What W3 asks of the caller, and why:
     ///
     /// 1. A receiver finds the ring empty.
     /// 2. A sender claims a slot and fills it.
@@ -135,7 +135,6 @@ impl Waiters {
     /// came before the raise, so its claim came before that fence and the receiver sees it.
     #[inline]
     pub(crate) fn wake(&self, count: usize) {
-        seqcst_accesses_are_ordered();
         // SeqCst: pairs with the raise in `Wait::enter`.
         if self.waiting.load(Ordering::SeqCst) != 0 {
             self.call(count);
@@ -201,6 +200,30 @@ pub(crate) enum Attempt<R> {
     Blocked,
     /// Another thread is within a few instructions of deciding it, and no wake will tell.
     Busy,
+}
+
+impl<R> Attempt<R> {
+    #[inline]
+    pub(crate) fn map<S>(self, f: impl FnOnce(R) -> S) -> Attempt<S> {
+        match self {
+            Self::Ready(result) => Attempt::Ready(f(result)),
+            Self::Blocked => Attempt::Blocked,
+            Self::Busy => Attempt::Busy,
+        }
+    }
+
+    /// What an attempt comes to once it is decided; none if it is blocked. For those who do not wait.
+    #[inline]
+    pub(crate) fn decided(mut attempt: impl FnMut() -> Self) -> Option<R> {
+        let mut backoff = Backoff::default();
+        loop {
+            match attempt() {
+                Self::Ready(result) => return Some(result),
+                Self::Blocked => return None,
+                Self::Busy => backoff.snooze(),
+            }
+        }
+    }
 }
 
 impl Wait {
@@ -270,7 +293,7 @@ impl Wait {
                 self.stay(waiters, waker);
             }
         }
-        // Pairs with the read-modify-write (or fence) before `Waiters::wake`: W3.
+        // Pairs with what comes before `Waiters::wake`: W3.
         fence(Ordering::SeqCst);
     }
 

@@ -92,8 +92,9 @@ for_all_without_an_item!(
     Failed<'static>,
 );
 
-// These have an item in them.
+// These have an item in them; the future gives no access to it.
 assert_impl_all!(SendFuture<'static, Fragile>: Debug);
+assert_impl_all!(SendFuture<'static, Lonely>: Send, Sync);
 assert_impl_all!(Task<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
 assert_impl_all!(Task<Lonely>: Send);
 assert_not_impl_any!(Task<Lonely>: Sync);

@@ -255,3 +255,23 @@ fn what_workers_did_is_seen_by_who_joined() {
         worker.join().unwrap();
     }
 }
+
+#[test]
+fn what_is_in_hand_was_in_hand_at_one_instant() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    let monitor = sender.monitor();
+    let worker = thread::spawn(move || {
+        for item in 0..200_000 {
+            sender.try_send(item).unwrap();
+            receiver.try_recv().unwrap().done();
+        }
+    });
+    while !worker.is_finished() {
+        let stats = monitor.stats();
+        assert!(stats.in_hand <= 1, "{stats:?}");
+        assert!(stats.queued <= 1, "{stats:?}");
+        assert!(monitor.outstanding() <= 1);
+    }
+    worker.join().unwrap();
+}
