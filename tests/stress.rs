@@ -1,0 +1,164 @@
+//! Channels under load, on everybody's executor: nothing is lost, doubled, reordered, or left waiting.
+//!
+//! Each test runs one executor through all topologies, capacities and ways to end, on plain
+//! channels and on task channels. The surroundings are hostile: futures are cancelled, polled for nothing
+//! and moved, receivers change between `recv`, `try_recv` and the stream, handles are cloned and
+//! dropped; workers fail, abandon their tasks and panic. In every cell is proved, against what the
+//! actors know of their own doing:
+//!
+//! * Whatever was sent is received once, or discarded when the last receiver goes; a cancelled or refused
+//!   send delivers nothing. Every item is dropped once.
+//! * Each consumer sees the items of each producer in the order they were sent.
+//! * There are never more items queued than fit.
+//! * A `join` is true at one real instant, and what workers did before is seen after it.
+//! * `finished` comes when the channel is closed and all work is ended, `failed` with the first
+//!   failure, the end of a stream when nothing can come any more. The reports add up, and are exact.
+//! * Everybody comes to an end: no wake is lost.
+//! * The channel is freed, once, when the last handle and the last task are gone.
+//!
+//! A failure names its cell and the seed of all decisions: `TOLLGATE_STRESS_SEED=… cargo test --test stress`
+//! makes the same ones. The threads may still do otherwise, so it may take some runs.
+
+#![cfg(not(loom))]
+
+#[path = "stress/actors.rs"]
+mod actors;
+#[path = "stress/cell.rs"]
+mod cell;
+#[path = "stress/chaos.rs"]
+mod chaos;
+#[path = "stress/executor.rs"]
+mod executor;
+#[path = "stress/inbound.rs"]
+mod inbound;
+#[path = "stress/orphans.rs"]
+mod orphans;
+#[path = "stress/overlap.rs"]
+mod overlap;
+#[path = "stress/truth.rs"]
+mod truth;
+
+use std::env;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread;
+
+use tollgate::Sender;
+
+use crate::cell::Cell;
+use crate::cell::Executor;
+use crate::cell::Kind;
+use crate::inbound::Inbound;
+use crate::truth::Item;
+use crate::truth::Truth;
+
+#[test]
+fn tokio_multi_thread() {
+    run_all(Executor::TokioMultiThread);
+}
+
+#[test]
+fn tokio_current_thread() {
+    run_all(Executor::TokioCurrentThread);
+}
+
+#[test]
+fn async_std() {
+    run_all(Executor::AsyncStd);
+}
+
+#[test]
+fn smol() {
+    run_all(Executor::Smol);
+}
+
+#[test]
+fn futures_local_pool() {
+    run_all(Executor::LocalPool);
+}
+
+#[test]
+fn a_thread_for_each_future() {
+    run_all(Executor::Threads);
+}
+
+#[test]
+fn tokio_and_smol_on_one_channel() {
+    run_all(Executor::TokioAndSmol);
+}
+
+#[test]
+fn the_last_of_handles_and_tasks_frees_the_channel() {
+    let cell = Cell::of_orphans(seed(), 20_000, orphans::ITEMS);
+    let _named = Named(cell);
+    orphans::run(cell);
+}
+
+#[test]
+fn a_join_waits_while_items_overlap() {
+    let (sender, receiver) = tollgate::bounded(overlap::CAPACITY);
+    let send = || sender.try_send(()).unwrap();
+    let end = || receiver.try_recv().unwrap();
+    overlap::run(
+        &sender.monitor(),
+        fastrand::Rng::with_seed(seed()),
+        send,
+        end,
+    );
+}
+
+#[test]
+fn a_join_waits_while_tasks_overlap() {
+    let (sender, receiver) = tollgate::tasks(overlap::CAPACITY);
+    let send = || sender.try_send(()).unwrap();
+    let end = || receiver.try_recv().unwrap().done();
+    overlap::run(
+        &sender.monitor(),
+        fastrand::Rng::with_seed(seed()),
+        send,
+        end,
+    );
+}
+
+fn run_all(executor: Executor) {
+    let seed = seed();
+    for kind in [Kind::Plain, Kind::Tasks] {
+        for cell in Cell::all(kind, executor, seed) {
+            match kind {
+                Kind::Plain => run(cell, tollgate::bounded(cell.capacity)),
+                Kind::Tasks => run(cell, tollgate::tasks(cell.capacity)),
+            }
+        }
+    }
+}
+
+fn seed() -> u64 {
+    match env::var("TOLLGATE_STRESS_SEED") {
+        Ok(seed) => seed.parse().expect("the seed is a number"),
+        Err(_) => fastrand::u64(..),
+    }
+}
+
+fn run<I: Inbound>(cell: Cell, (sender, inbound): (Sender<Item>, I)) {
+    let _named = Named(cell);
+    let truth = Arc::new(Truth::new(cell));
+    let wakers = Arc::new(AtomicUsize::new(0));
+    let monitor = sender.monitor();
+    let actors = actors::cast(cell, &truth, &wakers, sender, inbound);
+    if let Err(what) = cell.executor.run(actors) {
+        panic!("{what}\n{monitor:?}");
+    }
+    drop(monitor);
+    truth.check_all(&wakers);
+}
+
+/// Names the cell in which a test fails.
+struct Named(Cell);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("in cell: {:?}", self.0);
+        }
+    }
+}

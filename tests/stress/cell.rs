@@ -1,0 +1,136 @@
+//! One cell of the matrix: what is run, and by whom.
+
+use std::fmt;
+
+/// What kind of channel a cell uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plain,
+    Tasks,
+}
+
+/// Who polls the futures of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Executor {
+    TokioMultiThread,
+    TokioCurrentThread,
+    AsyncStd,
+    Smol,
+    LocalPool,
+    /// One operating system thread for each future.
+    Threads,
+    /// Tokio for every other future, smol for the rest.
+    TokioAndSmol,
+}
+
+/// How a cell comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The producers are done and drop their senders.
+    Drained,
+    /// Closed in the middle.
+    ClosedBySender,
+    ClosedByReceiver,
+    ClosedByMonitor,
+    /// The consumers drop their receivers one by one, in the middle.
+    ReceiversLeave,
+}
+
+const TOPOLOGIES: [(usize, usize); 4] = [(1, 1), (4, 1), (1, 4), (4, 4)];
+const CAPACITIES: [usize; 4] = [1, 2, 3, 64];
+const ENDINGS: [Ending; 5] = [
+    Ending::Drained,
+    Ending::ClosedBySender,
+    Ending::ClosedByReceiver,
+    Ending::ClosedByMonitor,
+    Ending::ReceiversLeave,
+];
+
+/// What is run, and all that is needed to run it again.
+#[derive(Clone, Copy)]
+pub(crate) struct Cell {
+    pub(crate) kind: Kind,
+    pub(crate) executor: Executor,
+    pub(crate) producers: usize,
+    pub(crate) consumers: usize,
+    pub(crate) capacity: usize,
+    pub(crate) ending: Ending,
+    /// How many sends each producer tries.
+    pub(crate) attempts: usize,
+    /// Of the whole matrix; each cell makes its own of it.
+    seed: u64,
+}
+
+impl Cell {
+    /// All cells of one executor and one kind of channel.
+    pub(crate) fn all(kind: Kind, executor: Executor, seed: u64) -> impl Iterator<Item = Self> {
+        let topologies = TOPOLOGIES.into_iter();
+        let with_capacities = topologies.flat_map(|t| CAPACITIES.map(|capacity| (t, capacity)));
+        let with_endings = with_capacities.flat_map(|(t, c)| ENDINGS.map(|ending| (t, c, ending)));
+        with_endings.map(move |((producers, consumers), capacity, ending)| Self {
+            kind,
+            executor,
+            producers,
+            consumers,
+            capacity,
+            ending,
+            attempts: Self::attempts(executor, capacity) / producers,
+            seed,
+        })
+    }
+
+    /// The cell of [`orphans`](crate::orphans): a producer is a channel there.
+    pub(crate) fn of_orphans(seed: u64, channels: usize, items: usize) -> Self {
+        Self {
+            kind: Kind::Tasks,
+            executor: Executor::Threads,
+            producers: channels,
+            consumers: 2,
+            capacity: items,
+            ending: Ending::ReceiversLeave,
+            attempts: items,
+            seed,
+        }
+    }
+
+    /// As many as fit the time that the whole matrix may take: futures that share a thread are
+    /// cheap to switch between, threads are not.
+    fn attempts(executor: Executor, capacity: usize) -> usize {
+        let on_one_place = match executor {
+            Executor::TokioCurrentThread | Executor::LocalPool => 4800,
+            Executor::TokioMultiThread | Executor::AsyncStd => 3200,
+            Executor::Threads => 1600,
+            Executor::Smol | Executor::TokioAndSmol => 800,
+        };
+        let on_many = if capacity > 3 { 3 } else { 1 };
+        let optimized = if cfg!(debug_assertions) { 1 } else { 3 };
+        on_one_place * on_many * optimized
+    }
+
+    /// Decisions for the part of the cell with this name. They are the same in every run with the same
+    /// seed; what the threads make of them is not.
+    pub(crate) fn rng(&self, part: &str) -> fastrand::Rng {
+        // FNV-1a: all that matters is that parts of cells differ.
+        let name = format!("{self:?} {part}");
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        fastrand::Rng::with_seed(hash)
+    }
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?}, {:?}, {}x{}, capacity {}, {:?}, TOLLGATE_STRESS_SEED={}",
+            self.kind,
+            self.executor,
+            self.producers,
+            self.consumers,
+            self.capacity,
+            self.ending,
+            self.seed,
+        )
+    }
+}

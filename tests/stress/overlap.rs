@@ -1,0 +1,62 @@
+//! Work that overlaps: the next item is sent before the last is ended, so that there is no instant
+//! without any, however short the steps. Who reads the counts at different instants sees one.
+
+use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::thread;
+
+use futures_util::FutureExt;
+use futures_util::task::noop_waker_ref;
+use tollgate::Monitor;
+
+/// How often items are sent before earlier ones are ended.
+const STEPS: usize = if cfg!(debug_assertions) {
+    300_000
+} else {
+    6_000_000
+};
+
+/// How many items there are at most.
+pub(crate) const CAPACITY: usize = 4;
+
+/// Joins all the time, which must be in vain until all that was sent is ended.
+pub(crate) fn run<T: Send>(
+    monitor: &Monitor<T>,
+    mut rng: fastrand::Rng,
+    mut send: impl FnMut(),
+    mut end: impl FnMut(),
+) {
+    let over = AtomicBool::new(false);
+    send();
+    thread::scope(|scope| {
+        let joiner = scope.spawn(|| join(monitor, &over));
+        for _ in 0..STEPS {
+            let ahead = rng.usize(1..CAPACITY);
+            (0..ahead).for_each(|_| send());
+            (0..ahead).for_each(|_| end());
+            if joiner.is_finished() {
+                break;
+            }
+        }
+        // Relaxed: that the join sees it is the channel's business.
+        over.store(true, Ordering::Relaxed);
+        end();
+    });
+}
+
+/// Polls joins, each several times, until one is ready.
+fn join<T>(monitor: &Monitor<T>, over: &AtomicBool) {
+    let mut cx = Context::from_waker(noop_waker_ref());
+    loop {
+        let mut join = monitor.join();
+        for _ in 0..4 {
+            if Pin::new(&mut join).poll_unpin(&mut cx).is_ready() {
+                let over = over.load(Ordering::Relaxed);
+                assert!(over, "joined while there was work: {monitor:?}");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! What the actors of a cell know of their own doing, and what a channel may say in view of it.
+//!
+//! Everything is noted on the safe side: sending and the end of a task take some time, and when
+//! exactly the channel counted them is not known, only that it did so in between.
+//!
+//! Orderings are `Relaxed` wherever the channel itself must have ordered the two sides, so that
+//! the checks rely on the channel and not the channel on the checks.
+
+use std::cell::UnsafeCell;
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use tollgate::Failure;
+use tollgate::JoinError;
+use tollgate::Report;
+
+use crate::cell::Cell;
+use crate::cell::Ending;
+use crate::cell::Kind;
+
+/// What has become of an attempt to send: each mark is set once.
+pub(crate) mod mark {
+    pub(crate) const SENT: u8 = 1;
+    pub(crate) const CANCELLED: u8 = 2;
+    pub(crate) const REFUSED: u8 = 4;
+    pub(crate) const RECEIVED: u8 = 8;
+    /// Its task is about to be ended; on a plain channel, it was received.
+    pub(crate) const ENDED: u8 = 16;
+    pub(crate) const DROPPED: u8 = 32;
+
+    pub(super) const GOOD_ENDS: [u8; 4] = [
+        0,
+        CANCELLED | DROPPED,
+        REFUSED | DROPPED,
+        SENT | RECEIVED | ENDED | DROPPED,
+    ];
+    pub(super) const DISCARDED: u8 = SENT | DROPPED;
+}
+
+/// How a task can end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Done,
+    Failed,
+    Abandoned,
+    Panicked,
+}
+
+impl Outcome {
+    pub(crate) fn any(rng: &mut fastrand::Rng) -> Self {
+        match rng.u8(0..8) {
+            0 => Self::Failed,
+            1 => Self::Abandoned,
+            2 => Self::Panicked,
+            _ => Self::Done,
+        }
+    }
+}
+
+/// See the [module](self).
+pub(crate) struct Truth {
+    cell: Cell,
+    /// One of [`mark`]s for each attempt, producer by producer.
+    marks: Vec<AtomicU8>,
+    /// What workers leave for whoever joins.
+    traces: Vec<Trace>,
+    /// How many attempts each producer has made, their marks included.
+    made: Vec<AtomicUsize>,
+    /// How many attempts each producer has begun.
+    begun: Vec<AtomicUsize>,
+    /// In the upper half, how many sends have succeeded; in the lower, how many ends have begun. Both in
+    /// one word, so that what comes first is certain.
+    gauge: AtomicU64,
+    /// How many sends had succeeded when the n-th end began.
+    sent_when_ended: Vec<AtomicU32>,
+    /// How many tasks are about to end in each way, and how many have.
+    ending: [AtomicU64; 4],
+    ended: [AtomicU64; 4],
+    /// Somebody is about to close the channel, or to drop a receiver.
+    closing: AtomicBool,
+    /// Producers that have not dropped their senders.
+    producing: AtomicUsize,
+    /// What joins said: how many items were sent, and how many of those discarded.
+    joins: Mutex<BTreeSet<(u64, u64)>>,
+    finished: Mutex<Option<Result<Report, JoinError>>>,
+    /// Errors that are alive.
+    errors: Arc<AtomicUsize>,
+}
+
+/// Plain memory, written by a worker before it ends a task and read by whoever has joined, so that
+/// a sanitizer sees whether the channel orders the two.
+struct Trace(UnsafeCell<usize>);
+
+// SAFETY: that accesses are ordered is what is tested. `Truth::check_traces` says by what.
+unsafe impl Sync for Trace {}
+
+/// What was certain before a join began.
+pub(crate) struct Before {
+    made: Vec<usize>,
+    ended: [u64; 4],
+}
+
+impl Truth {
+    pub(crate) fn new(cell: Cell) -> Self {
+        let all = cell.producers * cell.attempts;
+        Self {
+            cell,
+            marks: (0..all).map(|_| AtomicU8::new(0)).collect(),
+            traces: (0..all).map(|_| Trace(UnsafeCell::new(0))).collect(),
+            made: (0..cell.producers).map(|_| AtomicUsize::new(0)).collect(),
+            begun: (0..cell.producers).map(|_| AtomicUsize::new(0)).collect(),
+            gauge: AtomicU64::new(0),
+            sent_when_ended: (0..=all).map(|_| AtomicU32::new(0)).collect(),
+            ending: Default::default(),
+            ended: Default::default(),
+            closing: AtomicBool::new(false),
+            producing: AtomicUsize::new(cell.producers),
+            joins: Mutex::default(),
+            finished: Mutex::default(),
+            errors: Arc::default(),
+        }
+    }
+
+    fn index(&self, producer: usize, attempt: usize) -> usize {
+        producer * self.cell.attempts + attempt
+    }
+
+    fn set(&self, producer: usize, attempt: usize, mark: u8) {
+        let index = self.index(producer, attempt);
+        let old = self.marks[index].fetch_or(mark, Ordering::Relaxed);
+        assert!(
+            old & mark == 0,
+            "item {attempt} of producer {producer}, marked {old:#b}, is marked {mark:#b} again"
+        );
+    }
+
+    /// How many received items may not have been noted yet: of a plain channel, one for each consumer.
+    /// Ends of tasks are noted before they begin.
+    fn unnoted(&self) -> u64 {
+        match self.cell.kind {
+            Kind::Plain => self.cell.consumers as u64,
+            Kind::Tasks => 0,
+        }
+    }
+
+    /// A producer is about to send this item.
+    pub(crate) fn item(self: &Arc<Self>, producer: usize, attempt: usize) -> Item {
+        self.begun[producer].store(attempt + 1, Ordering::Relaxed);
+        Item {
+            canary: Box::new(self.index(producer, attempt)),
+            producer,
+            attempt,
+            truth: Arc::clone(self),
+        }
+    }
+
+    /// What came of sending it: `SENT`, `CANCELLED` or `REFUSED`.
+    pub(crate) fn item_sent(&self, producer: usize, attempt: usize, mark: u8) {
+        match mark {
+            mark::SENT => drop(self.gauge.fetch_add(1 << 32, Ordering::Relaxed)),
+            mark::REFUSED => assert!(self.may_be_closed(), "refused by an open channel"),
+            _ => {}
+        }
+        self.set(producer, attempt, mark);
+        // Release: pairs with the Acquire in `before_join`; the marks and the gauge come with it.
+        self.made[producer].store(attempt + 1, Ordering::Release);
+    }
+
+    /// A producer is about to drop its sender.
+    pub(crate) fn producer_leaves(&self) {
+        self.producing.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The channel is about to be closed, or may be.
+    pub(crate) fn closing(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn may_be_closed(&self) -> bool {
+        self.closing.load(Ordering::Relaxed) || self.producing.load(Ordering::Relaxed) == 0
+    }
+
+    /// How many attempts have been made in all.
+    pub(crate) fn progress(&self) -> usize {
+        self.made.iter().map(|it| it.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn received(&self, item: &Item) {
+        assert_eq!(*item.canary, self.index(item.producer, item.attempt));
+        self.set(item.producer, item.attempt, mark::RECEIVED);
+    }
+
+    /// The item's end begins: this is called before its task is ended, or when it was received.
+    pub(crate) fn end_begins(&self, producer: usize, attempt: usize, outcome: Outcome) {
+        let trace = self.traces[self.index(producer, attempt)].0.get();
+        // SAFETY: an item is received once, or `received` has panicked.
+        unsafe { trace.write(attempt + 1) };
+        let gauge = self.gauge.fetch_add(1, Ordering::Relaxed);
+        let ends = gauge as u32 + 1;
+        let sent = (gauge >> 32) as u32;
+        self.sent_when_ended[ends as usize].store(sent, Ordering::Relaxed);
+        self.ending[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        self.set(producer, attempt, mark::ENDED);
+    }
+
+    pub(crate) fn end_is_over(&self, outcome: Outcome) {
+        // Release: pairs with the Acquire in `before_join`.
+        self.ended[outcome as usize].fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn error(&self) -> Sorry {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        Sorry(Arc::clone(&self.errors))
+    }
+
+    /// A consumer was told that the channel has ended.
+    pub(crate) fn check_end(&self) {
+        assert!(self.may_be_closed(), "an open channel ends");
+        let gauge = self.gauge.load(Ordering::Relaxed);
+        let (sent, ends) = (gauge >> 32, u64::from(gauge as u32));
+        assert!(
+            sent <= ends + self.unnoted(),
+            "the end comes after {sent} sends, when only {ends} items have ended"
+        );
+    }
+
+    pub(crate) fn before_join(&self) -> Before {
+        // Acquire: pairs with `item_sent` and `end_is_over`; what is read here has happened.
+        let made = self.made.iter().map(|it| it.load(Ordering::Acquire));
+        Before {
+            made: made.collect(),
+            ended: [0, 1, 2, 3].map(|it| self.ended[it].load(Ordering::Acquire)),
+        }
+    }
+
+    /// A join that began after `before` was taken says that there was an instant without any work left.
+    pub(crate) fn check_join(&self, before: &Before, result: &Result<Report, JoinError>) {
+        let report = adds_up(result);
+        let begun = self
+            .begun
+            .iter()
+            .map(|it| it.load(Ordering::Relaxed) as u64);
+        assert!(report.sent <= begun.sum(), "too many sent: {report:?}");
+        let outcomes = [
+            report.done,
+            report.failed,
+            report.abandoned,
+            report.panicked,
+        ];
+        for (kind, count) in outcomes.into_iter().enumerate() {
+            let least = before.ended[kind];
+            let most = self.ending[kind].load(Ordering::Relaxed);
+            let most = most + if kind == 0 { self.unnoted() } else { 0 };
+            assert!(
+                (least..=most).contains(&count),
+                "outcome {kind} not in {least}..={most}: {report:?}"
+            );
+        }
+        self.check_items(before, report);
+        let mut joins = self.joins.lock().unwrap();
+        joins.insert((report.sent, report.discarded));
+    }
+
+    /// What was sent before the join began has ended.
+    fn check_items(&self, before: &Before, report: &Report) {
+        let mut sent = 0;
+        for (producer, made) in before.made.iter().enumerate() {
+            for attempt in 0..*made {
+                let index = self.index(producer, attempt);
+                let marks = self.marks[index].load(Ordering::Relaxed);
+                sent += u64::from(marks & mark::SENT != 0);
+                if self.cell.kind == Kind::Tasks && marks & mark::SENT != 0 {
+                    // Discarded items are dropped, and do not end.
+                    let ended = marks & mark::ENDED != 0;
+                    assert!(
+                        ended || marks & mark::DROPPED != 0,
+                        "joined with item {attempt} of producer {producer} marked {marks:#b}"
+                    );
+                    if ended {
+                        self.check_trace(index, attempt);
+                    }
+                }
+            }
+        }
+        assert!(
+            sent <= report.sent,
+            "{sent} were sent before, but: {report:?}"
+        );
+    }
+
+    fn check_trace(&self, index: usize, attempt: usize) {
+        // SAFETY: the worker's write is ordered by the end of the task and by the join.
+        let trace = unsafe { self.traces[index].0.get().read() };
+        assert_eq!(trace, attempt + 1, "the worker's doing is not seen");
+    }
+
+    /// Whoever awaits the end of the channel was told so.
+    pub(crate) fn check_finished(&self, before: &Before, result: Result<Report, JoinError>) {
+        self.check_join(before, &result);
+        assert!(self.may_be_closed(), "an open channel is finished");
+        let mut finished = self.finished.lock().unwrap();
+        if let Some(earlier) = &*finished {
+            assert_eq!(adds_up(earlier), adds_up(&result), "the end has changed");
+        }
+        *finished = Some(result);
+    }
+
+    /// Whoever awaits the first failure was told.
+    pub(crate) fn check_failed(&self, failure: Option<&Failure>) {
+        let failures: u64 = [Outcome::Failed, Outcome::Abandoned, Outcome::Panicked]
+            .map(|it| self.ending[it as usize].load(Ordering::Relaxed))
+            .iter()
+            .sum();
+        match failure {
+            None => assert_eq!(failures, 0, "no failure was told"),
+            Some(Failure::Discarded) => assert_eq!(self.cell.ending, Ending::ReceiversLeave),
+            Some(_) => assert!(failures > 0, "failed without a failure"),
+        }
+    }
+
+    /// All actors have ended, and the channel is gone: what they know must be what it said, and it must have
+    /// let go of everything.
+    pub(crate) fn check_all(&self, wakers: &AtomicUsize) {
+        let mut discarded = 0;
+        for (index, marks) in self.marks.iter().enumerate() {
+            let marks = marks.load(Ordering::Relaxed);
+            if marks == mark::DISCARDED && self.cell.ending == Ending::ReceiversLeave {
+                discarded += 1;
+            } else {
+                assert!(
+                    mark::GOOD_ENDS.contains(&marks),
+                    "item {} of producer {} came to a bad end: {marks:#b}",
+                    index % self.cell.attempts,
+                    index / self.cell.attempts
+                );
+            }
+        }
+        let gauge = self.gauge.load(Ordering::Relaxed);
+        let ended = |outcome| self.ended[outcome as usize].load(Ordering::Relaxed);
+        let finished = self.finished.lock().unwrap().take();
+        let report = *adds_up(finished.as_ref().expect("the end was awaited"));
+        assert_eq!(report.sent, gauge >> 32);
+        assert_eq!(report.received, u64::from(gauge as u32));
+        assert_eq!(report.done, ended(Outcome::Done));
+        assert_eq!(report.failed, ended(Outcome::Failed));
+        assert_eq!(report.abandoned, ended(Outcome::Abandoned));
+        assert_eq!(report.panicked, ended(Outcome::Panicked));
+        assert_eq!(report.discarded, discarded);
+        self.check_instants();
+        drop(finished);
+        self.check_errors_are_gone();
+        assert_eq!(wakers.load(Ordering::Relaxed), 0, "wakers are left");
+    }
+
+    /// Each join must have been true at one real instant: when all the items that it says were sent had
+    /// ended, one more must not have been sent already.
+    fn check_instants(&self) {
+        for (sent, discarded) in self.joins.lock().unwrap().iter() {
+            let ends = (sent - discarded).saturating_sub(self.unnoted()) as usize;
+            let already = u64::from(self.sent_when_ended[ends].load(Ordering::Relaxed));
+            assert!(
+                already <= *sent,
+                "joined at {sent}, but {already} were sent when {ends} had ended"
+            );
+        }
+    }
+
+    /// The channel is gone, and so must be the first error, which it kept.
+    pub(crate) fn check_errors_are_gone(&self) {
+        assert_eq!(self.errors.load(Ordering::Relaxed), 0, "errors are left");
+    }
+}
+
+/// The report of a result, which must be a failure exactly if anything failed.
+fn adds_up(result: &Result<Report, JoinError>) -> &Report {
+    let report = match result {
+        Ok(report) | Err(JoinError { report, .. }) => report,
+    };
+    let failures = report.failed + report.abandoned + report.panicked;
+    assert_eq!(report.sent, report.received + report.discarded);
+    assert_eq!(report.received, report.done + failures, "{report:?}");
+    assert_eq!(result.is_err(), failures + report.discarded > 0);
+    report
+}
+
+/// What is sent.
+pub(crate) struct Item {
+    pub(crate) producer: usize,
+    pub(crate) attempt: usize,
+    /// Memory of its own, for sanitizers.
+    canary: Box<usize>,
+    truth: Arc<Truth>,
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        self.truth.set(self.producer, self.attempt, mark::DROPPED);
+    }
+}
+
+/// An error that is counted while it lives.
+pub(crate) struct Sorry(Arc<AtomicUsize>);
+
+impl Drop for Sorry {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Sorry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sorry")
+    }
+}
+
+impl fmt::Display for Sorry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sorry")
+    }
+}
+
+impl Error for Sorry {}
