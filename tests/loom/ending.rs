@@ -1,0 +1,199 @@
+//! Closing, and the last handle of a side: every item is delivered, given back or dropped, once.
+
+use loom::thread;
+use tollgate::TryRecvError;
+
+use crate::support::Work;
+use crate::support::block_on;
+use crate::support::bounded;
+use crate::support::large_model;
+use crate::support::model;
+use crate::support::next;
+use crate::support::receive;
+use crate::support::send;
+use crate::support::shared;
+
+#[test]
+fn l07_close_wakes_a_receiver() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let work = Work::new();
+        let closer = thread::spawn({
+            let (sender, work) = (sender.clone(), work.clone());
+            move || {
+                work.perform();
+                assert!(sender.close());
+            }
+        });
+        block_on(async {
+            assert!(receiver.recv().await.is_err());
+            work.assert_performed();
+        });
+        closer.join().unwrap();
+        assert!(sender.try_send(tally.item(1)).unwrap_err().is_closed());
+    });
+}
+
+#[test]
+fn l07_close_gives_a_blocked_send_its_item_back() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let closer = thread::spawn({
+            let receiver = receiver.clone();
+            move || assert!(receiver.close())
+        });
+        let refused = block_on(sender.send(tally.item(2))).unwrap_err();
+        assert_eq!(refused.into_inner().number, 2);
+        closer.join().unwrap();
+        assert_eq!(receive(&receiver).number, 1);
+        assert!(receiver.try_recv().unwrap_err().is_closed());
+    });
+}
+
+#[test]
+fn l08_what_was_sent_before_the_close_is_delivered() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let item = tally.item(1);
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || block_on(sender.send(item)).map_err(|refused| refused.into_inner().number)
+        });
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        let mut received = 0;
+        while let Ok(item) = block_on(receiver.recv()) {
+            assert_eq!(item.number, 1);
+            received += 1;
+        }
+        assert!(receiver.try_recv().unwrap_err().is_closed());
+        let expected = match producer.join().unwrap() {
+            Ok(()) => 1,
+            Err(number) => {
+                assert_eq!(number, 1, "the item comes back");
+                0
+            }
+        };
+        assert_eq!(received, expected);
+        closer.join().unwrap();
+    });
+}
+
+/// The same without waiting: `Closed` must not be said while an item may yet come.
+#[test]
+fn l08_try_recv_says_closed_when_nothing_can_come() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let item = tally.item(1);
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.try_send(item).is_ok()
+        });
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        let first = receiver.try_recv();
+        let sent = producer.join().unwrap();
+        closer.join().unwrap();
+        match first {
+            Ok(_) => assert!(sent),
+            Err(TryRecvError::Closed) => assert!(!sent),
+            Err(TryRecvError::Empty) => assert_eq!(receiver.try_recv().is_ok(), sent),
+        }
+        assert!(receiver.try_recv().unwrap_err().is_closed());
+    });
+}
+
+#[test]
+fn l09_the_last_sender_closes() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let item = tally.item(1);
+        let other = sender.clone();
+        let producers = [
+            thread::spawn(move || send(&sender, item)),
+            thread::spawn(move || drop(other)),
+        ];
+        assert_eq!(block_on(receiver.recv()).unwrap().number, 1);
+        assert!(block_on(receiver.recv()).is_err());
+        for producer in producers {
+            producer.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn l09_the_last_receiver_refuses_a_send_or_drops_its_item() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let last = thread::spawn(move || drop(receiver));
+        let sent = block_on(sender.send(tally.item(1)));
+        last.join().unwrap();
+        match sent {
+            // Not at the end, but now, while the sender lives.
+            Ok(()) => assert_eq!(tally.alive(), 0),
+            Err(refused) => assert_eq!(refused.into_inner().number, 1),
+        }
+        assert!(sender.is_empty());
+    });
+}
+
+#[test]
+fn l09_the_last_receiver_drops_what_is_queued_and_wakes_the_senders() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let other = receiver.clone();
+        send(&sender, tally.item(1));
+        let consumers = [
+            thread::spawn(move || drop(receiver)),
+            thread::spawn(move || drop(other)),
+        ];
+        let refused = block_on(sender.send(tally.item(2))).unwrap_err();
+        assert_eq!(refused.into_inner().number, 2);
+        for consumer in consumers {
+            consumer.join().unwrap();
+        }
+        assert_eq!(tally.alive(), 0);
+    });
+}
+
+#[test]
+fn l09_the_last_receiver_knows_what_the_other_took() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let other = receiver.clone();
+        send(&sender, tally.item(1));
+        let consumer = thread::spawn(move || drop(receive(&other)));
+        drop(receiver);
+        consumer.join().unwrap();
+        assert_eq!(tally.alive(), 0);
+    });
+}
+
+#[test]
+fn l10_two_streams_drain_a_closed_channel() {
+    large_model(|tally| {
+        let (sender, receiver) = bounded(2);
+        let streams = [receiver.clone(), receiver].map(|mut stream| {
+            thread::spawn(move || {
+                let mut got = Vec::new();
+                while let Some(item) = block_on(next(&mut stream)) {
+                    got.push(item.number);
+                }
+                assert!(block_on(next(&mut stream)).is_none());
+                got
+            })
+        });
+        for number in 1..=2 {
+            send(&sender, tally.item(number));
+        }
+        drop(sender);
+        let mut got = streams.map(|stream| stream.join().unwrap()).concat();
+        got.sort();
+        assert_eq!(got, [1, 2]);
+    });
+}

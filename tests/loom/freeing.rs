@@ -1,0 +1,170 @@
+//! The channel's memory: freed once, by whoever comes last of its handles and its tasks.
+
+use loom::thread;
+use tollgate::Monitor;
+use tollgate::Task;
+
+use crate::support::Item;
+use crate::support::Tally;
+use crate::support::block_on;
+use crate::support::bounded;
+use crate::support::channels;
+use crate::support::model;
+use crate::support::send;
+use crate::support::tasks;
+
+/// A channel of which but a monitor is left, and as many tasks.
+fn last_handle<const N: usize>(tally: &Tally) -> (Monitor<Item>, [Task<Item>; N]) {
+    let (sender, receiver) = tasks(2);
+    let tasks = std::array::from_fn(|number| {
+        send(&sender, tally.item(number));
+        receiver.try_recv().unwrap()
+    });
+    (sender.monitor(), tasks)
+}
+
+#[test]
+fn the_last_handle_and_the_last_task_go() {
+    model(|tally| {
+        let (monitor, [task]) = last_handle(tally);
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            drop(task.done());
+        });
+        drop(monitor);
+        worker.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn the_last_handle_and_two_tasks_go() {
+    model(|tally| {
+        let (monitor, tasks) = last_handle::<2>(tally);
+        let workers = tasks.map(|task| {
+            thread::spawn(move || {
+                assert_eq!(channels(), 1);
+                drop(task.done());
+            })
+        });
+        drop(monitor);
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn two_handles_and_a_task_go() {
+    model(|tally| {
+        let (monitor, [task]) = last_handle(tally);
+        let other = monitor.clone();
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            drop(task.done());
+        });
+        let watcher = thread::spawn(move || drop(other));
+        drop(monitor);
+        worker.join().unwrap();
+        watcher.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn the_last_handle_and_a_ticket_and_a_task_go() {
+    model(|tally| {
+        let (monitor, [task, other]) = last_handle(tally);
+        let (item, ticket) = task.split();
+        drop(item);
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            ticket.done();
+        });
+        let failing = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            drop(other.fail("no"));
+        });
+        drop(monitor);
+        worker.join().unwrap();
+        failing.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+/// A failure is told to whoever has a handle: a worker makes one from a count that is falling.
+#[test]
+fn the_last_handle_and_two_abandoned_tasks_go() {
+    model(|tally| {
+        let (monitor, [task, other]) = last_handle(tally);
+        let (item, ticket) = other.split();
+        drop(item);
+        let workers = [
+            thread::spawn(move || {
+                assert_eq!(channels(), 1);
+                drop(task);
+            }),
+            thread::spawn(move || {
+                assert_eq!(channels(), 1);
+                drop(ticket);
+            }),
+        ];
+        drop(monitor);
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn both_ends_and_a_task_go() {
+    model(|tally| {
+        let (sender, receiver) = tasks(1);
+        send(&sender, tally.item(1));
+        let task = receiver.try_recv().unwrap();
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            drop(task.done());
+        });
+        let last = thread::spawn(move || drop(receiver));
+        drop(sender);
+        worker.join().unwrap();
+        last.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+/// Who awaits the end goes with it, while the worker who brought it still tells of it.
+#[test]
+fn a_joiner_goes_while_it_is_being_told() {
+    model(|tally| {
+        let (monitor, [task]) = last_handle(tally);
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            drop(task.done());
+        });
+        assert_eq!(block_on(monitor.finished()).unwrap().done, 1);
+        drop(monitor);
+        worker.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn both_ends_of_a_plain_channel_go() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let item = tally.item(1);
+        let other = sender.clone();
+        let last = thread::spawn(move || drop(receiver));
+        let producer = thread::spawn(move || {
+            let _ = other.try_send(item);
+        });
+        drop(sender);
+        last.join().unwrap();
+        producer.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}

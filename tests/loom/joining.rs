@@ -1,0 +1,582 @@
+//! Awaiting quiescence, the end, or a failure; and what is told of it.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use loom::thread;
+use tollgate::Failure;
+use tollgate::Sender;
+use tollgate::Task;
+use tollgate::TaskReceiver;
+
+use crate::support::Item;
+use crate::support::Tally;
+use crate::support::Work;
+use crate::support::account;
+use crate::support::block_on;
+use crate::support::bounded;
+use crate::support::deep_model;
+use crate::support::failed_account;
+use crate::support::large_model;
+use crate::support::model;
+use crate::support::poll;
+use crate::support::send;
+use crate::support::shared;
+use crate::support::tasks;
+
+type InHand<const N: usize> = (Arc<Sender<Item>>, Arc<TaskReceiver<Item>>, [Task<Item>; N]);
+
+/// As many tasks in hand.
+fn in_hand<const N: usize>(tally: &Tally) -> InHand<N> {
+    let (sender, receiver) = shared(tasks(2));
+    let tasks = std::array::from_fn(|number| {
+        send(&sender, tally.item(number));
+        receiver.try_recv().unwrap()
+    });
+    (sender, receiver, tasks)
+}
+
+#[test]
+fn l16_join_hears_of_the_last_task() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let work = Work::new();
+        let worker = thread::spawn({
+            let work = work.clone();
+            move || {
+                work.perform();
+                drop(task.done());
+            }
+        });
+        let report = block_on(async {
+            let report = account(sender.join().await);
+            work.assert_performed();
+            report
+        });
+        assert_eq!((report.sent, report.done), (1, 1));
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn l16_two_joiners_hear_of_the_last_task() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let joiners = [(); 2].map(|()| {
+            let sender = sender.clone();
+            thread::spawn(move || assert_eq!(account(block_on(sender.join())).done, 1))
+        });
+        drop(task.done());
+        for joiner in joiners {
+            joiner.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn l16_join_waits_for_two_workers() {
+    model(|tally| {
+        let (sender, _receiver, tasks) = in_hand::<2>(tally);
+        let works = [(); 2].map(|()| Work::new());
+        let mut jobs = works.clone().into_iter().zip(tasks);
+        let workers = [(); 2].map(|()| {
+            let (work, task) = jobs.next().unwrap();
+            thread::spawn(move || {
+                work.perform();
+                drop(task.done());
+            })
+        });
+        let report = block_on(async {
+            let report = account(sender.join().await);
+            for work in works {
+                work.assert_performed();
+            }
+            report
+        });
+        assert_eq!((report.sent, report.done), (2, 2));
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn l17_join_waits_for_what_a_task_sends() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let item = tally.item(1);
+        let first = thread::spawn({
+            let sender = sender.clone();
+            move || {
+                send(&sender, item);
+                drop(task.done());
+            }
+        });
+        let work = Work::new();
+        let second = thread::spawn({
+            let work = work.clone();
+            move || {
+                let task = block_on(receiver.recv()).unwrap();
+                work.perform();
+                drop(task.done());
+            }
+        });
+        let report = block_on(async {
+            let report = account(sender.join().await);
+            work.assert_performed();
+            report
+        });
+        assert_eq!((report.sent, report.done), (2, 2));
+        first.join().unwrap();
+        second.join().unwrap();
+    });
+}
+
+#[test]
+fn l18_a_joiner_survives_another_and_a_close() {
+    large_model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let worker = thread::spawn(move || drop(task.done()));
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        let survivor = thread::spawn({
+            let sender = sender.clone();
+            move || assert_eq!(account(block_on(sender.join())).done, 1)
+        });
+        let mut cancelled = sender.join();
+        let _ = poll(&mut cancelled, Waker::noop());
+        drop(cancelled);
+        survivor.join().unwrap();
+        worker.join().unwrap();
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_joiner_is_not_forgotten_when_another_goes() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let worker = thread::spawn(move || drop(task.done()));
+        let survivor = thread::spawn({
+            let sender = sender.clone();
+            move || assert_eq!(account(block_on(sender.join())).done, 1)
+        });
+        let mut cancelled = sender.join();
+        let _ = poll(&mut cancelled, Waker::noop());
+        drop(cancelled);
+        survivor.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+/// A second round of work, while the first joiner is being told: its mark is not the second's.
+#[test]
+fn a_joiner_of_the_next_round_is_told_too() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let item = tally.item(1);
+        let worker = thread::spawn({
+            let receiver = receiver.clone();
+            move || {
+                drop(task.done());
+                drop(block_on(receiver.recv()).unwrap().done());
+            }
+        });
+        let first = account(block_on(sender.join()));
+        assert_eq!((first.sent, first.done), (1, 1));
+        send(&sender, item);
+        let second = account(block_on(sender.join()));
+        assert_eq!((second.sent, second.done), (2, 2));
+        worker.join().unwrap();
+    });
+}
+
+/// The same for a joiner who has asked to be told of the first round and is not listed yet: the mark
+/// it then set is gone.
+#[test]
+fn a_joiner_that_lists_itself_between_two_rounds_is_told() {
+    deep_model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let item = tally.item(1);
+        let worker = thread::spawn({
+            let sender = sender.clone();
+            move || {
+                drop(task.done());
+                send(&sender, item);
+                drop(receiver.try_recv().unwrap().done());
+            }
+        });
+        let report = account(block_on(sender.join()));
+        assert!((1..=2).contains(&report.sent), "{report:?}");
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn finished_hears_of_the_close_or_of_the_last_task() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let monitor = sender.monitor();
+        let worker = thread::spawn(move || drop(task.done()));
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        let report = account(block_on(monitor.finished()));
+        assert_eq!((report.sent, report.done), (1, 1));
+        worker.join().unwrap();
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn finished_and_join_hear_of_the_same_task() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let monitor = sender.monitor();
+        assert!(sender.close());
+        let worker = thread::spawn(move || drop(task.done()));
+        let joiner = thread::spawn({
+            let sender = sender.clone();
+            move || assert_eq!(account(block_on(sender.join())).done, 1)
+        });
+        assert_eq!(account(block_on(monitor.finished())).done, 1);
+        worker.join().unwrap();
+        joiner.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_receiver_ends_with_the_close_or_with_the_last_task() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let worker = thread::spawn(move || drop(task.done()));
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        assert!(block_on(receiver.recv()).is_err());
+        assert!(receiver.try_recv().unwrap_err().is_closed());
+        worker.join().unwrap();
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn two_task_receivers_end_with_the_last_task() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        assert!(sender.close());
+        let other = thread::spawn({
+            let receiver = receiver.clone();
+            move || assert!(block_on(receiver.recv()).is_err())
+        });
+        let worker = thread::spawn(move || drop(task.done()));
+        assert!(block_on(receiver.recv()).is_err());
+        other.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn taking_a_task_makes_room() {
+    model(|tally| {
+        let (sender, receiver) = shared(tasks(1));
+        send(&sender, tally.item(1));
+        let worker = thread::spawn({
+            let receiver = receiver.clone();
+            move || drop(receiver.try_recv().unwrap().done())
+        });
+        block_on(sender.send(tally.item(2))).unwrap();
+        worker.join().unwrap();
+        drop(receiver.try_recv().unwrap().done());
+    });
+}
+
+/// A pool of two that goes on until the end, as the documentation has it.
+#[test]
+fn a_pool_works_until_the_end() {
+    large_model(|tally| {
+        let (sender, receiver) = tasks(2);
+        let monitor = sender.monitor();
+        let workers = [receiver.clone(), receiver].map(|receiver| {
+            thread::spawn(move || {
+                let mut count = 0;
+                while let Ok(task) = block_on(receiver.recv()) {
+                    drop(task.done());
+                    count += 1;
+                }
+                count
+            })
+        });
+        send(&sender, tally.item(1));
+        drop(sender);
+        let counts = workers.map(|worker| worker.join().unwrap());
+        assert_eq!(counts[0] + counts[1], 1);
+        assert_eq!(account(block_on(monitor.finished())).done, 1);
+    });
+}
+
+#[test]
+fn join_of_a_plain_channel_hears_of_the_last_item() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || drop(block_on(receiver.recv()).unwrap())
+        });
+        let report = account(block_on(sender.join()));
+        assert_eq!((report.sent, report.received), (1, 1));
+        consumer.join().unwrap();
+    });
+}
+
+#[test]
+fn join_of_a_plain_channel_goes_with_the_traffic() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(2));
+        let [one, two] = [1, 2].map(|number| tally.item(number));
+        send(&sender, one);
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, two)
+        });
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || {
+                for _ in 0..2 {
+                    drop(block_on(receiver.recv()).unwrap());
+                }
+            }
+        });
+        let report = account(block_on(sender.join()));
+        assert!((1..=2).contains(&report.sent), "{report:?}");
+        producer.join().unwrap();
+        consumer.join().unwrap();
+        assert_eq!(account(block_on(sender.join())).sent, 2);
+    });
+}
+
+#[test]
+fn finished_of_a_plain_channel_hears_of_the_close_or_of_the_last_item() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let monitor = sender.monitor();
+        send(&sender, tally.item(1));
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || drop(receiver.try_recv().unwrap())
+        });
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        let report = account(block_on(monitor.finished()));
+        assert_eq!((report.sent, report.received), (1, 1));
+        consumer.join().unwrap();
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_failure_is_heard_of_before_the_end() {
+    model(|tally| {
+        let (sender, _receiver, [task, other]) = in_hand(tally);
+        let monitor = sender.monitor();
+        let error = tally.item(9);
+        let worker = thread::spawn(move || drop(task.fail(error)));
+        let failure = block_on(monitor.failed());
+        assert!(matches!(failure, Some(Failure::Failed(error)) if error.to_string() == "item 9"));
+        assert!(monitor.outstanding() >= 1);
+        worker.join().unwrap();
+        drop(other.done());
+    });
+}
+
+#[test]
+fn a_discard_is_heard_of_before_the_end() {
+    model(|tally| {
+        let (sender, receiver) = tasks(2);
+        for number in 1..=2 {
+            send(&sender, tally.item(number));
+        }
+        let task = receiver.try_recv().unwrap();
+        let last = thread::spawn(move || drop(receiver));
+        let failure = block_on(sender.monitor().failed());
+        assert!(matches!(failure, Some(Failure::Discarded)), "{failure:?}");
+        last.join().unwrap();
+        drop(task.done());
+    });
+}
+
+#[test]
+fn the_failure_of_the_last_task_is_not_missed() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let monitor = sender.monitor();
+        let worker = thread::spawn(move || drop(task));
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        let failure = block_on(monitor.failed());
+        assert!(matches!(failure, Some(Failure::Abandoned)), "{failure:?}");
+        worker.join().unwrap();
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn no_failure_is_heard_of_when_all_ended_well() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let monitor = sender.monitor();
+        let worker = thread::spawn(move || drop(task.done()));
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert!(sender.close())
+        });
+        assert!(block_on(monitor.failed()).is_none());
+        worker.join().unwrap();
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn the_account_of_two_outcomes_adds_up() {
+    model(|tally| {
+        let (sender, _receiver, [task, other]) = in_hand(tally);
+        let error = tally.item(9);
+        let workers = [
+            thread::spawn(move || drop(task.fail(error))),
+            thread::spawn(move || drop(other)),
+        ];
+        let error = failed_account(block_on(sender.join()));
+        let report = error.report;
+        assert_eq!(
+            (report.sent, report.done, report.failed, report.abandoned),
+            (2, 0, 1, 1)
+        );
+        assert!(matches!(
+            error.first,
+            Failure::Failed(_) | Failure::Abandoned
+        ));
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+}
+
+/// Looks again and again, so that it comes to every instant.
+#[test]
+fn the_account_adds_up_while_the_channel_goes_on() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let [item, error] = [1, 9].map(|number| tally.item(number));
+        let worker = thread::spawn({
+            let sender = sender.clone();
+            move || {
+                drop(task.done());
+                send(&sender, item);
+                drop(receiver.try_recv().unwrap().fail(error));
+            }
+        });
+        match block_on(sender.join()) {
+            Ok(report) => {
+                let report = account(Ok(report));
+                assert_eq!((report.sent, report.done), (1, 1));
+            }
+            Err(error) => {
+                let report = failed_account(Err(error)).report;
+                assert_eq!((report.sent, report.done, report.failed), (2, 1, 1));
+            }
+        }
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn the_last_receiver_tells_what_it_discards() {
+    model(|tally| {
+        let (sender, receiver) = tasks(2);
+        for number in 1..=2 {
+            send(&sender, tally.item(number));
+        }
+        let last = thread::spawn(move || drop(receiver));
+        let error = failed_account(block_on(sender.join()));
+        assert!(matches!(error.first, Failure::Discarded));
+        assert_eq!((error.report.sent, error.report.discarded), (2, 2));
+        assert_eq!(tally.alive(), 0);
+        last.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_sent_while_the_last_receiver_goes_is_discarded_or_comes_back() {
+    model(|tally| {
+        let (sender, receiver) = tasks(2);
+        let sender = Arc::new(sender);
+        let [one, two] = [1, 2].map(|number| tally.item(number));
+        send(&sender, one);
+        let last = thread::spawn(move || drop(receiver));
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.try_send(two).is_ok()
+        });
+        let monitor = sender.monitor();
+        let error = failed_account(block_on(monitor.finished()));
+        assert!(matches!(error.first, Failure::Discarded));
+        assert_eq!(error.report.sent, error.report.discarded);
+        let sent = producer.join().unwrap();
+        assert_eq!(error.report.sent, 1 + u64::from(sent));
+        assert_eq!(tally.alive(), 0);
+        last.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_sent_on_a_plain_channel_while_the_last_receiver_goes_is_accounted_for() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let sender = Arc::new(sender);
+        let item = tally.item(1);
+        let last = thread::spawn(move || drop(receiver));
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.try_send(item).is_ok()
+        });
+        let monitor = sender.monitor();
+        let outcome = block_on(monitor.finished());
+        if producer.join().unwrap() {
+            let error = failed_account(outcome);
+            assert!(matches!(error.first, Failure::Discarded));
+            assert_eq!((error.report.sent, error.report.discarded), (1, 1));
+        } else {
+            assert_eq!(account(outcome).sent, 0);
+        }
+        assert_eq!(tally.alive(), 0);
+        last.join().unwrap();
+    });
+}
+
+#[test]
+fn a_task_in_hand_outlives_the_last_receiver() {
+    model(|tally| {
+        let (sender, receiver) = tasks(2);
+        for number in 1..=2 {
+            send(&sender, tally.item(number));
+        }
+        let task = receiver.try_recv().unwrap();
+        let last = thread::spawn(move || drop(receiver));
+        let worker = thread::spawn(move || drop(task.done()));
+        let error = failed_account(block_on(sender.join()));
+        let report = error.report;
+        assert!(matches!(error.first, Failure::Discarded));
+        assert_eq!((report.sent, report.done, report.discarded), (2, 1, 1));
+        last.join().unwrap();
+        worker.join().unwrap();
+    });
+}

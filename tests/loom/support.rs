@@ -1,0 +1,472 @@
+//! What the models share: running one, items that are counted, wakers, and an allocator that makes
+//! the use of freed memory visible.
+
+use std::alloc::GlobalAlloc;
+use std::alloc::Layout;
+use std::alloc::System;
+use std::any::type_name;
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::cell::UnsafeCell;
+use std::env;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::pin::pin;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Wake;
+use std::task::Waker;
+use std::thread::panicking;
+use std::time::Instant;
+
+use futures_core::Stream;
+use loom::alloc::Track;
+use loom::model::Builder;
+use loom::sync::atomic::fence;
+use loom::sync::mpsc;
+use loom::thread;
+use loom::thread::ThreadId;
+use tollgate::JoinError;
+use tollgate::Receiver;
+use tollgate::Report;
+use tollgate::Sender;
+use tollgate::TaskReceiver;
+
+/// Tries `scenario` in every interleaving with as many preemptions as `LOOM_MAX_PREEMPTIONS` says, 2
+/// if it does not. All items of an execution must be gone at its end, each dropped once.
+pub(crate) fn model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
+    let mut builder = Builder::new();
+    builder.preemption_bound.get_or_insert(2);
+    explore(builder, scenario);
+}
+
+/// As [`model`], with three preemptions at least: for a race that takes as many.
+pub(crate) fn deep_model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(builder.preemption_bound.map_or(3, |bound| bound.max(3)));
+    explore(builder, scenario);
+}
+
+/// As [`model`], with two preemptions at most: for what has too many interleavings with more.
+pub(crate) fn large_model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(builder.preemption_bound.map_or(2, |bound| bound.min(2)));
+    explore(builder, scenario);
+}
+
+/// As [`model`], in every interleaving there is.
+pub(crate) fn model_without_bound<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = None;
+    explore(builder, scenario);
+}
+
+fn explore<F: Fn(&Tally) + Sync + Send + 'static>(mut builder: Builder, scenario: F) {
+    if env::var_os("LOOM_MAX_BRANCHES").is_none() {
+        builder.max_branches = 2_000;
+    }
+    let bound = builder.preemption_bound;
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&executions);
+    let start = Instant::now();
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        CHANNELS.set(0);
+        let tally = Tally::default();
+        scenario(&tally);
+        assert_eq!(
+            tally.created(),
+            tally.dropped(),
+            "items created and dropped"
+        );
+        assert_eq!(channels(), 0, "channels left");
+    });
+    println!(
+        "{}: {} executions in {:.1?}, {}",
+        type_name::<F>().trim_end_matches("::{{closure}}"),
+        executions.load(Ordering::Relaxed),
+        start.elapsed(),
+        bound.map_or("no bound".into(), |bound| format!("bound {bound}")),
+    );
+}
+
+/// How many items there were and are. Loom sees none of its accesses, so it orders nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Tally(Arc<[AtomicUsize; 2]>);
+
+impl Tally {
+    pub(crate) fn item(&self, number: usize) -> Item {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+        Item {
+            number,
+            tally: self.clone(),
+            _leak: Track::new(()),
+        }
+    }
+
+    pub(crate) fn created(&self) -> usize {
+        self.0[0].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn dropped(&self) -> usize {
+        self.0[1].load(Ordering::Relaxed)
+    }
+
+    /// How many items there are just now.
+    pub(crate) fn alive(&self) -> usize {
+        self.created() - self.dropped()
+    }
+}
+
+/// A payload that is counted, and whose leak loom reports. Also an error.
+pub(crate) struct Item {
+    pub(crate) number: usize,
+    tally: Tally,
+    _leak: Track<()>,
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        let dropped = self.tally.0[1].fetch_add(1, Ordering::Relaxed) + 1;
+        if !panicking() {
+            assert!(dropped <= self.tally.created(), "an item was dropped twice");
+        }
+    }
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "item {}", self.number)
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Item {}
+
+pub(crate) fn bounded(cap: usize) -> (Sender<Item>, Receiver<Item>) {
+    seen_by_the_allocator(|| tollgate::bounded(cap))
+}
+
+pub(crate) fn tasks(cap: usize) -> (Sender<Item>, TaskReceiver<Item>) {
+    seen_by_the_allocator(|| tollgate::tasks(cap))
+}
+
+/// What somebody does before telling of it: a plain write, which loom wants ordered before the read.
+/// Read it in the future that is told: [`block_on`] fences.
+#[derive(Clone)]
+pub(crate) struct Work(Arc<Ordered>);
+
+struct Ordered(loom::cell::UnsafeCell<bool>);
+
+// SAFETY: loom checks that accesses are ordered, which is what it is for.
+unsafe impl Sync for Ordered {}
+
+impl Work {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Ordered(loom::cell::UnsafeCell::new(false))))
+    }
+
+    pub(crate) fn perform(&self) {
+        // SAFETY: loom panics if anybody else has access now.
+        self.0.0.with_mut(|done| unsafe { *done = true });
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_performed(&self) {
+        // SAFETY: loom panics if anybody writes now.
+        assert!(self.0.0.with(|done| unsafe { *done }));
+    }
+}
+
+/// Both ends of a channel, shared by reference: without counts of handles, which multiply the
+/// interleavings. The models of handles do without this.
+pub(crate) fn shared<S, R>((sender, receiver): (S, R)) -> (Arc<S>, Arc<R>) {
+    (Arc::new(sender), Arc::new(receiver))
+}
+
+/// The account of work that ended well, once it has been found to add up.
+#[track_caller]
+pub(crate) fn account(outcome: Result<Report, JoinError>) -> Report {
+    let report = outcome.expect("nothing failed");
+    assert_adds_up(&report);
+    assert_eq!(report.received, report.done);
+    report
+}
+
+/// The account of work that did not all end well, once it has been found to add up.
+#[track_caller]
+pub(crate) fn failed_account(outcome: Result<Report, JoinError>) -> JoinError {
+    let error = outcome.expect_err("something failed");
+    assert_adds_up(&error.report);
+    error
+}
+
+#[track_caller]
+pub(crate) fn assert_adds_up(report: &Report) {
+    let ended = report.done + report.failed + report.abandoned + report.panicked;
+    assert_eq!(report.received, ended, "{report:?}");
+    assert_eq!(
+        report.sent,
+        report.received + report.discarded,
+        "{report:?}"
+    );
+}
+
+/// Runs a future as an executor does. Unlike loom's, it comes back for no reason but a call, and its
+/// wakers are counted without loom: cloning one is no step of the model.
+///
+/// A future that calls its waker while it is polled has met a slot that is claimed and asks to be
+/// polled again. Two that do so could take turns for ever, in an interleaving that is not fair. So it
+/// is polled once more, and then when some other [operation](operation) has come to its end, as that of
+/// the claimant must.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let (calls, called) = mpsc::channel();
+    let parker = Arc::new(Parker {
+        owner: thread::current().id(),
+        polling: AtomicBool::new(false),
+        polled_again: AtomicBool::new(false),
+        calls,
+        called,
+        _leak: Track::new(()),
+    });
+    let waker = Waker::from(Arc::clone(&parker));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        parker.polling.store(true, Ordering::Relaxed);
+        let polled = future.as_mut().poll(&mut cx);
+        parker.polling.store(false, Ordering::Relaxed);
+        if let Poll::Ready(output) = polled {
+            return operation(|| output);
+        }
+        if parker.polled_again.swap(false, Ordering::Relaxed) && parker.await_operations() {
+            continue;
+        }
+        parker.called.recv().expect("the parker has a sender");
+        while parker.called.try_recv().is_ok() {}
+    }
+}
+
+struct Parker {
+    owner: ThreadId,
+    polling: AtomicBool,
+    polled_again: AtomicBool,
+    calls: mpsc::Sender<()>,
+    called: mpsc::Receiver<()>,
+    _leak: Track<()>,
+}
+
+// SAFETY: `called` is used by the owner only.
+unsafe impl Sync for Parker {}
+
+impl Parker {
+    /// True if it did not do so before, so that operations may have ended that will not tell.
+    fn await_operations(self: &Arc<Self>) -> bool {
+        let news = BUSY.with_borrow_mut(|busy| {
+            let news = !busy.iter().any(|other| Arc::ptr_eq(self, other));
+            if news {
+                busy.push(Arc::clone(self));
+            }
+            news
+        });
+        // Pairs with the fence in `operation`.
+        fence(Ordering::SeqCst);
+        news
+    }
+}
+
+impl Wake for Parker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.polling.load(Ordering::Relaxed) && thread::current().id() == self.owner {
+            self.polled_again.store(true, Ordering::Relaxed);
+        } else {
+            self.calls.send(()).expect("the parker has a receiver");
+        }
+    }
+}
+
+/// Runs `f`, and tells those who saw a slot claimed that it may be released now.
+pub(crate) fn operation<R>(f: impl FnOnce() -> R) -> R {
+    let result = f();
+    // Between this and the fence in `await_operations`, the second sees the first. Neither is a step.
+    fence(Ordering::SeqCst);
+    for parker in BUSY.take() {
+        parker.calls.send(()).expect("the parker has a receiver");
+    }
+    result
+}
+
+/// Receives what is there.
+#[track_caller]
+pub(crate) fn receive(receiver: &Receiver<Item>) -> Item {
+    operation(|| receiver.try_recv()).unwrap()
+}
+
+/// Sends into a channel that has room.
+#[track_caller]
+pub(crate) fn send(sender: &Sender<Item>, item: Item) {
+    operation(|| sender.try_send(item)).unwrap();
+}
+
+/// The next item of a stream.
+pub(crate) fn next<S: Stream + Unpin>(stream: &mut S) -> impl Future<Output = Option<S::Item>> {
+    std::future::poll_fn(move |cx| Pin::new(&mut *stream).poll_next(cx))
+}
+
+/// Polls once, with this waker.
+pub(crate) fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// A waker that notes that it was called. Loom sees none of it, so it orders nothing.
+pub(crate) fn flag() -> (Arc<Flag>, Waker) {
+    let flag = Arc::new(Flag {
+        calls: AtomicUsize::new(0),
+        _leak: Track::new(()),
+    });
+    (Arc::clone(&flag), Waker::from(flag))
+}
+
+pub(crate) struct Flag {
+    calls: AtomicUsize,
+    _leak: Track<()>,
+}
+
+impl Flag {
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A waker that runs `f` when it is called.
+pub(crate) fn calling(f: impl Fn() + Send + Sync + 'static) -> Waker {
+    struct Calling<F>(Track<F>);
+    impl<F: Fn() + Send + Sync + 'static> Wake for Calling<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0.get_ref())();
+        }
+    }
+    Waker::from(Arc::new(Calling(Track::new(f))))
+}
+
+thread_local! {
+    // All threads of a model are one thread of the system.
+
+    /// Who awaits the end of operations.
+    static BUSY: RefCell<Vec<Arc<Parker>>> = const { RefCell::new(Vec::new()) };
+
+    static CHANNELS: Cell<usize> = const { Cell::new(0) };
+    /// Whether what is allocated now is a channel.
+    static MAKING: Cell<bool> = const { Cell::new(false) };
+    /// How a channel is allocated, once there was one. Nothing else is as large and as widely aligned.
+    static LAYOUT: Cell<Option<Layout>> = const { Cell::new(None) };
+}
+
+/// How many channels there are just now.
+pub(crate) fn channels() -> usize {
+    CHANNELS.get()
+}
+
+fn seen_by_the_allocator<R>(make: impl FnOnce() -> R) -> R {
+    let before = channels();
+    MAKING.set(true);
+    let made = make();
+    MAKING.set(false);
+    assert_eq!(
+        channels(),
+        before + 1,
+        "what is widely aligned is a channel"
+    );
+    made
+}
+
+/// Keeps freed channels apart for a while, overwritten, so that what still uses one meets nonsense
+/// and not what was there: loom does not follow plain memory, but its atomics are indices, which it
+/// checks. A channel is told by its alignment.
+struct Quarantine {
+    lock: AtomicBool,
+    kept: UnsafeCell<([*mut u8; KEPT], usize)>,
+}
+
+/// The alignment of a channel.
+const CHANNEL: usize = 128;
+const KEPT: usize = 64;
+/// What freed channels are full of.
+const NONSENSE: u8 = 0xDB;
+
+// SAFETY: `kept` is used under `lock` only.
+unsafe impl Sync for Quarantine {}
+
+impl Quarantine {
+    /// Keeps `block`, and gives up what was kept longest.
+    fn exchange(&self, block: *mut u8) -> *mut u8 {
+        while self.lock.swap(true, Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+        // SAFETY: the lock is held.
+        let (kept, oldest) = unsafe { &mut *self.kept.get() };
+        let freed_twice = kept.contains(&block);
+        let out = std::mem::replace(&mut kept[*oldest], block);
+        *oldest = (*oldest + 1) % KEPT;
+        self.lock.store(false, Ordering::Release);
+        if freed_twice {
+            // A panic would allocate and free, and has nowhere to go.
+            std::process::abort();
+        }
+        out
+    }
+}
+
+// SAFETY: hands out what the system does, and gives it back once, if late.
+unsafe impl GlobalAlloc for Quarantine {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.align() == CHANNEL && MAKING.get() {
+            LAYOUT.set(Some(layout));
+            CHANNELS.set(CHANNELS.get() + 1);
+        }
+        // SAFETY: the caller's word.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if LAYOUT.get() != Some(layout) {
+            // SAFETY: the caller's word.
+            return unsafe { System.dealloc(block, layout) };
+        }
+        CHANNELS.set(CHANNELS.get() - 1);
+        // SAFETY: the block is the caller's, who gives it up.
+        unsafe { ptr::write_bytes(block, NONSENSE, layout.size()) };
+        let block = self.exchange(block);
+        if !block.is_null() {
+            // SAFETY: it came here by a call of this, with that layout.
+            unsafe { System.dealloc(block, layout) };
+        }
+    }
+}
+
+#[global_allocator]
+static QUARANTINE: Quarantine = Quarantine {
+    lock: AtomicBool::new(false),
+    kept: UnsafeCell::new(([ptr::null_mut(); KEPT], 0)),
+};

@@ -1,0 +1,412 @@
+//! Waiters that go away, change their wakers, stand behind others, or call back.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::task::Poll;
+use std::task::Waker;
+
+use loom::thread;
+use tollgate::Receiver;
+
+use crate::support::Item;
+use crate::support::block_on;
+use crate::support::bounded;
+use crate::support::calling;
+use crate::support::flag;
+use crate::support::large_model;
+use crate::support::model;
+use crate::support::next;
+use crate::support::poll;
+use crate::support::receive;
+use crate::support::send;
+use crate::support::shared;
+
+/// Puts a stream to wait.
+fn park(stream: &mut Receiver<Item>, waker: &Waker) {
+    assert!(poll_next(stream, waker).is_pending());
+}
+
+fn poll_next(stream: &mut Receiver<Item>, waker: &Waker) -> Poll<Option<Item>> {
+    poll(&mut next(stream), waker)
+}
+
+#[test]
+fn l11_a_cancelled_receiver_passes_its_wake_on() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let item = tally.item(1);
+        let survivor = thread::spawn({
+            let receiver = receiver.clone();
+            move || block_on(receiver.recv()).unwrap().number
+        });
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, item)
+        });
+        let mut cancelled = receiver.recv();
+        let taken = poll(&mut cancelled, Waker::noop());
+        drop(cancelled);
+        if let Poll::Ready(item) = taken {
+            // It was the first: the survivor needs another.
+            assert_eq!(item.unwrap().number, 1);
+            send(&sender, tally.item(1));
+        }
+        assert_eq!(survivor.join().unwrap(), 1);
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn l12_a_cancelled_sender_passes_its_wake_on() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let item = tally.item(2);
+        let survivor = thread::spawn({
+            let sender = sender.clone();
+            move || block_on(sender.send(item)).unwrap()
+        });
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || assert_eq!(receive(&receiver).number, 1)
+        });
+        let alive = tally.alive();
+        let mut cancelled = sender.send(tally.item(3));
+        let sent = poll(&mut cancelled, Waker::noop()).is_ready();
+        drop(cancelled);
+        if sent {
+            assert_eq!(block_on(receiver.recv()).unwrap().number, 3);
+        } else {
+            assert!(tally.alive() <= alive, "its item went with it");
+        }
+        survivor.join().unwrap();
+        consumer.join().unwrap();
+        assert_eq!(receive(&receiver).number, 2);
+    });
+}
+
+#[test]
+fn l13_the_last_waker_is_the_one_that_counts() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let item = tally.item(1);
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, item)
+        });
+        let mut recv = receiver.recv();
+        let received = match poll(&mut recv, Waker::noop()) {
+            Poll::Ready(item) => item,
+            // With another waker.
+            Poll::Pending => block_on(recv),
+        };
+        assert_eq!(received.unwrap().number, 1);
+        producer.join().unwrap();
+    });
+}
+
+/// As the last, for one who stands behind the waiter in the seat.
+#[test]
+fn l13_the_last_waker_counts_in_the_crowd_too() {
+    model(|tally| {
+        let (sender, mut first) = bounded(2);
+        let mut second = first.clone();
+        let (flag, waker) = flag();
+        park(&mut first, &waker);
+        park(&mut second, Waker::noop());
+        let items = [1, 2].map(|number| tally.item(number));
+        let producer = thread::spawn(move || {
+            for item in items {
+                send(&sender, item);
+            }
+            sender
+        });
+        assert!(block_on(next(&mut second)).is_some());
+        let _sender = producer.join().unwrap();
+        assert_eq!(flag.calls(), 1);
+        assert!(poll_next(&mut first, &waker).is_ready());
+    });
+}
+
+/// The first to stand in the crowd makes it, while others look for it.
+#[test]
+fn l14_the_first_of_a_crowd_is_heard() {
+    model(|tally| {
+        let (sender, mut first) = bounded(2);
+        let mut second = first.clone();
+        let (flag, waker) = flag();
+        park(&mut first, &waker);
+        let bystander = thread::spawn(move || {
+            let item = block_on(next(&mut second)).unwrap();
+            (item.number, second)
+        });
+        for number in 1..=2 {
+            send(&sender, tally.item(number));
+        }
+        let (number, _second) = bystander.join().unwrap();
+        assert_eq!(flag.calls(), 1);
+        let Poll::Ready(Some(item)) = poll_next(&mut first, &waker) else {
+            panic!("its item is there");
+        };
+        assert_eq!(item.number + number, 3);
+    });
+}
+
+#[test]
+fn close_wakes_seat_and_crowd() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let waiters = [(); 2].map(|()| {
+            let receiver = receiver.clone();
+            thread::spawn(move || block_on(receiver.recv()).is_err())
+        });
+        assert!(sender.close());
+        for waiter in waiters {
+            assert!(waiter.join().unwrap());
+        }
+        assert_eq!(tally.created(), 0);
+    });
+}
+
+#[test]
+fn close_wakes_all_blocked_senders() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let waiters = [2, 3].map(|number| {
+            let (sender, item) = (sender.clone(), tally.item(number));
+            thread::spawn(move || block_on(sender.send(item)).is_err())
+        });
+        assert!(receiver.close());
+        for waiter in waiters {
+            assert!(waiter.join().unwrap());
+        }
+    });
+}
+
+/// The seat's waiter goes, called or not, while another stands behind it.
+#[test]
+fn the_seat_passes_its_wake_to_the_crowd() {
+    model(|tally| {
+        let (sender, mut seated) = bounded(1);
+        let mut standing = seated.clone();
+        park(&mut seated, Waker::noop());
+        park(&mut standing, Waker::noop());
+        let item = tally.item(1);
+        let producer = thread::spawn(move || {
+            send(&sender, item);
+            sender
+        });
+        let survivor = thread::spawn(move || {
+            let item = block_on(next(&mut standing)).unwrap();
+            (item, standing)
+        });
+        drop(seated);
+        let _sender = producer.join().unwrap();
+        let (item, _standing) = survivor.join().unwrap();
+        assert_eq!(item.number, 1);
+    });
+}
+
+/// One of the crowd goes, called or not, while another stands behind it.
+#[test]
+fn the_crowd_passes_its_wake_on() {
+    model(|tally| {
+        let (sender, mut seated) = bounded(2);
+        let (mut standing, mut last) = (seated.clone(), seated.clone());
+        let (flag, waker) = flag();
+        park(&mut seated, &waker);
+        park(&mut standing, Waker::noop());
+        park(&mut last, Waker::noop());
+        let items = [1, 2].map(|number| tally.item(number));
+        let producer = thread::spawn(move || {
+            for item in items {
+                send(&sender, item);
+            }
+            sender
+        });
+        let survivor = thread::spawn(move || {
+            let item = block_on(next(&mut last)).unwrap();
+            (item.number, last)
+        });
+        drop(standing);
+        let _sender = producer.join().unwrap();
+        let (number, _last) = survivor.join().unwrap();
+        assert_eq!(flag.calls(), 1);
+        let Poll::Ready(Some(item)) = poll_next(&mut seated, &waker) else {
+            panic!("its item is there");
+        };
+        assert_eq!(item.number + number, 3);
+    });
+}
+
+/// A waiter comes and goes while the seat changes hands: it must leave its successor there.
+#[test]
+fn a_waiter_that_goes_leaves_the_next_in_the_seat() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let mut first = receiver.clone();
+        let mut second = receiver.clone();
+        let (flag, waker) = flag();
+        park(&mut first, &waker);
+        // Calls the first, so that the seat is free, and takes the item away.
+        send(&sender, tally.item(1));
+        drop(receive(&receiver));
+        assert_eq!(flag.calls(), 1);
+        let survivor = thread::spawn(move || {
+            let item = block_on(next(&mut second)).unwrap();
+            (item.number, second)
+        });
+        let item = tally.item(2);
+        let producer = thread::spawn(move || {
+            send(&sender, item);
+            sender
+        });
+        drop(first);
+        let (number, _second) = survivor.join().unwrap();
+        assert_eq!(number, 2);
+        let _sender = producer.join().unwrap();
+    });
+}
+
+/// The same, where the first is polled again instead of dropped.
+#[test]
+fn a_waiter_that_was_called_does_not_take_the_seat_of_the_next() {
+    model(|tally| {
+        let (sender, receiver) = bounded(2);
+        let mut first = receiver.clone();
+        let mut second = receiver.clone();
+        let (flag, waker) = flag();
+        park(&mut first, &waker);
+        send(&sender, tally.item(1));
+        drop(receive(&receiver));
+        assert_eq!(flag.calls(), 1);
+        let survivor = thread::spawn(move || {
+            let item = block_on(next(&mut second)).unwrap();
+            (item.number, second)
+        });
+        // Both wait now, in whichever order; two items are there for them.
+        let early = poll_next(&mut first, &waker);
+        for number in 2..=3 {
+            send(&sender, tally.item(number));
+        }
+        let (number, _second) = survivor.join().unwrap();
+        assert!(early.is_pending());
+        assert_eq!(flag.calls(), 2);
+        let Poll::Ready(Some(item)) = poll_next(&mut first, &waker) else {
+            panic!("its item is there");
+        };
+        assert_eq!(item.number + number, 5);
+    });
+}
+
+/// W4: a stream that was called and is left alone keeps one wake, and no more.
+#[test]
+fn a_waiter_that_is_left_alone_keeps_one_wake() {
+    large_model(|tally| {
+        let (sender, mut left_alone) = bounded(2);
+        let (mut second, mut third) = (left_alone.clone(), left_alone.clone());
+        park(&mut left_alone, Waker::noop());
+        park(&mut second, Waker::noop());
+        park(&mut third, Waker::noop());
+        let items = [1, 2].map(|number| tally.item(number));
+        let workers = [second, third].map(|mut stream| {
+            thread::spawn(move || {
+                let item = block_on(next(&mut stream)).unwrap();
+                (item.number, stream)
+            })
+        });
+        for item in items {
+            send(&sender, item);
+        }
+        let got = workers.map(|worker| worker.join().unwrap());
+        assert_eq!(got[0].0 + got[1].0, 3);
+        drop(left_alone);
+    });
+}
+
+/// As the last, for senders.
+#[test]
+fn a_sender_that_is_left_alone_keeps_one_wake() {
+    large_model(|tally| {
+        let (sender, receiver) = shared(bounded(2));
+        for number in 1..=2 {
+            send(&sender, tally.item(number));
+        }
+        let mut left_alone = sender.send(tally.item(3));
+        assert!(poll(&mut left_alone, Waker::noop()).is_pending());
+        let workers = [4, 5].map(|number| {
+            let (sender, item) = (sender.clone(), tally.item(number));
+            thread::spawn(move || block_on(sender.send(item)).unwrap())
+        });
+        for number in 1..=2 {
+            assert_eq!(receive(&receiver).number, number);
+        }
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        drop(left_alone);
+        assert_eq!(receiver.len(), 2);
+    });
+}
+
+/// A waker that receives and sends inline, under whatever its caller holds.
+#[test]
+fn a_waker_may_use_the_channel_from_the_seat() {
+    a_waker_may_use_the_channel(false);
+}
+
+#[test]
+fn a_waker_may_use_the_channel_from_the_crowd() {
+    a_waker_may_use_the_channel(true);
+}
+
+fn a_waker_may_use_the_channel(in_crowd: bool) {
+    // `try_recv` spins here, in two threads at once.
+    large_model(move |tally| {
+        let (sender, receiver) = shared(bounded(2));
+        let mut seated = receiver.recv();
+        if in_crowd {
+            assert!(poll(&mut seated, Waker::noop()).is_pending());
+        }
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let keep = {
+            let got = Arc::clone(&got);
+            move |item: Item| got.lock().unwrap().push(item.number)
+        };
+        let answer = Mutex::new(Some(tally.item(3)));
+        let waker = calling({
+            let (sender, receiver, keep) = (sender.clone(), receiver.clone(), keep.clone());
+            move || {
+                if let Ok(item) = receiver.try_recv() {
+                    keep(item);
+                    if let Some(answer) = answer.lock().unwrap().take() {
+                        // There may be no room.
+                        let _ = sender.try_send(answer);
+                    }
+                }
+            }
+        });
+        let items = [1, 2].map(|number| tally.item(number));
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || {
+                for item in items {
+                    send(&sender, item);
+                }
+            }
+        });
+        let mut recv = receiver.recv();
+        if let Poll::Ready(item) = poll(&mut recv, &waker) {
+            keep(item.unwrap());
+        }
+        producer.join().unwrap();
+        drop((seated, recv, waker));
+        while let Ok(item) = receiver.try_recv() {
+            keep(item);
+        }
+        let mut got = std::mem::take(&mut *got.lock().unwrap());
+        got.sort();
+        assert!(got == [1, 2] || got == [1, 2, 3], "{got:?}");
+    });
+}
