@@ -14,9 +14,10 @@
 //!
 //! # What loom does not see
 //!
-//! * A `SeqCst` load finds the newest of `SeqCst` stores, always. So no model fails when `record`, `clear_awaited`,
-//!   the first load in `try_resolve`, the counts of senders and receivers, or the guess of `head` in
-//!   `claim_filled` are `Relaxed`: what they order is read by such loads.
+//! * A `SeqCst` load finds the newest of `SeqCst` stores, always, as a read-modify-write does. No model
+//!   fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of senders and
+//!   receivers, or the guess of `head` in `claim_filled` are `Relaxed`, as far as can be told because what
+//!   they order is read in one of these ways.
 //! * Freeing is no step of a model: loom does not try it early, unless there is a race for something
 //!   else too. So no model fails when `pushed` is read after `orphan`, when `orphan` or the count of handles is
 //!   `Relaxed`, or when `try_resolve` does not acquire. Six to eight of `freeing` do, once each atomic of
@@ -81,9 +82,16 @@
 //! | the last handle frees in any case | 6 of `freeing`; never: 26 |
 //! | the last task does not free | 6 of `freeing` |
 //! | `upgrade`: from zero | 6 of `freeing` |
+//!
+//! Broken without a model that fails, besides those above: `announce` reads `is_closed` first;
+//! `is_quiescent` reads what is accepted first; `Wait::enter` raises `waiting` late; `call` calls all of the crowd
+//! for one, or does not lower `waiting`; no `seqcst_accesses_are_ordered` in `close`, or where a wake is
+//! passed on. By reasoning, these cost needless wakes at most, or something else orders the same.
 
 #![cfg(loom)]
 
+#[path = "loom/accounting.rs"]
+mod accounting;
 #[path = "loom/ending.rs"]
 mod ending;
 #[path = "loom/freeing.rs"]

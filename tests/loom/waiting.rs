@@ -303,7 +303,7 @@ fn a_waiter_that_was_called_does_not_take_the_seat_of_the_next() {
 /// W4: a stream that was called and is left alone keeps one wake, and no more.
 #[test]
 fn a_waiter_that_is_left_alone_keeps_one_wake() {
-    large_model(|tally| {
+    model(|tally| {
         let (sender, mut left_alone) = bounded(2);
         let (mut second, mut third) = (left_alone.clone(), left_alone.clone());
         park(&mut left_alone, Waker::noop());
@@ -328,7 +328,7 @@ fn a_waiter_that_is_left_alone_keeps_one_wake() {
 /// As the last, for senders.
 #[test]
 fn a_sender_that_is_left_alone_keeps_one_wake() {
-    large_model(|tally| {
+    model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         for number in 1..=2 {
             send(&sender, tally.item(number));
