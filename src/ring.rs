@@ -173,7 +173,7 @@ impl<'a, T, C: Counter> Slots<'a, T, C> {
         while count < want {
             let at = advance::<C>(position, count);
             // Acquire: pairs with the Release that stored the turn (in `Vacancy::fill` and in
-            // `pop`); what the last owner did with the slot has happened.
+            // `Ring::empty`); what the last owner did with the slot has happened.
             if self.at(at).turn.load(Ordering::Acquire) != at | mark {
                 break;
             }

@@ -1,8 +1,8 @@
 //! The standard library's synchronisation, or loom's under `--cfg loom`.
 //!
 //! Every atomic, lock and cell of the crate comes from here, and nothing else in `src` names loom
-//! (but `#[cfg(loom)]` test modules). What loom has no model of (`Arc` behind a [`Waker`], `OnceLock`) stays
-//! the standard library's: its state is then exact rather than explored.
+//! (but `#[cfg(loom)]` test modules). The `Arc` behind a [`Waker`] stays the standard library's, for no
+//! other will do there.
 //!
 //! [`Waker`]: std::task::Waker
 
