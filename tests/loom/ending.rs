@@ -6,7 +6,6 @@ use tollgate::TryRecvError;
 use crate::support::Work;
 use crate::support::block_on;
 use crate::support::bounded;
-use crate::support::large_model;
 use crate::support::model;
 use crate::support::next;
 use crate::support::receive;
@@ -176,7 +175,7 @@ fn l09_the_last_receiver_knows_what_the_other_took() {
 
 #[test]
 fn l10_two_streams_drain_a_closed_channel() {
-    large_model(|tally| {
+    model(|tally| {
         let (sender, receiver) = bounded(2);
         let streams = [receiver.clone(), receiver].map(|mut stream| {
             thread::spawn(move || {
