@@ -1,31 +1,29 @@
 //! The example `checksum`, run as its users run it, and measured against `sha256sum`.
 //!
 //! Nothing here is timed. A test that needs the program to be in the middle of its work gives it
-//! more work than [`PATIENCE`] lasts for, so that only what is tested can end it in time.
+//! more work than [`PATIENCE`](program::PATIENCE) lasts for, so that only what is tested can end it in time.
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
-use std::env;
+mod program;
+
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::path::PathBuf;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
 
 use tempfile::TempDir;
 
-/// How long any wait may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+use program::Bytes;
+use program::Invocation;
+use program::Output;
+use program::Run;
+use program::command;
+use program::eventually;
+use program::example;
 
 #[test]
 fn the_output_is_that_of_sha256sum_sorted_by_path() {
@@ -95,7 +93,7 @@ fn a_path_that_is_a_symbolic_link_is_followed() {
     // `alias` is not PATH itself here, so it is left out.
     let output = checksum(tree.path()).arg("link").run();
     output.assert_code(0);
-    assert_eq!(output.stdout.paths(), ["link/file"]);
+    assert_eq!(paths(&output.stdout), ["link/file"]);
 }
 
 #[test]
@@ -137,7 +135,7 @@ fn files_that_cannot_be_opened_fail_and_the_others_are_hashed() {
 
     output.assert_code(1);
     let in_reach = format!("{depths}/in reach");
-    assert_eq!(output.stdout.paths(), ["./beside", &in_reach]);
+    assert_eq!(paths(&output.stdout), ["./beside", &in_reach]);
     let failed = ["x", "y"].map(|letter| too_long(&depths, &longest_name(letter)));
     assert_eq!(output.stderr.text(), failed.concat());
 }
@@ -154,7 +152,7 @@ fn a_directory_that_cannot_be_listed_fails_and_the_others_are_walked() {
 
     output.assert_code(1);
     let in_reach = format!("{depths}/in reach");
-    assert_eq!(output.stdout.paths(), ["./beside", &in_reach]);
+    assert_eq!(paths(&output.stdout), ["./beside", &in_reach]);
     let failed = too_long(&depths, &longest_name("x"));
     assert_eq!(output.stderr.text(), failed);
 }
@@ -182,9 +180,9 @@ fn a_reader_that_leaves_early_ends_the_output_quietly() {
     });
     let script = r#"{ "$0"; echo "exit code $?" >&2; } | head -n 1"#;
     let shell = command("sh", tree.path()).args(["-c", script]);
-    let output = shell.arg(example()).run();
+    let output = shell.arg(example("checksum")).run();
 
-    assert_eq!(output.stdout.paths(), [format!("{depths}/100")]);
+    assert_eq!(paths(&output.stdout), [format!("{depths}/100")]);
     assert_eq!(output.stderr.text(), "exit code 0\n");
 }
 
@@ -243,7 +241,7 @@ fn no_workers_or_no_room_is_refused() {
 fn a_terminal_shows_progress_unless_quiet() {
     let tree = odd_tree();
     let terminal = |options: &str| {
-        let line = format!("'{}' {options} >/dev/null", example().display());
+        let line = format!("'{}' {options} >/dev/null", example("checksum").display());
         let script = command("script", tree.path());
         let output = script.args(["-qec", &line, "/dev/null"]).run();
         output.assert_code(0);
@@ -262,17 +260,17 @@ fn ctrl_c_finishes_the_file_in_hand_and_counts_the_ones_left_in_the_queue() {
     let run = checksum(tree.path())
         .args(["--jobs=1", "--capacity=3000"])
         .start();
-    let in_hand = run.file_in_hand(tree.path());
+    let in_hand = file_in_hand(&run, tree.path());
     // With room for all, the walk ends; only then is it known how many there are.
     eventually("the walk to end", || {
-        (!run.has_thread("walk")).then_some(())
+        (!has_thread(&run, "walk")).then_some(())
     });
 
     run.interrupt();
     let output = run.finish();
     output.assert_code(130);
 
-    let hashed = output.stdout.paths();
+    let hashed = paths(&output.stdout);
     assert!(
         hashed.contains(&in_hand),
         "{in_hand} was in hand, {hashed:?} hashed"
@@ -280,7 +278,7 @@ fn ctrl_c_finishes_the_file_in_hand_and_counts_the_ones_left_in_the_queue() {
     for line in output.stdout.lines() {
         assert_eq!(line[..64], *digest.as_bytes());
     }
-    let (done, left) = output.interrupted();
+    let (done, left) = interrupted(&output);
     assert_eq!(done, hashed.len());
     assert_eq!(done + left, files, "the queued files are all counted");
 }
@@ -291,13 +289,13 @@ fn the_walk_is_never_ahead_by_more_than_the_capacity() {
     let run = checksum(tree.path())
         .args(["--jobs=1", "--capacity=3"])
         .start();
-    run.file_in_hand(tree.path());
+    file_in_hand(&run, tree.path());
 
     run.interrupt();
     let output = run.finish();
     output.assert_code(130);
 
-    let (_, left) = output.interrupted();
+    let (_, left) = interrupted(&output);
     assert!(left <= 3, "{left} paths were queued");
 }
 
@@ -306,7 +304,7 @@ fn a_second_ctrl_c_does_not_wait_for_the_file_in_hand() {
     let tree = tempfile::tempdir().unwrap();
     sparse_file(&tree.path().join("endless"), 1 << 40);
     let mut run = checksum(tree.path()).start();
-    run.file_in_hand(tree.path());
+    file_in_hand(&run, tree.path());
 
     run.interrupt();
     eventually("word of the first Ctrl-C", || {
@@ -392,7 +390,7 @@ fn too_long(directory: &str, name: &str) -> String {
     format!("checksum: \"{directory}/{name}\": File name too long (os error 36)\n")
 }
 
-/// Files that take far longer than [`PATIENCE`] to hash, each of them only a moment. Also returns
+/// Files that take far longer than [`PATIENCE`](program::PATIENCE) to hash, each of them only a moment. Also returns
 /// their digest.
 fn endless_tree(files: usize) -> (TempDir, String) {
     let tree = tempfile::tempdir().unwrap();
@@ -422,33 +420,8 @@ fn full() -> File {
 
 // Running programs.
 
-/// The example, built by `cargo test` beside the tests.
-fn example() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let example = profile.join("examples/checksum");
-    assert!(
-        example.exists(),
-        "{} is not built; `cargo test` does it; before `--test` run `cargo build --examples`",
-        example.display()
-    );
-    example
-}
-
 fn checksum(directory: &Path) -> Invocation {
-    command(example(), directory)
-}
-
-fn command(program: impl AsRef<OsStr>, directory: &Path) -> Invocation {
-    let captured = tempfile::tempdir().unwrap();
-    let capture = |name| File::create(captured.path().join(name)).unwrap();
-    let mut command = Command::new(program);
-    command
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .stdout(capture("stdout"))
-        .stderr(capture("stderr"));
-    Invocation { command, captured }
+    command(example("checksum"), directory)
 }
 
 /// What `sha256sum` says of every regular file below `directory`, in the order of `sort`.
@@ -459,170 +432,38 @@ fn sha256sum_of_all(directory: &Path) -> Bytes {
     output.stdout
 }
 
-/// A program about to be started, with its output captured in files: no pipe can fill up.
-struct Invocation {
-    command: Command,
-    captured: TempDir,
+/// Waits until a file in the tree is open, and returns its path as the program prints it.
+fn file_in_hand(run: &Run, tree: &Path) -> String {
+    let tree = tree.canonicalize().unwrap();
+    let path = eventually("a file to be open", || {
+        let targets = run.proc("fd").filter_map(|fd| fs::read_link(fd).ok());
+        let mut files = targets.filter(|path| path.starts_with(&tree) && path.is_file());
+        files.next()
+    });
+    format!("./{}", path.strip_prefix(&tree).unwrap().display())
 }
 
-impl Invocation {
-    fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.command.arg(arg);
-        self
-    }
-
-    fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.command.args(args);
-        self
-    }
-
-    fn stdout(mut self, file: File) -> Self {
-        self.command.stdout(file);
-        self
-    }
-
-    fn stderr(mut self, file: File) -> Self {
-        self.command.stderr(file);
-        self
-    }
-
-    fn start(mut self) -> Run {
-        let child = self.command.spawn().unwrap();
-        Run {
-            child,
-            captured: self.captured,
-        }
-    }
-
-    fn run(self) -> Output {
-        self.start().finish()
-    }
+fn has_thread(run: &Run, name: &str) -> bool {
+    run.proc("task")
+        .any(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name))
 }
 
-/// A program that runs. It is killed if the test fails meanwhile.
-struct Run {
-    child: Child,
-    captured: TempDir,
+/// How many files were hashed before the interrupt, and how many found were not.
+fn interrupted(output: &Output) -> (usize, usize) {
+    let text = output.stderr.text();
+    let last = text.lines().last().unwrap_or_default();
+    let counts = last
+        .strip_prefix("checksum: interrupted: ")
+        .and_then(|rest| rest.strip_suffix(" not hashed"))
+        .and_then(|rest| rest.split_once(" files hashed, at least "))
+        .unwrap_or_else(|| panic!("no counts in {text:?}"));
+    (counts.0.parse().unwrap(), counts.1.parse().unwrap())
 }
 
-impl Run {
-    fn finish(mut self) -> Output {
-        let what = format!("process {} to end", self.child.id());
-        let status = eventually(&what, || self.child.try_wait().unwrap());
-        Output {
-            code: status.code(),
-            stdout: self.captured("stdout"),
-            stderr: self.captured("stderr"),
-        }
-    }
-
-    fn stderr(&self) -> Bytes {
-        self.captured("stderr")
-    }
-
-    fn captured(&self, name: &str) -> Bytes {
-        Bytes(fs::read(self.captured.path().join(name)).unwrap())
-    }
-
-    /// Waits until a file in the tree is open, and returns its path as the program prints it.
-    fn file_in_hand(&self, tree: &Path) -> String {
-        let tree = tree.canonicalize().unwrap();
-        let path = eventually("a file to be open", || {
-            let targets = self.proc("fd").filter_map(|fd| fs::read_link(fd).ok());
-            let mut files = targets.filter(|path| path.starts_with(&tree) && path.is_file());
-            files.next()
-        });
-        format!("./{}", path.strip_prefix(&tree).unwrap().display())
-    }
-
-    fn has_thread(&self, name: &str) -> bool {
-        self.proc("task").any(|task| {
-            fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
-        })
-    }
-
-    fn proc(&self, directory: &str) -> impl Iterator<Item = PathBuf> {
-        let path = format!("/proc/{}/{directory}", self.child.id());
-        let entries = fs::read_dir(path).expect("the program has ended too early");
-        entries.filter_map(|entry| Some(entry.ok()?.path()))
-    }
-
-    fn interrupt(&self) {
-        let kill = command("sh", Path::new("/")).args(["-c", r#"kill -s INT "$0""#]);
-        kill.arg(self.child.id().to_string()).run().assert_code(0);
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Output {
-    code: Option<i32>,
-    stdout: Bytes,
-    stderr: Bytes,
-}
-
-impl Output {
-    #[track_caller]
-    fn assert_code(&self, code: i32) {
-        assert_eq!(self.code, Some(code), "stderr: {}", self.stderr.text());
-    }
-
-    /// How many files were hashed before the interrupt, and how many found were not.
-    fn interrupted(&self) -> (usize, usize) {
-        let text = self.stderr.text();
-        let last = text.lines().last().unwrap_or_default();
-        let counts = last
-            .strip_prefix("checksum: interrupted: ")
-            .and_then(|rest| rest.strip_suffix(" not hashed"))
-            .and_then(|rest| rest.split_once(" files hashed, at least "))
-            .unwrap_or_else(|| panic!("no counts in {text:?}"));
-        (counts.0.parse().unwrap(), counts.1.parse().unwrap())
-    }
-}
-
-/// Output as it is: names need not be text.
-#[derive(PartialEq)]
-struct Bytes(Vec<u8>);
-
-impl Bytes {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0).into_owned()
-    }
-
-    fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.0
-            .split_inclusive(|byte| *byte == b'\n')
-            .map(|line| line.strip_suffix(b"\n").expect("the last line ends, too"))
-    }
-
-    /// What follows the 64 digits and two spaces of each line.
-    fn paths(&self) -> Vec<String> {
-        self.lines()
-            .map(|line| String::from_utf8_lossy(&line[66..]).into_owned())
-            .collect()
-    }
-}
-
-impl fmt::Debug for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_ascii().fmt(f)
-    }
-}
-
-/// Polls until there is an answer. Fails, rather than hang, when there is none.
-#[track_caller]
-fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = poll() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited too long for {what}");
-        thread::sleep(Duration::from_millis(2));
-    }
+/// What follows the 64 digits and two spaces of each line.
+fn paths(output: &Bytes) -> Vec<String> {
+    output
+        .lines()
+        .map(|line| String::from_utf8_lossy(&line[66..]).into_owned())
+        .collect()
 }

@@ -1,0 +1,180 @@
+//! What the tests of the examples share: running a program as its users do, with its output captured,
+//! and never waiting for it without end.
+
+#![allow(dead_code)] // Each test binary uses a part.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+/// How long any wait may take before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An example, built by `cargo test` beside the tests.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let example = profile.join("examples").join(name);
+    assert!(
+        example.exists(),
+        "{} is not built; `cargo test` does it; before `--test` run `cargo build --examples`",
+        example.display()
+    );
+    example
+}
+
+pub(crate) fn command(program: impl AsRef<OsStr>, directory: &Path) -> Invocation {
+    let captured = tempfile::tempdir().unwrap();
+    let capture = |name| File::create(captured.path().join(name)).unwrap();
+    let mut command = Command::new(program);
+    command
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(capture("stdout"))
+        .stderr(capture("stderr"));
+    Invocation { command, captured }
+}
+
+/// A program about to be started, with its output captured in files: no pipe can fill up.
+pub(crate) struct Invocation {
+    command: Command,
+    captured: TempDir,
+}
+
+impl Invocation {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub(crate) fn stdout(mut self, file: File) -> Self {
+        self.command.stdout(file);
+        self
+    }
+
+    pub(crate) fn stderr(mut self, file: File) -> Self {
+        self.command.stderr(file);
+        self
+    }
+
+    pub(crate) fn start(mut self) -> Run {
+        let child = self.command.spawn().unwrap();
+        Run {
+            child,
+            captured: self.captured,
+        }
+    }
+
+    pub(crate) fn run(self) -> Output {
+        self.start().finish()
+    }
+}
+
+/// A program that runs. It is killed if the test fails meanwhile.
+pub(crate) struct Run {
+    pub(crate) child: Child,
+    captured: TempDir,
+}
+
+impl Run {
+    pub(crate) fn finish(mut self) -> Output {
+        let what = format!("process {} to end", self.child.id());
+        let status = eventually(&what, || self.child.try_wait().unwrap());
+        Output {
+            code: status.code(),
+            stdout: self.captured("stdout"),
+            stderr: self.captured("stderr"),
+        }
+    }
+
+    pub(crate) fn stderr(&self) -> Bytes {
+        self.captured("stderr")
+    }
+
+    pub(crate) fn captured(&self, name: &str) -> Bytes {
+        Bytes(fs::read(self.captured.path().join(name)).unwrap())
+    }
+
+    pub(crate) fn proc(&self, directory: &str) -> impl Iterator<Item = PathBuf> {
+        let path = format!("/proc/{}/{directory}", self.child.id());
+        let entries = fs::read_dir(path).expect("the program has ended too early");
+        entries.filter_map(|entry| Some(entry.ok()?.path()))
+    }
+
+    pub(crate) fn interrupt(&self) {
+        let kill = command("sh", Path::new("/")).args(["-c", r#"kill -s INT "$0""#]);
+        kill.arg(self.child.id().to_string()).run().assert_code(0);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) struct Output {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Bytes,
+    pub(crate) stderr: Bytes,
+}
+
+impl Output {
+    #[track_caller]
+    pub(crate) fn assert_code(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "stderr: {}", self.stderr.text());
+    }
+}
+
+/// Output as it is: names need not be text.
+#[derive(PartialEq)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl Bytes {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.0
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(|line| line.strip_suffix(b"\n").expect("the last line ends, too"))
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.escape_ascii().fmt(f)
+    }
+}
+
+/// Polls until there is an answer. Fails, rather than hang, when there is none.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = poll() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
