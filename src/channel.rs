@@ -6,24 +6,28 @@
 //! |---|---|---|---|
 //! | send | [`Send::poll`](crate::future::Send) | [`Channel::reserve`] claims a slot, or the future waits on `not_full` | |
 //! | accept | [`Channel::accept`] | the slot is filled; the item is *accepted* | one of `not_empty` |
-//! | receive | [`Recv::poll`](crate::future::Recv) | [`Channel::take`] empties a slot, or the future waits on `not_empty` | one of `not_full` |
+//! | receive | [`Recv::poll`](crate::future::Recv) | [`Channel::take_item`] empties a slot, or the future waits on `not_empty` | one of `not_full` |
 //! | hand over | [`Channel::item_taken`] | plain channel: that resolves it | at quiescence, all of `idle` |
 //! | work | [`Task`](crate::Task) | task channel: the worker owns the item and the duty to end it | |
+//! | come back | [`Channel::put_in_lane`] | the worker leaves new work, or the item itself, in the lane: *accepted* | one of `not_empty` |
+//! | receive again | [`RecvTask::poll`](crate::future::RecvTask) | [`Channel::take_task`] takes from ring and lane in turn | |
 //! | end | [`Claim`](crate::shared::Claim) | an outcome is written and the item resolved | at quiescence, all of `idle` |
 //! | join | [`Join::poll`](crate::future::Join) | ready when accepted == resolved | |
 //!
 //! When the channel is closed, quiescence is also its end: all of `finished` are woken, and the task
 //! receivers among `not_empty`.
 //!
-//! The methods read as this table does. There are no atomics here but the counts of handles: the
+//! The methods read as this table does; [`figures`] has those that only look. There are no atomics here but the counts of handles: the
 //! ring has the positions, the ledger the outcomes, the lists their waiters.
 
+use std::collections::VecDeque;
+
 use crate::error::TrySendError;
+use crate::lane::Lane;
+use crate::lane::Waiting;
 use crate::ledger::Ledger;
+use crate::policy::Policy;
 use crate::report::Failure;
-use crate::report::JoinError;
-use crate::report::Report;
-use crate::report::Stats;
 use crate::ring::NoItem;
 use crate::ring::NoVacancy;
 use crate::ring::Ring;
@@ -38,19 +42,26 @@ use crate::unwind::run_each;
 use crate::wait::Attempt;
 use crate::wait::Waiters;
 
+mod figures;
+
 /// When an item is resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Kind<T> {
     /// When it is handed over.
     Plain,
-    /// When its task has ended.
-    Tasks,
+    /// When its task has ended. Until then it may come back. (Boxed: plain channels stay small.)
+    Tasks(Box<Lane<T>>),
+}
+
+impl<T> Kind<T> {
+    pub(crate) fn tasks(policy: Policy) -> Self {
+        Self::Tasks(Box::new(Lane::new(policy)))
+    }
 }
 
 /// See the [module](self).
 pub(crate) struct Channel<T> {
     pub(crate) ring: Ring<T>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Kind<T>,
     /// Receivers and streams.
     pub(crate) not_empty: Waiters,
     /// Senders.
@@ -62,9 +73,31 @@ pub(crate) struct Channel<T> {
     pub(crate) ledger: CachePadded<Ledger>,
 }
 
+/// Where an item of a task channel was taken from. Told apart from the item, which then stays in
+/// registers on its way to the worker: a larger whole would be copied through memory at each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    #[default]
+    Ring,
+    Lane {
+        attempt: u32,
+    },
+}
+
 /// Nothing can be sent any more; or nothing more will come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Over;
+
+impl Origin {
+    /// Which delivery of its item this is.
+    #[inline]
+    pub(crate) fn attempt(self) -> u32 {
+        match self {
+            Self::Ring => 1,
+            Self::Lane { attempt } => attempt,
+        }
+    }
+}
 
 impl<T> Channel<T> {
     /// A channel with one sender, one receiver and one handle for each.
@@ -72,7 +105,7 @@ impl<T> Channel<T> {
     /// # Panics
     ///
     /// When `capacity` is zero or its memory cannot be had.
-    pub(crate) fn new(capacity: usize, kind: Kind) -> Self {
+    pub(crate) fn new(capacity: usize, kind: Kind<T>) -> Self {
         assert!(
             capacity >= 1,
             "the capacity must be at least 1: a channel that holds nothing would have to hand an \
@@ -119,20 +152,63 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Takes an item, which must then be told to [`item_taken`](Self::item_taken) or
-    /// [`task_taken`](Self::task_taken).
+    /// Takes an item of a plain channel, which must then be told to [`item_taken`](Self::item_taken).
     #[inline]
-    pub(crate) fn take(&self) -> Attempt<Result<T, Over>> {
+    pub(crate) fn take_item(&self) -> Attempt<Result<T, Over>> {
         match self.ring.pop() {
             Ok(item) => Attempt::Ready(Ok(item)),
             Err(NoItem::Empty) => Attempt::Blocked,
-            Err(NoItem::Closed) if self.kind == Kind::Plain || self.is_quiescent() => {
-                Attempt::Ready(Err(Over))
-            }
-            // What is in hand may yet come back.
-            Err(NoItem::Closed) => Attempt::Blocked,
+            Err(NoItem::Closed) => Attempt::Ready(Err(Over)),
             Err(NoItem::Busy) => Attempt::Busy,
         }
+    }
+
+    /// Takes an item of a task channel, which must then be told to [`task_taken`](Self::task_taken). Says
+    /// in `origin`, which is the ring's before, if it came from the lane.
+    ///
+    /// Ring and lane are looked at one after the other. That loses no wake: whoever puts something into one
+    /// of them wakes for it, and W3 and W4 of `wait` hold of each by itself.
+    #[inline]
+    pub(crate) fn take_task(
+        &self,
+        lane: &Lane<T>,
+        origin: &mut Origin,
+    ) -> Attempt<Result<T, Over>> {
+        if lane.has_its_turn() {
+            if let Some(item) = Self::take_from(lane, origin) {
+                return Attempt::Ready(Ok(item));
+            }
+        }
+        match self.ring.pop() {
+            Ok(item) => Attempt::Ready(Ok(item)),
+            Err(why) => self.take_what_came_back(lane, origin, why),
+        }
+    }
+
+    /// The ring gives nothing, and why.
+    #[cold]
+    fn take_what_came_back(
+        &self,
+        lane: &Lane<T>,
+        origin: &mut Origin,
+        why: NoItem,
+    ) -> Attempt<Result<T, Over>> {
+        match Self::take_from(lane, origin) {
+            Some(item) => Attempt::Ready(Ok(item)),
+            None => match why {
+                NoItem::Closed if self.is_quiescent() => Attempt::Ready(Err(Over)),
+                // What is in hand may yet come back.
+                NoItem::Empty | NoItem::Closed => Attempt::Blocked,
+                NoItem::Busy => Attempt::Busy,
+            },
+        }
+    }
+
+    #[cold]
+    fn take_from(lane: &Lane<T>, origin: &mut Origin) -> Option<T> {
+        let Waiting { item, attempt } = lane.pop()?;
+        *origin = Origin::Lane { attempt };
+        Some(item)
     }
 
     /// An item of a plain channel has been handed over.
@@ -146,16 +222,24 @@ impl<T> Channel<T> {
         }
     }
 
-    /// An item of a task channel has been handed over.
+    /// Whether somebody must be told when a task has been taken.
     #[inline]
-    pub(crate) fn task_taken(&self) {
-        self.not_full.wake(1);
+    pub(crate) fn is_room_awaited(&self) -> bool {
+        self.not_full.is_awaited()
+    }
+
+    /// An item of a task channel has been handed over.
+    pub(crate) fn task_taken(&self, origin: Origin) {
+        // What leaves the lane makes no room.
+        if origin == Origin::Ring {
+            self.not_full.wake(1);
+        }
     }
 
     /// A wake for an item went to a waiter that does not need it.
     #[cold]
     pub(crate) fn pass_item_on(&self) {
-        let holds = self.ring.len() > 0;
+        let holds = self.ring.len() > 0 || self.lane().is_some_and(|lane| !lane.is_empty());
         seqcst_accesses_are_ordered();
         if holds {
             self.not_empty.wake(1);
@@ -182,7 +266,7 @@ impl<T> Channel<T> {
         let told = [
             Some(&self.not_full),
             Some(&self.ledger.closed),
-            (ended || self.kind == Kind::Plain).then_some(&self.not_empty),
+            (ended || self.lane().is_none()).then_some(&self.not_empty),
             ended.then_some(&self.ledger.finished),
         ];
         wake_all_of(told.into_iter().flatten());
@@ -190,29 +274,54 @@ impl<T> Channel<T> {
     }
 
     /// Drops what is queued, on behalf of the last receiver. The channel is closed.
+    ///
+    /// Tells others last: their wakers may panic, and an item left in the queue would outlive what it
+    /// borrows (S4 of `shared`).
     pub(crate) fn discard(&self) {
-        // Exact: nothing is sent any more, and nobody else takes.
-        let count = self.ring.len() as u64;
-        if count == 0 {
-            return;
-        }
-        // Tells others last: their wakers may panic, and an item left in the ring would outlive what
-        // it borrows (S4 of `shared`). For the same reason only what is popped is resolved.
-        let mut settlement = Settlement {
-            channel: self,
-            count: 0,
-            first_failure: self.ledger.record(Failure::Discarded, count),
-        };
+        let mut discarding = Discarding::begin(self, Some(Failure::Discarded));
+        let mut returned = self.lane().map(Lane::end).unwrap_or_default();
         let next = || {
-            if settlement.count == count {
-                return None;
-            }
-            // A send that came before the close may be about to fill its slot.
-            let item = Attempt::decided(|| self.take())?.ok()?;
-            settlement.count += 1;
+            let item = match returned.pop_front() {
+                Some(waiting) => waiting.item,
+                None => self.next_queued()?,
+            };
+            discarding.count += 1;
             Some(item)
         };
         run_all(next, drop);
+    }
+
+    /// Closes the channel and takes out what is queued: first what was sent, then what tasks put back or
+    /// left there.
+    pub(crate) fn close_now(&self) -> VecDeque<T> {
+        self.close();
+        let mut items = VecDeque::new();
+        let mut discarding = Discarding::begin(self, None);
+        while let Some(item) = self.next_queued() {
+            items.push_back(item);
+        }
+        if let Some(lane) = self.lane() {
+            items.extend(lane.drain().into_iter().map(|waiting| waiting.item));
+        }
+        discarding.count = items.len() as u64;
+        // By name: should a waker panic, the items are dropped rather than leaked (rust-lang/rust#47949).
+        drop(discarding);
+        items
+    }
+
+    /// Takes an item out of the ring of a closed channel, if there is one, without handing it over.
+    fn next_queued(&self) -> Option<T> {
+        // A send that came before the close may be about to fill its slot.
+        Attempt::decided(|| self.take_item())?.ok()
+    }
+
+    /// Puts an item into the lane, on behalf of a task that is not resolved; gives it back if no
+    /// receiver is left.
+    pub(crate) fn put_in_lane(&self, item: T, attempt: u32) -> Result<(), T> {
+        match &self.kind {
+            Kind::Plain => Err(item),
+            Kind::Tasks(lane) => lane.push(item, attempt),
+        }
     }
 
     /// Ends a delivery. The caller holds a handle.
@@ -238,75 +347,17 @@ impl<T> Channel<T> {
         let told = [
             quiescent.then_some(&self.ledger.idle),
             (ended || first_failure).then_some(&self.ledger.finished),
-            (ended && self.kind == Kind::Tasks).then_some(&self.not_empty),
+            (ended && self.lane().is_some()).then_some(&self.not_empty),
         ];
         // Pairs with the fences of those who list themselves and then look (W3).
         fence(Ordering::SeqCst);
         wake_all_of(told.into_iter().flatten());
     }
 
-    fn resolved(&self) -> u64 {
-        match self.kind {
-            Kind::Plain => self.ring.popped(),
-            Kind::Tasks => self.ledger.resolved(),
-        }
-    }
-
-    /// Whether nothing was queued and nothing in hand at one instant during the call.
-    pub(crate) fn is_quiescent(&self) -> bool {
-        // In this order: see `ledger`.
-        let resolved = self.resolved();
-        resolved == self.ring.pushed()
-    }
-
-    /// Whether the channel is closed and quiescent: for good.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.ring.is_closed() && self.is_quiescent()
-    }
-
-    /// The outcome of all work, if none was left at one instant during the call.
-    pub(crate) fn outcome(&self) -> Option<Result<Report, JoinError>> {
-        // In this order: see `ledger`.
-        let resolved = self.resolved();
-        let report = self.ledger.account(resolved, resolved, resolved);
-        let first = self.ledger.first_failure();
-        (resolved == self.ring.pushed()).then(|| match first {
-            None => Ok(report),
-            Some(first) => Err(JoinError { report, first }),
-        })
-    }
-
-    /// How far a count is ahead of what is resolved, at one instant during the call.
-    fn ahead_of_resolved(&self, count: impl Fn() -> u64) -> usize {
-        let mut resolved = self.resolved();
-        loop {
-            let count = count();
-            let now = self.resolved();
-            // What has not moved stood still while the other was read.
-            if now == resolved {
-                return to_usize(count - resolved);
-            }
-            resolved = now;
-        }
-    }
-
-    pub(crate) fn outstanding(&self) -> usize {
-        self.ahead_of_resolved(|| self.ring.pushed())
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let in_hand = self.ahead_of_resolved(|| self.ring.popped());
-        let resolved = self.resolved();
-        let received = self.ring.popped();
-        let sent = self.ring.pushed();
-        Stats {
-            queued: self.ring.len(),
-            in_hand,
-            closed: self.ring.is_closed(),
-            // Relaxed: figures to look at.
-            senders: self.senders.load(Ordering::Relaxed),
-            receivers: self.receivers.load(Ordering::Relaxed),
-            report: self.ledger.account(sent, received, resolved),
+    pub(crate) fn lane(&self) -> Option<&Lane<T>> {
+        match &self.kind {
+            Kind::Plain => None,
+            Kind::Tasks(lane) => Some(lane),
         }
     }
 }
@@ -321,17 +372,55 @@ struct Settlement<'a, T> {
 
 impl<T> Drop for Settlement<'_, T> {
     fn drop(&mut self) {
-        if self.channel.kind == Kind::Tasks {
+        if let Kind::Tasks(_) = self.channel.kind {
             self.channel.ledger.resolve(self.count);
         }
         self.channel.announce(self.first_failure);
     }
 }
 
-fn wake_all_of<'a>(mut lists: impl Iterator<Item = &'a Waiters>) {
-    run_all(|| lists.next(), Waiters::wake_all);
+/// Items are being taken out that are not handed over: L5 of `ledger`. Ends when dropped, whatever panics
+/// meanwhile, and tells who waits for it.
+struct Discarding<'a, T> {
+    channel: &'a Channel<T>,
+    /// How many were taken out.
+    count: u64,
+    /// What that is for each of them, if it is a failure.
+    failure: Option<Failure>,
 }
 
-fn to_usize(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
+impl<'a, T> Discarding<'a, T> {
+    fn begin(channel: &'a Channel<T>, failure: Option<Failure>) -> Self {
+        channel.ledger.begin_discarding();
+        Self {
+            channel,
+            count: 0,
+            failure,
+        }
+    }
+}
+
+impl<T> Drop for Discarding<'_, T> {
+    fn drop(&mut self) {
+        let ledger = &self.channel.ledger;
+        let first_failure = match self.failure.take() {
+            _ if self.count == 0 => false,
+            Some(failure) => ledger.record(failure, self.count),
+            None => {
+                ledger.record_handed_back(self.count);
+                false
+            }
+        };
+        ledger.end_discarding();
+        // Also if nothing was taken out: a joiner may have been put off.
+        drop(Settlement {
+            channel: self.channel,
+            count: self.count,
+            first_failure,
+        });
+    }
+}
+
+fn wake_all_of<'a>(mut lists: impl Iterator<Item = &'a Waiters>) {
+    run_all(|| lists.next(), Waiters::wake_all);
 }

@@ -1,4 +1,5 @@
-//! What can be wrong with sending and receiving. Errors of sending give the item back.
+//! What can be wrong with sending, receiving and retrying. Errors give back the item that did not
+//! go.
 
 use std::error::Error;
 use std::fmt;
@@ -103,6 +104,74 @@ impl<T> fmt::Display for TrySendError<T> {
 }
 
 impl<T> Error for TrySendError<T> {}
+
+/// Why [`Task::retry`](crate::Task::retry) did not queue the item again, and the item. The task has
+/// ended as failed.
+///
+/// # Examples
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use tollgate::Builder;
+/// use tollgate::RetryError;
+///
+/// let builder = Builder::new().capacity(1).max_attempts(NonZeroU32::MIN);
+/// let (sender, receiver) = builder.build_tasks();
+/// sender.try_send("parcel")?;
+///
+/// let error = receiver.try_recv()?.retry().unwrap_err();
+/// assert_eq!(error, RetryError::Exhausted("parcel"));
+/// assert_eq!(error.to_string(), "retrying a task that has no attempts left");
+/// assert_eq!(error.into_inner(), "parcel");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RetryError<T> {
+    /// This was the last of the attempts that
+    /// [`Builder::max_attempts`](crate::Builder::max_attempts) allows.
+    Exhausted(T),
+    /// No receiver is left to try it.
+    Terminated(T),
+}
+
+impl<T> RetryError<T> {
+    /// Gives the item back.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Exhausted(item) | Self::Terminated(item) => item,
+        }
+    }
+
+    /// Whether no attempts were left.
+    pub fn is_exhausted(&self) -> bool {
+        matches!(self, Self::Exhausted(_))
+    }
+
+    /// Whether no receiver was left.
+    pub fn is_terminated(&self) -> bool {
+        matches!(self, Self::Terminated(_))
+    }
+}
+
+impl<T> fmt::Debug for RetryError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exhausted(_) => "Exhausted(..)",
+            Self::Terminated(_) => "Terminated(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for RetryError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exhausted(_) => "retrying a task that has no attempts left",
+            Self::Terminated(_) => "retrying a task that has no receiver left",
+        })
+    }
+}
+
+impl<T> Error for RetryError<T> {}
 
 /// The channel is closed, and nothing more will come out of it.
 ///

@@ -1,16 +1,19 @@
 //! The account of a channel's items: how many are resolved, what became of them, what failed first;
 //! and who waits to be told.
 //!
-//! An item is *accepted* when a send claims its position, and *resolved* when nothing more will
-//! become of it: its task has ended, or it was discarded; on a plain channel, when it is handed over.
-//! Neither count ever falls, and `resolved <= accepted` at every instant. So quiescence, nothing
-//! queued and nothing in hand, is `resolved == accepted`, and one reading of each tells it:
+//! A delivery is *accepted* when a send claims a position in the ring, or when a task puts an item into
+//! the lane, as new work or to be tried again. It is *resolved* when nothing more will become of it:
+//! its task has ended or has put the item back, or it was discarded; on a plain channel, when it is
+//! handed over. Neither count ever falls, and `resolved <= accepted` at every instant. So quiescence,
+//! nothing queued and nothing in hand, is `resolved == accepted`, and one reading of each tells it:
 //!
-//! > Read `resolved`, then `accepted`. If they are equal, then at the instant of the second reading
-//! > `resolved` had at least the value of the first and at most that of the second, which are the
-//! > same: the channel was quiescent at that instant.
+//! > Read `resolved`, then the two parts of `accepted`: the ring's and the lane's. Neither part falls,
+//! > so if their sum is what `resolved` was, then at the instant of the second reading `resolved` was at
+//! > least that, and `accepted` at most: the channel was quiescent at that instant.
 //!
-//! A task in hand costs no count of its own: it is an item that has left the ring and is not resolved.
+//! A task in hand costs no count of its own: it is an item that has left the queue and is not resolved.
+//! What a task puts into the lane is accepted before the task is resolved, so there is no instant
+//! between them at which all work looks done.
 //!
 //! # Invariants
 //!
@@ -25,6 +28,9 @@
 //!   sees it resolved. Likewise [`ENDING`], set by closing, for those who await the end.
 //! * **L4** [`ORPHANED`] is set once, when the last handle goes. From then on nothing is accepted, and
 //!   whoever resolves the last item frees the channel; nobody else is left to.
+//! * **L5** Who takes items out without handing them over raises `discarding` before the first, and
+//!   lowers it when `discarded` counts them all. So who reads it as zero, after `resolved` and before
+//!   the counts, sees counts of the same items. (On a plain channel, taking an item resolves it.)
 
 use std::mem;
 
@@ -32,7 +38,9 @@ use crate::report::Failure;
 use crate::report::Report;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
+use crate::sync::atomic::fence;
 use crate::sync::seqcst_accesses_are_ordered;
 use crate::sync::with_lock;
 use crate::wait::Waiters;
@@ -52,7 +60,9 @@ pub(crate) struct Ledger {
     failed: AtomicU64,
     abandoned: AtomicU64,
     panicked: AtomicU64,
+    retried: AtomicU64,
     discarded: AtomicU64,
+    discarding: AtomicUsize,
     first: Mutex<Option<Failure>>,
     /// Who awaits quiescence.
     pub(crate) idle: Waiters,
@@ -80,7 +90,9 @@ impl Ledger {
             failed: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             panicked: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
+            discarding: AtomicUsize::new(0),
             first: Mutex::new(None),
             idle: Waiters::new(),
             closed: Waiters::new(),
@@ -195,6 +207,39 @@ impl Ledger {
         later.is_none()
     }
 
+    /// Writes down that a delivery's item was put back, before the delivery is resolved (L2).
+    pub(crate) fn record_retry(&self) {
+        // Release: as in `record`.
+        self.retried.fetch_add(1, Ordering::Release);
+    }
+
+    /// Items are about to be taken out without being handed over (L5).
+    pub(crate) fn begin_discarding(&self) {
+        // AcqRel: before the first of them is taken, which releases.
+        self.discarding.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Writes down that these items were handed back by `close_now`, before they are resolved (L2).
+    pub(crate) fn record_handed_back(&self, items: u64) {
+        // Release: as in `record`.
+        self.discarded.fetch_add(items, Ordering::Release);
+    }
+
+    /// All that were taken out are counted (L5). The caller looks afterwards whether somebody must be told.
+    pub(crate) fn end_discarding(&self) {
+        // AcqRel: after they have been counted.
+        self.discarding.fetch_sub(1, Ordering::AcqRel);
+        // Before the caller looks for quiescence. Pairs with the fence of whoever brings it later and
+        // then tells who could not be told meanwhile.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether `discarded` may lag behind what has been taken out.
+    pub(crate) fn is_discarding(&self) -> bool {
+        // Acquire: pairs with both of the above.
+        self.discarding.load(Ordering::Acquire) != 0
+    }
+
     /// The first failure since it was last taken.
     pub(crate) fn first_failure(&self) -> Option<Failure> {
         with_lock(&self.first, |first| first.clone())
@@ -204,23 +249,27 @@ impl Ledger {
         with_lock(&self.first, mem::take)
     }
 
-    /// The account, given that `sent` items are accepted and `resolved` of them resolved. It is exact if
-    /// `resolved` was read before the call, `accepted` is read after it, and they are equal.
-    pub(crate) fn account(&self, sent: u64, received: u64, resolved: u64) -> Report {
-        // Acquire: `accepted`, read later, counts at least the items that these outcomes are of.
+    /// What became of the deliveries, given how many were `taken` out of the queue and how many are
+    /// resolved. What was accepted is to be filled in by the caller, who reads it afterwards. The
+    /// account is exact if `resolved` was read before, nothing was being discarded then (L5), and what
+    /// is accepted equals it.
+    pub(crate) fn account(&self, taken: u64, resolved: u64) -> Report {
+        // Acquire: what is accepted, read later, counts at least the items that these outcomes are of.
         let failed = self.failed.load(Ordering::Acquire);
         let abandoned = self.abandoned.load(Ordering::Acquire);
         let panicked = self.panicked.load(Ordering::Acquire);
+        let retried = self.retried.load(Ordering::Acquire);
         let discarded = self.discarded.load(Ordering::Acquire);
         // Saturating: while the channel goes on, the counts are of different instants.
         Report {
-            sent,
-            received: received.saturating_sub(discarded),
-            done: resolved.saturating_sub(failed + abandoned + panicked + discarded),
+            received: taken.saturating_sub(discarded),
+            done: resolved.saturating_sub(failed + abandoned + panicked + retried + discarded),
             failed,
             abandoned,
             panicked,
+            retried,
             discarded,
+            ..Report::default()
         }
     }
 }

@@ -10,6 +10,10 @@ mod unwind;
 mod ring;
 // the gate, the seat and the crowd: the one wait loop
 mod wait;
+// what becomes of a task that is not done
+mod policy;
+// the side lane: items to be tried again, and new work
+mod lane;
 // what is told of the work: reports, failures
 mod report;
 // what is accepted and what is resolved
@@ -26,6 +30,8 @@ mod task;
 pub mod future;
 // a receiving side, and what it keeps between polls
 mod stream;
+// what `close_now` hands back
+mod iter;
 // the watching handle
 mod monitor;
 // the sending handle
@@ -34,28 +40,35 @@ mod sender;
 mod receiver;
 // the receiving handle of a task channel
 mod task_receiver;
+// a pool of workers inside one future
+#[cfg(feature = "futures")]
+mod run;
+// channels with choices
+mod builder;
 
+pub use builder::Builder;
 pub use error::RecvError;
+pub use error::RetryError;
 pub use error::SendError;
 pub use error::TryRecvError;
 pub use error::TrySendError;
 pub use future::Closed;
 pub use future::Recv;
 pub use future::Send;
+pub use iter::Drained;
 pub use monitor::Monitor;
+pub use policy::Abandon;
 pub use receiver::Receiver;
 pub use report::Failure;
 pub use report::JoinError;
 pub use report::Report;
 pub use report::Stats;
+#[cfg(feature = "futures")]
+pub use run::Run;
 pub use sender::Sender;
 pub use task::Task;
 pub use task::Ticket;
 pub use task_receiver::TaskReceiver;
-
-use channel::Channel;
-use channel::Kind;
-use shared::Shared;
 
 /// A channel that holds up to `cap` items.
 ///
@@ -78,8 +91,7 @@ use shared::Shared;
 /// # }).unwrap();
 /// ```
 pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = Shared::both_ends_of(Channel::new(cap, Kind::Plain));
-    (Sender(sender), Receiver::new(receiver))
+    Builder::new().capacity(cap).build()
 }
 
 /// A channel that holds up to `cap` items, of which each is received as a [`Task`].
@@ -104,6 +116,5 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
 /// # }).unwrap();
 /// ```
 pub fn tasks<T>(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
-    let (sender, receiver) = Shared::both_ends_of(Channel::new(cap, Kind::Tasks));
-    (Sender(sender), TaskReceiver::new(receiver))
+    Builder::new().capacity(cap).build_tasks()
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use crate::future::Failed;
 use crate::future::Finished;
 use crate::future::Join;
+use crate::future::fmt_stats;
+use crate::iter::Drained;
 use crate::report::Failure;
 use crate::report::Stats;
 use crate::shared::Shared;
@@ -212,6 +214,38 @@ impl<T> Monitor<T> {
     pub fn close(&self) -> bool {
         self.0.close()
     }
+
+    /// Closes the channel, and takes out and hands back what is queued: work that nobody has begun.
+    ///
+    /// Tasks in hand are not touched: they end as they would, and may still be tried again or leave new work. What
+    /// is handed back counts as [`discarded`](crate::Report::discarded), which is no failure here. It may
+    /// wait for another thread that is within a few instructions of the end of a send.
+    ///
+    /// # Examples
+    ///
+    /// Stop at the first failure, and tell what never ran:
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(3);
+    /// let monitor = sender.monitor();
+    /// for stop in ["harbour", "bridge", "castle"] {
+    ///     sender.send(stop).await?;
+    /// }
+    /// receiver.recv().await?.fail("rain");
+    ///
+    /// assert!(monitor.failed().await.is_some());
+    /// let missed: Vec<_> = monitor.close_now().collect();
+    /// assert_eq!(missed, ["bridge", "castle"]);
+    ///
+    /// let error = monitor.finished().await.unwrap_err();
+    /// assert_eq!((error.report.failed, error.report.discarded), (1, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn close_now(&self) -> Drained<T> {
+        Drained::new(self.0.close_now())
+    }
 }
 
 impl<T> Clone for Monitor<T> {
@@ -224,13 +258,6 @@ impl<T> Clone for Monitor<T> {
 impl<T> fmt::Debug for Monitor<T> {
     /// Says how the channel is doing, so that a program that hangs explains itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stats = self.0.stats();
-        f.debug_struct("Monitor")
-            .field("closed", &stats.closed)
-            .field("queued", &stats.queued)
-            .field("in_hand", &stats.in_hand)
-            .field("senders", &stats.senders)
-            .field("receivers", &stats.receivers)
-            .finish_non_exhaustive()
+        fmt_stats(f, "Monitor", Some(self.0.stats()))
     }
 }

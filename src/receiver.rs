@@ -12,6 +12,7 @@ use crate::error::TryRecvError;
 use crate::future::Join;
 use crate::future::Recv;
 use crate::future::poll_item;
+use crate::iter::Drained;
 use crate::monitor::Monitor;
 use crate::shared::ReceiverSide;
 use crate::stream::Inlet;
@@ -112,7 +113,7 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        match Attempt::decided(|| self.0.take()) {
+        match Attempt::decided(|| self.0.take_item()) {
             Some(Ok(item)) => {
                 self.0.item_taken();
                 Ok(item)
@@ -134,6 +135,22 @@ impl<T> Receiver<T> {
     /// ```
     pub fn close(&self) -> bool {
         self.0.close()
+    }
+
+    /// Closes the channel, and takes out and hands back what is queued. See
+    /// [`Monitor::close_now`](crate::Monitor::close_now).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::bounded(2);
+    /// sender.try_send(1)?;
+    /// assert_eq!(receiver.close_now().next(), Some(1));
+    /// assert!(receiver.is_closed() && receiver.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_now(&self) -> Drained<T> {
+        Drained::new(self.0.close_now())
     }
 
     /// Whether the channel is closed. What was queued may still be received: to receive until the end,
@@ -196,7 +213,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.0.ring.len()
+        self.0.len()
     }
 
     /// Whether nothing is queued. Others may send and receive meanwhile.
@@ -225,7 +242,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.len() == self.0.ring.capacity()
+        self.0.is_full()
     }
 
     /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.

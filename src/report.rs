@@ -8,8 +8,13 @@ use std::sync::Arc;
 /// [`finished`](crate::Monitor::finished) give.
 ///
 /// Nothing was queued and nothing in hand then, so it adds up:
-/// `sent == received + discarded`, and `received == done + failed + abandoned + panicked`.
-/// On a plain channel every delivery is done when it is handed over.
+///
+/// * `sent + followed_up + retried == received + discarded`: whatever was queued, by a send, as new work or to
+///   be tried again, was delivered or discarded.
+/// * `received == done + failed + abandoned + panicked + retried`: each delivery ended in one way.
+///
+/// So every item that was accepted is exactly one of done, failed, abandoned, panicked and discarded, however
+/// often it was tried. On a plain channel every delivery is done when it is handed over.
 ///
 /// # Examples
 ///
@@ -32,24 +37,33 @@ use std::sync::Arc;
 pub struct Report {
     /// Items that a send put into the channel.
     pub sent: u64,
-    /// Items handed over to a receiver.
+    /// Items that workers put into the channel with [`Task::follow_up`](crate::Task::follow_up).
+    pub followed_up: u64,
+    /// Deliveries: items handed over to a receiver, each time anew when they are tried again.
     pub received: u64,
     /// Deliveries that ended well.
     pub done: u64,
-    /// Deliveries that ended with [`Task::fail`](crate::Task::fail).
+    /// Deliveries that ended with [`Task::fail`](crate::Task::fail), or with a
+    /// [`Task::retry`](crate::Task::retry) that was refused.
     pub failed: u64,
     /// Tasks dropped with neither `done` nor `fail`.
     pub abandoned: u64,
     /// Tasks dropped by a panic.
     pub panicked: u64,
-    /// Items still queued when the last receiver went. Nobody ever saw them.
+    /// Deliveries whose item was put back to be tried again: with [`Task::retry`](crate::Task::retry), or
+    /// dropped under [`Abandon::Requeue`](crate::Abandon::Requeue).
+    pub retried: u64,
+    /// Items that were queued when the last receiver went, which is a failure, or when
+    /// [`close_now`](crate::Monitor::close_now) handed them back, which is none. Their delivery never came.
     pub discarded: u64,
 }
 
 /// How a channel is doing right now: what [`Monitor::stats`](crate::Monitor::stats) gives.
 ///
-/// `queued` and `in_hand` were each true at one instant during the call. The counts of the report are
-/// read one after the other while the channel goes on, so they need not add up to the last item.
+/// `queued` and `in_hand` were each true at one instant during the call, or lie between what was true at
+/// two. The counts of the report are read one after the other while the channel goes on, so they need not
+/// add up to the last item. When it stands still, all of it is exact, and
+/// `sent + followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
 ///
 /// # Examples
 ///
@@ -68,7 +82,7 @@ pub struct Report {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Items waiting in the channel.
+    /// Items waiting in the channel, those that tasks put there included.
     pub queued: usize,
     /// Tasks received and not yet ended.
     pub in_hand: usize,
@@ -102,7 +116,8 @@ pub struct Stats {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// A task ended with [`fail`](crate::Task::fail).
+    /// A task ended with [`fail`](crate::Task::fail); or with a [`retry`](crate::Task::retry) that was
+    /// refused, and then the error is a [`RetryError<()>`](crate::RetryError).
     Failed(Arc<dyn Error + Send + Sync>),
     /// A task was dropped with neither `done` nor `fail`: its worker returned early or was cancelled.
     Abandoned,

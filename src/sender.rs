@@ -6,6 +6,7 @@ use crate::error::TrySendError;
 use crate::future::Closed;
 use crate::future::Join;
 use crate::future::Send;
+use crate::iter::Drained;
 use crate::monitor::Monitor;
 use crate::shared::SenderSide;
 use crate::sync::atomic::Ordering;
@@ -113,6 +114,22 @@ impl<T> Sender<T> {
         self.0.close()
     }
 
+    /// Closes the channel, and takes out and hands back what is queued. See
+    /// [`Monitor::close_now`](crate::Monitor::close_now).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _receiver) = tollgate::bounded(2);
+    /// sender.try_send(1)?;
+    /// assert_eq!(sender.close_now().next(), Some(1));
+    /// assert!(sender.is_closed() && sender.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_now(&self) -> Drained<T> {
+        Drained::new(self.0.close_now())
+    }
+
     /// Waits until the channel is closed, by whomever, or the last receiver is dropped.
     ///
     /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
@@ -197,7 +214,7 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.0.ring.len()
+        self.0.len()
     }
 
     /// Whether nothing is queued. Others may send and receive meanwhile.
@@ -227,7 +244,7 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.len() == self.0.ring.capacity()
+        self.0.is_full()
     }
 
     /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.

@@ -10,8 +10,9 @@
 //!   ORPHANED, once.
 //! * **S3** The channel is freed by whoever comes second of: setting ORPHANED, and resolving the last item (L4).
 //!   These are exchanges of one word, so there is exactly one.
-//! * **S4** When the last receiver goes, the queue is emptied for good. So a channel that is freed,
-//!   or reached through a [`Claim`] alone, holds no item, and may be on any thread.
+//! * **S4** When the last receiver goes, the queue is emptied for good: the ring is closed, the lane
+//!   ended. So a channel that is freed, or reached through an [`ErasedClaim`], holds no item then, and
+//!   may be on any thread.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -19,13 +20,17 @@ use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
 use std::process::abort;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::thread;
 
 use crate::channel::Channel;
 use crate::channel::Kind;
+use crate::channel::Origin;
 use crate::channel::Over;
+use crate::error::RetryError;
 use crate::ledger::Ledger;
 use crate::ledger::Resolution;
+use crate::policy::Abandon;
 use crate::report::Failure;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
@@ -83,9 +88,9 @@ impl<T> Drop for Shared<T> {
         self.handles.load(Ordering::Acquire);
         let free = match self.kind {
             Kind::Plain => true,
-            Kind::Tasks => {
-                // Read first: afterwards the channel may be gone.
-                let accepted = self.ring.pushed();
+            Kind::Tasks(_) => {
+                // Read first: afterwards the channel may be gone. It is final (S4).
+                let accepted = self.accepted();
                 Ledger::orphan(self.ledger.word()) == accepted
             }
         };
@@ -132,12 +137,13 @@ impl<T> Shared<T> {
         self.0 == other.0
     }
 
-    /// Takes an item of a task channel, and the claim that comes with it.
+    /// Takes an item of a task channel, and the claim that comes with it. See [`Channel::take_task`].
     #[inline]
-    pub(crate) fn take_task(&self) -> Attempt<Result<(T, Claim<T>), Over>> {
-        debug_assert_eq!(self.kind, Kind::Tasks);
-        self.take()
-            .map(|taken| taken.map(|item| (item, Claim(self.0))))
+    pub(crate) fn take_task(&self, origin: &mut Origin) -> Attempt<Result<(T, Claim<T>), Over>> {
+        let Kind::Tasks(lane) = &self.kind else {
+            unreachable!("only task channels have task receivers");
+        };
+        Channel::take_task(self, lane, origin).map(|taken| taken.map(|item| (item, Claim(self.0))))
     }
 }
 
@@ -219,20 +225,99 @@ impl<T> Drop for ReceiverSide<T> {
 /// A delivery's pointer to its channel, and its duty: it is resolved once, however it ends.
 pub(crate) struct Claim<T>(NonNull<Channel<T>>);
 
-// SAFETY: S4: no `T` is reached through a claim.
-unsafe impl<T> Send for Claim<T> {}
-// SAFETY: as above; a shared claim does nothing.
-unsafe impl<T> Sync for Claim<T> {}
+// SAFETY: items are put into the lane through a claim, and received elsewhere; everything else is
+// made for sharing.
+unsafe impl<T: Send> Send for Claim<T> {}
+// SAFETY: as above; through a shared claim too.
+unsafe impl<T: Send> Sync for Claim<T> {}
 
 impl<T> UnwindSafe for Claim<T> {}
 impl<T> RefUnwindSafe for Claim<T> {}
 
 impl<T> Claim<T> {
+    /// Ends the delivery.
     #[inline]
     pub(crate) fn settle(self, failure: Option<Failure>) {
         let claim = ManuallyDrop::new(self);
         // SAFETY: the claim is ours, and is given up with this.
         unsafe { settle(claim.0, failure) };
+    }
+
+    fn channel(&self) -> &Channel<T> {
+        // SAFETY: S1, by this claim.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Queues new work. Gives it back if no receiver is left.
+    pub(crate) fn follow_up(&self, item: T) -> Result<(), T> {
+        self.channel().put_in_lane(item, 1)?;
+        self.channel().not_empty.wake(1);
+        Ok(())
+    }
+
+    /// Ends the delivery by queueing its item for another; as failed, if that is not to be.
+    pub(crate) fn retry(self, item: T, attempt: u32) -> Result<(), RetryError<T>> {
+        let (claim, error) = match self.put_back(item, attempt) {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let cause = match error {
+            RetryError::Exhausted(_) => RetryError::Exhausted(()),
+            RetryError::Terminated(_) => RetryError::Terminated(()),
+        };
+        claim.settle(Some(Failure::Failed(Arc::new(cause))));
+        Err(error)
+    }
+
+    /// Ends the delivery, which its worker has dropped.
+    #[cold]
+    pub(crate) fn abandon(self, item: T, attempt: u32) {
+        let lane = self.channel().lane();
+        let requeues = lane.is_some_and(|lane| lane.policy.on_abandon == Abandon::Requeue);
+        let (claim, item) = match requeues {
+            true => match self.put_back(item, attempt) {
+                Ok(()) => return,
+                Err((claim, error)) => (claim, error.into_inner()),
+            },
+            false => (self, item),
+        };
+        // In this order, so that the item is gone when its end is told; both, though the first may
+        // panic.
+        drop(item);
+        drop(claim);
+    }
+
+    /// Queues the item for another delivery and ends this one; gives both back if that is not to be.
+    fn put_back(self, item: T, attempt: u32) -> Result<(), (Self, RetryError<T>)> {
+        /// Ends the delivery when dropped, so also when a waker panics.
+        struct Leaving<T>(Option<Claim<T>>);
+
+        impl<T> Drop for Leaving<T> {
+            fn drop(&mut self) {
+                if let Some(claim) = self.0.take() {
+                    claim.settle(None);
+                }
+            }
+        }
+
+        let allowed = self
+            .channel()
+            .lane()
+            .is_some_and(|lane| lane.policy.allows_another(attempt));
+        if !allowed {
+            return Err((self, RetryError::Exhausted(item)));
+        }
+        // The item is accepted anew before this delivery is resolved, and the wake too comes before:
+        // afterwards the channel may be gone.
+        if let Err(item) = self.channel().put_in_lane(item, attempt.saturating_add(1)) {
+            return Err((self, RetryError::Terminated(item)));
+        }
+        let leaving = Leaving(Some(self));
+        if let Some(claim) = &leaving.0 {
+            claim.channel().ledger.record_retry();
+            claim.channel().not_empty.wake(1);
+        }
+        Ok(())
     }
 
     /// The same claim, with the type of the item forgotten.
@@ -259,9 +344,9 @@ pub(crate) struct ErasedClaim {
     settle: unsafe fn(NonNull<()>, Option<Failure>),
 }
 
-// SAFETY: as `Claim`.
+// SAFETY: S4: nothing is put into the lane through an erased claim, and no `T` is reached.
 unsafe impl Send for ErasedClaim {}
-// SAFETY: as `Claim`.
+// SAFETY: as above; a shared one does nothing.
 unsafe impl Sync for ErasedClaim {}
 
 impl UnwindSafe for ErasedClaim {}
@@ -345,7 +430,7 @@ unsafe fn try_resolve<T>(channel: NonNull<Channel<T>>, no_handles: bool) -> Reso
     let word = unsafe { channel.as_ref() }.ledger.word();
     let accepted = || {
         // SAFETY: S1, by the delivery, which is not given up before the exchange.
-        unsafe { channel.as_ref() }.ring.pushed()
+        unsafe { channel.as_ref() }.accepted()
     };
     let resolution = Ledger::try_resolve(word, accepted, no_handles);
     if resolution == Resolution::Last {

@@ -22,11 +22,77 @@ use std::sync::PoisonError;
 /// Atomics and fences.
 pub(crate) mod atomic {
     #[cfg(loom)]
-    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, fence};
+    pub(crate) use super::freed_visibly::{AtomicU64, AtomicUsize};
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::fence;
     #[cfg(not(loom))]
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, fence};
 
     pub(crate) use std::sync::atomic::Ordering;
+}
+
+/// Loom's atomics, of which freeing is an access too. To loom it is none, so it would not be tried
+/// before the accesses of other threads, nor be checked to come after them.
+#[cfg(loom)]
+mod freed_visibly {
+    use std::sync::atomic::Ordering;
+    use std::thread::panicking;
+
+    macro_rules! freed_visibly {
+        ($Atomic:ident($Int:ty): $(
+            fn $method:ident($($arg:ident: $Arg:ty),*) $(-> $Output:ty)?;
+        )*) => {
+            #[derive(Debug)]
+            pub(crate) struct $Atomic(loom::sync::atomic::$Atomic);
+
+            impl $Atomic {
+                #[track_caller]
+                pub(crate) fn new(value: $Int) -> Self {
+                    Self(loom::sync::atomic::$Atomic::new(value))
+                }
+
+                $(
+                    #[track_caller]
+                    pub(crate) fn $method(&self, $($arg: $Arg),*) $(-> $Output)? {
+                        self.0.$method($($arg),*)
+                    }
+                )*
+            }
+
+            impl Drop for $Atomic {
+                fn drop(&mut self) {
+                    // A model that has failed is not there any more.
+                    if !panicking() {
+                        // A step like any other write, and so tried before and after those of others.
+                        self.0.fetch_add(0, Ordering::Relaxed);
+                        // And one that all others must happen before.
+                        self.0.with_mut(|_| ());
+                    }
+                }
+            }
+        };
+    }
+
+    freed_visibly! { AtomicU64(u64):
+        fn load(order: Ordering) -> u64;
+        fn store(value: u64, order: Ordering);
+        fn fetch_add(value: u64, order: Ordering) -> u64;
+        fn fetch_and(bits: u64, order: Ordering) -> u64;
+        fn fetch_or(bits: u64, order: Ordering) -> u64;
+        fn compare_exchange_weak(
+            current: u64, new: u64, success: Ordering, failure: Ordering
+        ) -> Result<u64, u64>;
+    }
+
+    freed_visibly! { AtomicUsize(usize):
+        fn load(order: Ordering) -> usize;
+        fn fetch_add(value: usize, order: Ordering) -> usize;
+        fn fetch_sub(value: usize, order: Ordering) -> usize;
+        fn fetch_xor(bits: usize, order: Ordering) -> usize;
+        fn compare_exchange_weak(
+            current: usize, new: usize, success: Ordering, failure: Ordering
+        ) -> Result<usize, usize>;
+    }
 }
 
 /// Stands between a `SeqCst` access of one atomic and a later `SeqCst` load of another, on the

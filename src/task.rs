@@ -2,10 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ops::DerefMut;
 use std::sync::Arc;
 
+use crate::channel::Origin;
+use crate::error::RetryError;
+use crate::error::SendError;
 use crate::report::Failure;
 use crate::shared::Claim;
 use crate::shared::ErasedClaim;
@@ -14,8 +18,12 @@ use crate::shared::ErasedClaim;
 ///
 /// It dereferences to the item. While it lives, [`join`](crate::Monitor::join) waits. It counts as a
 /// success by [`done`](Self::done) only: dropped otherwise it is *abandoned*, or *panicked* if the
-/// thread unwinds, and either is a failure at join. Nothing can count it twice, and only a
+/// thread unwinds, and either is a failure at join (or it is tried again, if the channel was
+/// [built](crate::Builder::on_abandon) so). Nothing can count it twice, and only a
 /// [`mem::forget`](std::mem::forget) can keep it from being counted.
+///
+/// A worker may put the item back to be tried again ([`retry`](Self::retry)), and leave new work
+/// ([`follow_up`](Self::follow_up)).
 ///
 /// Everything before its end happens before what follows the `join().await` that waited for it.
 ///
@@ -52,15 +60,33 @@ use crate::shared::ErasedClaim;
 /// ```
 #[must_use = "a task that is dropped without `done` or `fail` counts as abandoned"]
 pub struct Task<T> {
-    /// First, so that the item is gone when its end is told.
+    /// There until the task is ended or dropped, whichever it is.
+    in_hand: ManuallyDrop<InHand<T>>,
+}
+
+struct InHand<T> {
     item: T,
     claim: Claim<T>,
+    attempt: u32,
 }
 
 impl<T> Task<T> {
     #[inline]
-    pub(crate) fn new((item, claim): (T, Claim<T>)) -> Self {
-        Self { item, claim }
+    pub(crate) fn new((item, claim): (T, Claim<T>), origin: Origin) -> Self {
+        Self {
+            in_hand: ManuallyDrop::new(InHand {
+                item,
+                claim,
+                attempt: origin.attempt(),
+            }),
+        }
+    }
+
+    #[inline]
+    fn end(self) -> InHand<T> {
+        let mut task = ManuallyDrop::new(self);
+        // SAFETY: the task is neither used nor dropped after this.
+        unsafe { ManuallyDrop::take(&mut task.in_hand) }
     }
 
     /// Ends it well, and gives the item to move on.
@@ -76,8 +102,9 @@ impl<T> Task<T> {
     /// ```
     #[inline]
     pub fn done(self) -> T {
-        self.claim.settle(None);
-        self.item
+        let InHand { item, claim, .. } = self.end();
+        claim.settle(None);
+        item
     }
 
     /// Ends it as failed, and gives the item back.
@@ -103,11 +130,112 @@ impl<T> Task<T> {
     /// ```
     pub fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> T {
         let failure = failed(error);
-        self.claim.settle(Some(failure));
-        self.item
+        let InHand { item, claim, .. } = self.end();
+        claim.settle(Some(failure));
+        item
+    }
+
+    /// Ends this delivery and queues the item to be tried again, behind what tasks have put back or
+    /// left there before.
+    ///
+    /// It never waits: it takes no room, and works on a full channel and on a closed one, whose receivers
+    /// wait for just that. What is put back and what was sent are received in turn. There is no pause before
+    /// the next attempt; a worker that wants one sleeps while it holds the task.
+    ///
+    /// Attempts are without limit unless [`Builder::max_attempts`](crate::Builder::max_attempts) sets one.
+    ///
+    /// # Errors
+    ///
+    /// When this was the last attempt, or no receiver is left. The task has then ended as failed, with a
+    /// [`RetryError<()>`](RetryError) as its error. To give an error of your own, look at
+    /// [`attempt`](Self::attempt) and [`fail`](Self::fail).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(1);
+    /// sender.send("shy door").await?;
+    /// sender.close();
+    ///
+    /// receiver.recv().await?.retry()?;
+    /// let task = receiver.recv().await?;
+    /// assert_eq!((*task, task.attempt()), ("shy door", 2));
+    /// task.done();
+    ///
+    /// let report = sender.join().await?;
+    /// assert_eq!((report.sent, report.received, report.retried, report.done), (1, 2, 1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn retry(self) -> Result<(), RetryError<T>> {
+        let InHand {
+            item,
+            claim,
+            attempt,
+        } = self.end();
+        claim.retry(item, attempt)
+    }
+
+    /// Queues new work that this task has come upon, to be received as a task of its own.
+    ///
+    /// It never waits: it takes no room, and works on a full channel and on a closed one. So workers may
+    /// feed their own queue without a deadlock, however small it is; but nothing bounds how much they
+    /// leave there. `join` does not see an instant without work between this task and what follows it.
+    ///
+    /// # Errors
+    ///
+    /// When no receiver is left; the item comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(1);
+    /// sender.send(3).await?;
+    /// sender.close();
+    ///
+    /// let mut countdown = Vec::new();
+    /// while let Ok(task) = receiver.recv().await {
+    ///     if *task > 0 {
+    ///         task.follow_up(*task - 1)?;
+    ///     }
+    ///     countdown.push(task.done());
+    /// }
+    /// assert_eq!(countdown, [3, 2, 1, 0]);
+    ///
+    /// let report = sender.join().await?;
+    /// assert_eq!((report.sent, report.followed_up, report.done), (1, 3, 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
+        self.in_hand.claim.follow_up(item).map_err(SendError)
+    }
+
+    /// Which delivery of the item this is: 1 for the first, and one more each time it is tried again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::tasks(1);
+    /// sender.try_send("letter")?;
+    /// let task = receiver.try_recv()?;
+    /// assert_eq!(task.attempt(), 1);
+    /// task.retry()?;
+    /// let task = receiver.try_recv()?;
+    /// assert_eq!(task.attempt(), 2);
+    /// # task.done();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attempt(&self) -> u32 {
+        self.in_hand.attempt
     }
 
     /// Parts the item from the duty, for a worker that must move the item away before it is done.
+    ///
+    /// A ticket without its item cannot be tried again: dropped, it counts as abandoned, also under
+    /// [`Abandon::Requeue`](crate::Abandon::Requeue).
     ///
     /// # Examples
     ///
@@ -123,7 +251,8 @@ impl<T> Task<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn split(self) -> (T, Ticket) {
-        (self.item, Ticket(self.claim.erase()))
+        let InHand { item, claim, .. } = self.end();
+        (item, Ticket(claim.erase()))
     }
 }
 
@@ -135,19 +264,33 @@ impl<T> Deref for Task<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.item
+        &self.in_hand.item
     }
 }
 
 impl<T> DerefMut for Task<T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.item
+        &mut self.in_hand.item
+    }
+}
+
+impl<T> Drop for Task<T> {
+    /// Abandons the task.
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the task is not used after this, and what ends it otherwise does not drop it.
+        let InHand {
+            item,
+            claim,
+            attempt,
+        } = unsafe { ManuallyDrop::take(&mut self.in_hand) };
+        claim.abandon(item, attempt);
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Task").field(&self.item).finish()
+        f.debug_tuple("Task").field(&**self).finish()
     }
 }
 

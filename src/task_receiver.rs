@@ -8,16 +8,20 @@ use std::task::Poll;
 use futures_core::FusedStream;
 use futures_core::Stream;
 
+use crate::channel::Origin;
 use crate::error::TryRecvError;
 use crate::future::Join;
 use crate::future::RecvTask;
+use crate::future::hand_over;
 use crate::future::poll_task;
+use crate::iter::Drained;
 use crate::monitor::Monitor;
 use crate::shared::ReceiverSide;
 use crate::stream::Inlet;
 use crate::sync::atomic::Ordering;
 use crate::task::Task;
 use crate::wait::Attempt;
+use crate::wait::Wait;
 
 /// The receiving side of a [task channel](crate::tasks): every item comes as a [`Task`], which counts
 /// as outstanding until it is ended.
@@ -126,12 +130,9 @@ impl<T> TaskReceiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<Task<T>, TryRecvError> {
-        match Attempt::decided(|| self.0.take_task()) {
-            Some(Ok(taken)) => {
-                let task = Task::new(taken);
-                self.0.task_taken();
-                Ok(task)
-            }
+        let mut origin = Origin::default();
+        match Attempt::decided(|| self.0.take_task(&mut origin)) {
+            Some(Ok(taken)) => Ok(hand_over(&self.0, &mut Wait::default(), taken, origin)),
             Some(Err(_)) => Err(TryRecvError::Closed),
             None => Err(TryRecvError::Empty),
         }
@@ -149,6 +150,22 @@ impl<T> TaskReceiver<T> {
     /// ```
     pub fn close(&self) -> bool {
         self.0.close()
+    }
+
+    /// Closes the channel, and takes out and hands back what is queued. See
+    /// [`Monitor::close_now`](crate::Monitor::close_now).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::tasks(2);
+    /// sender.try_send(1)?;
+    /// assert_eq!(receiver.close_now().next(), Some(1));
+    /// assert!(receiver.is_closed() && receiver.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_now(&self) -> Drained<T> {
+        Drained::new(self.0.close_now())
     }
 
     /// Whether the channel is closed. What was queued may still be received: to receive until the end,
@@ -200,7 +217,8 @@ impl<T> TaskReceiver<T> {
         Monitor::new(&self.0)
     }
 
-    /// How many items are queued. Others may send and receive meanwhile.
+    /// How many items are queued, those that tasks have put back or left there included: these take no
+    /// room, so there may be more than fit. Others may send and receive meanwhile.
     ///
     /// # Examples
     ///
@@ -211,7 +229,7 @@ impl<T> TaskReceiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.0.ring.len()
+        self.0.len()
     }
 
     /// Whether nothing is queued. Others may send and receive meanwhile.
@@ -240,7 +258,7 @@ impl<T> TaskReceiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.len() == self.0.ring.capacity()
+        self.0.is_full()
     }
 
     /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.

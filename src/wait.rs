@@ -135,10 +135,16 @@ impl Waiters {
     /// came before the raise, so its claim came before that fence and the receiver sees it.
     #[inline]
     pub(crate) fn wake(&self, count: usize) {
-        // SeqCst: pairs with the raise in `Wait::enter`.
-        if self.waiting.load(Ordering::SeqCst) != 0 {
+        if self.is_awaited() {
             self.call(count);
         }
+    }
+
+    /// The look by itself: whether a [`wake`](Self::wake) would find somebody.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        // SeqCst: pairs with the raise in `Wait::enter`.
+        self.waiting.load(Ordering::SeqCst) != 0
     }
 
     /// [`wake`](Self::wake)s all waiters.
@@ -269,6 +275,12 @@ impl Wait {
                 }
             }
         }
+    }
+
+    /// Whether it is in no list and has no wake to answer for.
+    #[inline]
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self.0, Place::Away)
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Debug;
 use std::fmt::Display;
+use std::iter::FusedIterator;
 use std::marker::PhantomPinned;
 use std::mem::size_of;
 use std::panic::RefUnwindSafe;
@@ -20,12 +21,16 @@ use futures_util::Stream;
 use futures_util::stream::FusedStream;
 use static_assertions::assert_impl_all;
 use static_assertions::assert_not_impl_any;
+use tollgate::Abandon;
+use tollgate::Builder;
+use tollgate::Drained;
 use tollgate::Failure;
 use tollgate::JoinError;
 use tollgate::Monitor;
 use tollgate::Receiver;
 use tollgate::RecvError;
 use tollgate::Report;
+use tollgate::RetryError;
 use tollgate::SendError;
 use tollgate::Sender;
 use tollgate::Stats;
@@ -99,8 +104,8 @@ assert_impl_all!(Task<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
 assert_impl_all!(Task<Lonely>: Send);
 assert_not_impl_any!(Task<Lonely>: Sync);
 assert_not_impl_any!(Task<Local>: Send, Sync);
-assert_impl_all!(Task<Held>: Sync);
-assert_not_impl_any!(Task<Held>: Send);
+// Not even shared: through a `&Task` new items can be sent.
+assert_not_impl_any!(Task<Held>: Send, Sync);
 assert_not_impl_any!(Task<Fragile>: UnwindSafe);
 assert_not_impl_any!(Task<u8>: Clone);
 
@@ -109,6 +114,17 @@ assert_impl_all!(Ticket: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
 assert_not_impl_any!(Ticket: Clone);
 const fn is_static<T: 'static>() {}
 const _: () = is_static::<Ticket>();
+
+// Nothing but items.
+assert_impl_all!(Drained<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, DoubleEndedIterator);
+assert_impl_all!(Drained<u8>: ExactSizeIterator, FusedIterator);
+assert_impl_all!(Drained<Fragile>: Debug);
+assert_impl_all!(Drained<Lonely>: Send);
+assert_not_impl_any!(Drained<Lonely>: Sync);
+assert_not_impl_any!(Drained<Local>: Send, Sync);
+
+assert_impl_all!(Builder: Send, Sync, Unpin, Clone, Debug, Default);
+assert_impl_all!(Abandon: Send, Sync, Copy, Debug, Eq, Default);
 
 // What is counted as a handle says so by being cloned.
 assert_impl_all!(Sender<Fragile>: Clone);
@@ -119,6 +135,8 @@ assert_impl_all!(Monitor<Fragile>: Clone);
 // Errors go where their items go, and say what they are of any item.
 assert_impl_all!(SendError<Fragile>: Error, Debug, Display);
 assert_impl_all!(TrySendError<Fragile>: Error, Debug, Display);
+assert_impl_all!(RetryError<Fragile>: Error, Debug, Display);
+assert_impl_all!(RetryError<u8>: Send, Sync, Copy, Eq);
 assert_impl_all!(SendError<u8>: Send, Sync, Copy, Eq);
 assert_impl_all!(TrySendError<u8>: Send, Sync, Copy, Eq);
 assert_impl_all!(RecvError: Error, Send, Sync, Copy, Eq);
@@ -155,9 +173,9 @@ fn futures_are_three_words_and_the_item() {
 }
 
 #[test]
-fn a_task_is_its_item_and_a_word() {
-    assert_eq!(size_of::<Task<u64>>(), size_of::<u64>() + WORD);
-    assert_eq!(size_of::<Task<String>>(), size_of::<String>() + WORD);
+fn a_task_is_its_item_and_two_words() {
+    assert_eq!(size_of::<Task<u64>>(), size_of::<u64>() + 2 * WORD);
+    assert_eq!(size_of::<Task<String>>(), size_of::<String>() + 2 * WORD);
     assert!(size_of::<Ticket>() <= 2 * WORD);
 }
 

@@ -348,13 +348,17 @@ fn handles_print_themselves_whatever_the_item<K: Kind>() {
     assert!(format!("{:?}", receiver.recv()).starts_with("Recv"));
     assert_eq!(format!("{:?}", sender.send(Mute)), "Send { .. }");
     assert_eq!(format!("{:?}", sender.closed()), "Closed { .. }");
-    assert_eq!(format!("{:?}", monitor.join()), "Join { .. }");
-    assert_eq!(format!("{:?}", monitor.finished()), "Finished { .. }");
-    assert_eq!(format!("{:?}", monitor.failed()), "Failed { .. }");
-    // A monitor says why a program hangs.
+    // A monitor says why a program hangs, and so does what it awaits.
     let _ = sender.try_send(Mute);
-    assert_eq!(
-        format!("{monitor:?}"),
-        "Monitor { closed: false, queued: 1, in_hand: 0, senders: 1, receivers: 1, .. }"
-    );
+    let stats = "{ closed: false, queued: 1, in_hand: 0, senders: 1, receivers: 1, .. }";
+    assert_eq!(format!("{monitor:?}"), format!("Monitor {stats}"));
+    assert_eq!(format!("{:?}", monitor.join()), format!("Join {stats}"));
+    let finished = monitor.finished();
+    assert_eq!(format!("{finished:?}"), format!("Finished {stats}"));
+    let mut failed = monitor.failed();
+    assert_eq!(format!("{failed:?}"), format!("Failed {stats}"));
+    // Once it is over, it says nothing.
+    drop(receiver);
+    assert!(glance(&mut failed).is_ready());
+    assert_eq!(format!("{failed:?}"), "Failed { .. }");
 }

@@ -24,6 +24,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::stream::FusedStream;
+use tollgate::Drained;
 use tollgate::Monitor;
 use tollgate::Receiver;
 use tollgate::RecvError;
@@ -68,6 +69,7 @@ pub(crate) trait Inlet<T>: Clone + Debug + Unpin + FusedStream<Item = Self::Give
     fn recv(&self) -> impl Future<Output = Result<Self::Given, RecvError>> + Unpin + Debug;
     fn try_recv(&self) -> Result<Self::Given, TryRecvError>;
     fn close(&self) -> bool;
+    fn close_now(&self) -> Drained<T>;
     fn monitor(&self) -> Monitor<T>;
     fn len(&self) -> usize;
     fn capacity(&self) -> Option<usize>;
@@ -125,6 +127,9 @@ macro_rules! impl_inlet {
             }
             fn close(&self) -> bool {
                 self.close()
+            }
+            fn close_now(&self) -> Drained<T> {
+                self.close_now()
             }
             fn monitor(&self) -> Monitor<T> {
                 self.monitor()

@@ -8,6 +8,8 @@ use std::hint::black_box;
 use std::time::Duration;
 use std::time::Instant;
 
+use tokio_util::task::TaskTracker;
+
 /// One way of moving items, and how many it moves in a run.
 struct Contestant {
     name: &'static str,
@@ -74,6 +76,46 @@ const QUESTIONS: &[Question] = &[
                 name: "tollgate, tasks, somebody joins",
                 items: 2_000_000,
                 run: tollgate_tasks_joined,
+            },
+            Contestant {
+                name: "tollgate, tasks, each tried twice",
+                items: 1_000_000,
+                run: tollgate_tasks_retried,
+            },
+        ],
+    },
+    Question {
+        name: "send + recv + done, capacity 64, one task that never waits",
+        contestants: &[
+            Contestant {
+                name: "async-channel, tokio_util TaskTracker token per item",
+                items: 500_000,
+                run: async_channel_tracked,
+            },
+            Contestant {
+                name: "tollgate, tasks",
+                items: 2_000_000,
+                run: tollgate_tasks,
+            },
+        ],
+    },
+    Question {
+        name: "1x1 with done, capacity 128, tokio current-thread",
+        contestants: &[
+            Contestant {
+                name: "async-channel, tokio_util TaskTracker token per item",
+                items: 500_000,
+                run: async_channel_tracked_one_to_one,
+            },
+            Contestant {
+                name: "tollgate, tasks",
+                items: 1_000_000,
+                run: tollgate_tasks_one_to_one,
+            },
+            Contestant {
+                name: "tollgate, plain",
+                items: 1_000_000,
+                run: tollgate_one_to_one,
             },
         ],
     },
@@ -172,6 +214,69 @@ fn tollgate_tasks_joined(items: u32) {
         }
         receiver.recv().await.unwrap().done();
         joiner.await.unwrap();
+    });
+}
+
+fn tollgate_tasks_retried(items: u32) {
+    on_current_thread(async {
+        let (sender, receiver) = tollgate::tasks(64);
+        for item in 0..items {
+            sender.send(black_box(u64::from(item))).await.unwrap();
+            receiver.recv().await.unwrap().retry().unwrap();
+            black_box(receiver.recv().await.unwrap().done());
+        }
+    });
+}
+
+fn async_channel_tracked(items: u32) {
+    on_current_thread(async {
+        let tracker = TaskTracker::new();
+        let (sender, receiver) = async_channel::bounded(64);
+        for item in 0..items {
+            let tracked = (black_box(u64::from(item)), tracker.token());
+            sender.send(tracked).await.unwrap();
+            let (item, token) = receiver.recv().await.unwrap();
+            black_box(item);
+            drop(token);
+        }
+        tracker.close();
+        tracker.wait().await;
+    });
+}
+
+fn async_channel_tracked_one_to_one(items: u32) {
+    on_current_thread(async {
+        let tracker = TaskTracker::new();
+        let (sender, receiver) = async_channel::bounded(128);
+        let tokens = tracker.clone();
+        tokio::spawn(async move {
+            for item in 0..items {
+                let tracked = (black_box(u64::from(item)), tokens.token());
+                sender.send(tracked).await.unwrap();
+            }
+        });
+        while let Ok((item, token)) = receiver.recv().await {
+            black_box(item);
+            drop(token);
+        }
+        tracker.close();
+        tracker.wait().await;
+    });
+}
+
+fn tollgate_tasks_one_to_one(items: u32) {
+    on_current_thread(async {
+        let (sender, receiver) = tollgate::tasks(128);
+        let monitor = sender.monitor();
+        tokio::spawn(async move {
+            for item in 0..items {
+                sender.send(black_box(u64::from(item))).await.unwrap();
+            }
+        });
+        while let Ok(task) = receiver.recv().await {
+            black_box(task.done());
+        }
+        monitor.finished().await.unwrap();
     });
 }
 

@@ -1,0 +1,122 @@
+//! What a channel tells of itself: whether work is left, how much, and what became of the rest.
+
+use super::Channel;
+use super::Kind;
+use crate::lane::Lane;
+use crate::report::JoinError;
+use crate::report::Report;
+use crate::report::Stats;
+use crate::sync::atomic::Ordering;
+
+impl<T> Channel<T> {
+    /// How many deliveries are accepted: see `ledger`.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.ring.pushed() + self.lane().map_or(0, Lane::pushed)
+    }
+
+    /// How many items have been taken out of the queue.
+    fn taken(&self) -> u64 {
+        self.ring.popped() + self.lane().map_or(0, Lane::popped)
+    }
+
+    /// How many deliveries are resolved: see `ledger`.
+    fn resolved(&self) -> u64 {
+        match self.kind {
+            Kind::Plain => self.ring.popped(),
+            Kind::Tasks(_) => self.ledger.resolved(),
+        }
+    }
+
+    /// Whether nothing was queued and nothing in hand at one instant during the call.
+    pub(crate) fn is_quiescent(&self) -> bool {
+        // In this order: see `ledger`.
+        let resolved = self.resolved();
+        resolved == self.accepted()
+    }
+
+    /// Whether the channel is closed and quiescent: for good.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.ring.is_closed() && self.is_quiescent()
+    }
+
+    /// The outcome of all work, if none was left at one instant during the call and all that became of
+    /// it has been written down.
+    pub(crate) fn outcome(&self) -> Option<Result<Report, JoinError>> {
+        // In this order: see `ledger`.
+        let resolved = self.resolved();
+        if self.ledger.is_discarding() {
+            // Who does will tell when it is done.
+            return None;
+        }
+        let account = self.ledger.account(resolved, resolved);
+        let first = self.ledger.first_failure();
+        let report = self.with_accepted(account);
+        (resolved == report.sent + report.followed_up + report.retried).then(|| match first {
+            None => Ok(report),
+            Some(first) => Err(JoinError { report, first }),
+        })
+    }
+
+    /// The account with what is accepted by now.
+    fn with_accepted(&self, account: Report) -> Report {
+        let sent = self.ring.pushed();
+        let in_lane = self.lane().map_or(0, Lane::pushed);
+        Report {
+            sent,
+            // Saturating: an item is in the lane before its retry is counted.
+            followed_up: in_lane.saturating_sub(account.retried),
+            ..account
+        }
+    }
+
+    /// How far one count is ahead of another: at one instant during the call, if the one rises by ones.
+    /// Else between what was true at two.
+    fn ahead(&self, count: impl Fn(&Self) -> u64, of: impl Fn(&Self) -> u64) -> usize {
+        let mut behind = of(self);
+        loop {
+            let ahead = count(self);
+            let now = of(self);
+            // What has not moved stood still while the other was read.
+            if now == behind {
+                return to_usize(ahead - behind);
+            }
+            behind = now;
+        }
+    }
+
+    /// How many items are queued.
+    pub(crate) fn len(&self) -> usize {
+        match self.kind {
+            Kind::Plain => self.ring.len(),
+            Kind::Tasks(_) => self.ahead(Self::accepted, Self::taken),
+        }
+    }
+
+    /// Whether there is no room for a sender.
+    pub(crate) fn is_full(&self) -> bool {
+        self.ring.len() == self.ring.capacity()
+    }
+
+    pub(crate) fn outstanding(&self) -> usize {
+        self.ahead(Self::accepted, Self::resolved)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let in_hand = self.ahead(Self::taken, Self::resolved);
+        let resolved = self.resolved();
+        let account = self.ledger.account(self.taken(), resolved);
+        Stats {
+            queued: self.len(),
+            in_hand,
+            closed: self.ring.is_closed(),
+            // Relaxed: figures to look at.
+            senders: self.senders.load(Ordering::Relaxed),
+            receivers: self.receivers.load(Ordering::Relaxed),
+            report: self.with_accepted(account),
+        }
+    }
+}
+
+fn to_usize(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

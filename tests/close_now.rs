@@ -1,0 +1,351 @@
+//! Proves `close_now`: what is queued is handed back in order and counted, and nothing else is
+//! touched.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Wake;
+use std::task::Waker;
+use std::thread;
+
+use futures_util::FutureExt;
+use tollgate::Drained;
+use tollgate::Monitor;
+use tollgate::Report;
+use tollgate::SendError;
+use tollgate::Sender;
+use tollgate::TryRecvError;
+
+use common::Inlet;
+use common::Item;
+use common::Kind;
+use common::Plain;
+use common::Tally;
+use common::Tasks;
+use common::Waiter;
+use common::Watchdog;
+use common::now;
+use common::on_both_kinds;
+
+on_both_kinds! {
+    what_is_queued_is_handed_back_in_order_and_counted_as_no_failure,
+    any_handle_will_do,
+    who_waits_for_room_gets_its_item_back,
+    who_waits_for_items_hears_of_the_end,
+    joiners_and_whoever_awaits_the_end_are_told,
+    a_closed_channel_is_drained_too_and_an_empty_one_gives_nothing,
+    what_is_handed_back_is_dropped_with_it_once,
+    a_panicking_waker_strands_nobody,
+    each_item_goes_to_one_whoever_takes,
+    reports_are_exact_while_others_receive,
+}
+
+fn numbered<K: Kind>(count: u32) -> (Sender<u32>, K::Receiver<u32>) {
+    let (sender, receiver) = K::channel(count as usize);
+    for item in 0..count {
+        sender.try_send(item).unwrap();
+    }
+    (sender, receiver)
+}
+
+#[track_caller]
+fn assert_adds_up(report: &Report) {
+    let delivered = report.received + report.discarded;
+    let queued = report.sent + report.followed_up + report.retried;
+    assert_eq!(queued, delivered, "{report:?}");
+    let ended = report.done + report.failed + report.abandoned + report.panicked;
+    assert_eq!(report.received, ended + report.retried, "{report:?}");
+}
+
+fn what_is_queued_is_handed_back_in_order_and_counted_as_no_failure<K: Kind>() {
+    let (sender, receiver) = numbered::<K>(5);
+    assert_eq!(receiver.take_one(), Ok(0));
+    let drained = sender.close_now();
+    assert_eq!(drained.len(), 4);
+    assert!(sender.is_closed() && sender.is_empty());
+    assert_eq!(drained.collect::<Vec<_>>(), [1, 2, 3, 4]);
+
+    let report = now(sender.monitor().finished()).unwrap();
+    assert_eq!((report.sent, report.received, report.done), (5, 1, 1));
+    assert_eq!(report.discarded, 4);
+    assert_adds_up(&report);
+    assert_eq!(
+        now(sender.monitor().failed()).map(|it| it.to_string()),
+        None
+    );
+    // The last receiver finds nothing that would be a failure.
+    drop(receiver);
+    assert!(now(sender.join()).is_ok());
+}
+
+fn any_handle_will_do<K: Kind>() {
+    type Close<R> = fn(&Sender<u32>, &R, &Monitor<u32>) -> Drained<u32>;
+    let ways: [Close<K::Receiver<u32>>; 3] = [
+        |sender, _, _| sender.close_now(),
+        |_, receiver, _| receiver.close_now(),
+        |_, _, monitor| monitor.close_now(),
+    ];
+    for close_now in ways {
+        let (sender, receiver) = numbered::<K>(2);
+        let drained = close_now(&sender, &receiver, &sender.monitor());
+        assert!(drained.rev().eq([1, 0]));
+        assert_eq!(sender.try_send(9).unwrap_err().into_inner(), 9);
+        assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+    }
+}
+
+fn who_waits_for_room_gets_its_item_back<K: Kind>() {
+    let (sender, _receiver) = numbered::<K>(1);
+    let mut sends = [7, 8].map(|item| Waiter::waiting(sender.send(item)));
+    assert_eq!(sender.close_now().collect::<Vec<_>>(), [0]);
+    for (send, item) in sends.iter_mut().zip([7, 8]) {
+        assert_eq!(send.wakes(), 1);
+        assert_eq!(send.poll(), Poll::Ready(Err(SendError(item))));
+    }
+}
+
+fn who_waits_for_items_hears_of_the_end<K: Kind>() {
+    let (sender, receiver) = K::channel::<u32>(1);
+    let mut recv = Waiter::waiting(receiver.recv());
+    assert_eq!(sender.close_now().len(), 0);
+    assert_eq!(recv.wakes(), 1);
+    assert!(matches!(recv.poll(), Poll::Ready(Err(_))));
+}
+
+fn joiners_and_whoever_awaits_the_end_are_told<K: Kind>() {
+    let (sender, receiver) = numbered::<K>(2);
+    let monitor = sender.monitor();
+    let mut join = Waiter::waiting(monitor.join());
+    let mut finished = Waiter::waiting(monitor.finished());
+    let mut failed = Waiter::waiting(monitor.failed());
+    let mut closed = Waiter::waiting(sender.closed());
+    assert_eq!(monitor.close_now().len(), 2);
+    assert!(join.wakes() >= 1 && finished.wakes() >= 1);
+    assert!(failed.wakes() >= 1 && closed.wakes() >= 1);
+    for outcome in [join.poll(), finished.poll()] {
+        let Poll::Ready(Ok(report)) = outcome else {
+            panic!("nothing is left");
+        };
+        assert_eq!((report.sent, report.discarded), (2, 2));
+    }
+    assert!(matches!(failed.poll(), Poll::Ready(None)));
+    assert!(closed.poll().is_ready());
+    drop(receiver);
+}
+
+fn a_closed_channel_is_drained_too_and_an_empty_one_gives_nothing<K: Kind>() {
+    let (sender, receiver) = numbered::<K>(2);
+    sender.close();
+    let mut join = Waiter::waiting(sender.join());
+    assert_eq!(receiver.close_now().collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(join.wakes(), 1);
+    assert!(join.poll().is_ready());
+    assert_eq!(receiver.close_now().next(), None);
+    assert_eq!(now(sender.join()).unwrap().discarded, 2);
+}
+
+fn what_is_handed_back_is_dropped_with_it_once<K: Kind>() {
+    let tally = Tally::new();
+    let (sender, _receiver) = K::channel::<Item>(3);
+    for _ in 0..3 {
+        assert!(sender.try_send(tally.item()).is_ok());
+    }
+    let mut drained = sender.close_now();
+    assert_eq!(format!("{drained:?}"), "Drained { len: 3, .. }");
+    assert_eq!(tally.dropped(), 0);
+    assert_eq!(drained.next().map(|item| item.id), Some(0));
+    assert_eq!((drained.size_hint(), tally.dropped()), ((2, Some(2)), 1));
+    drop(drained);
+    assert_eq!(tally.drops(), [1, 1, 1]);
+}
+
+fn a_panicking_waker_strands_nobody<K: Kind>() {
+    struct Panicking;
+
+    impl Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            resume_unwind(Box::new("waker"));
+        }
+    }
+
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel::<Item>(1);
+    let monitor = sender.monitor();
+    assert!(sender.try_send(tally.item()).is_ok());
+    // The first is told that the channel is closed, the second that its work is done.
+    let waker = Waker::from(Arc::new(Panicking));
+    let mut cx = Context::from_waker(&waker);
+    for round in 0..2 {
+        let mut closed = sender.closed();
+        let mut join = monitor.join();
+        match round {
+            0 => assert!(closed.poll_unpin(&mut cx).is_pending()),
+            _ => assert!(join.poll_unpin(&mut cx).is_pending()),
+        }
+        let mut waiter = Waiter::waiting(monitor.finished());
+        let panicked = catch_unwind(AssertUnwindSafe(|| monitor.close_now()));
+        panicked.unwrap_err();
+        assert!(sender.is_closed());
+        match round {
+            // Nothing had been taken out.
+            0 => assert_eq!((receiver.len(), tally.dropped()), (1, 0)),
+            // What had been taken out is dropped.
+            _ => {
+                assert_eq!((receiver.len(), tally.dropped()), (0, 1));
+                assert_eq!(waiter.wakes(), 1);
+                assert!(waiter.poll().is_ready());
+            }
+        }
+    }
+    assert_eq!(now(monitor.join()).unwrap().discarded, 1);
+}
+
+/// Senders, receivers and two who close at once; every item is somewhere, once.
+fn each_item_goes_to_one_whoever_takes<K: Kind>()
+where
+    K::Receiver<u32>: Send + Sync,
+{
+    const ITEMS: u32 = 64;
+    for _ in 0..200 {
+        let (sender, receiver) = K::channel::<u32>(8);
+        let monitor = sender.monitor();
+        let sent = AtomicUsize::new(0);
+        let (mut seen, received, drained) = thread::scope(|scope| {
+            let producer = scope.spawn(|| {
+                let items = 0..ITEMS;
+                for item in items {
+                    match pollster::block_on(sender.send(item)) {
+                        Ok(()) => sent.fetch_add(1, Ordering::Relaxed),
+                        Err(SendError(same)) => {
+                            assert_eq!(same, item);
+                            break;
+                        }
+                    };
+                }
+            });
+            let consumer = scope.spawn(|| {
+                let mut seen = Vec::new();
+                while let Ok(given) = pollster::block_on(receiver.recv()) {
+                    seen.push(K::Receiver::end(given));
+                }
+                seen
+            });
+            let closers = [(); 2].map(|()| {
+                let monitor = monitor.clone();
+                scope.spawn(move || {
+                    while monitor.stats().report.sent < 8 {
+                        thread::yield_now();
+                    }
+                    monitor.close_now().collect::<Vec<_>>()
+                })
+            });
+            producer.join().unwrap();
+            let mut seen = consumer.join().unwrap();
+            let received = seen.len();
+            let mut drained = 0;
+            for closer in closers {
+                let items = closer.join().unwrap();
+                drained += items.len();
+                seen.extend(items);
+            }
+            (seen, received, drained)
+        });
+        seen.sort_unstable();
+        let sent = sent.into_inner();
+        assert!(seen.into_iter().eq(0..sent as u32));
+        let report = now(monitor.finished()).unwrap();
+        assert_eq!(report.sent, sent as u64);
+        assert_eq!(report.received, received as u64);
+        assert_eq!(report.discarded, drained as u64);
+        assert_adds_up(&report);
+    }
+}
+
+/// A joiner sees the counts of the same items that it sees gone.
+fn reports_are_exact_while_others_receive<K: Kind>()
+where
+    K::Receiver<u32>: Send + Sync,
+{
+    for _ in 0..500 {
+        let (sender, receiver) = numbered::<K>(16);
+        let monitor = sender.monitor();
+        let (report, received, drained) = thread::scope(|scope| {
+            let joiner = scope.spawn(|| pollster::block_on(monitor.join()).unwrap());
+            let closer = scope.spawn(|| monitor.close_now().len());
+            let mut received = 0;
+            while receiver.take_one().is_ok() {
+                received += 1;
+            }
+            (joiner.join().unwrap(), received, closer.join().unwrap())
+        });
+        assert_eq!(report.received, received);
+        assert_eq!(report.discarded, drained as u64);
+        assert_adds_up(&report);
+    }
+}
+
+#[test]
+fn tasks_in_hand_go_on_and_what_they_bring_back_is_received() {
+    let (sender, receiver) = numbered::<Tasks>(3);
+    let monitor = sender.monitor();
+    let task = receiver.try_recv().unwrap();
+    assert_eq!(monitor.close_now().collect::<Vec<_>>(), [1, 2]);
+    let mut finished = Waiter::waiting(monitor.finished());
+    task.follow_up(10).unwrap();
+    task.retry().unwrap();
+    let again = receiver.try_recv().unwrap();
+    let follow_up = receiver.try_recv().unwrap();
+    assert_eq!(receiver.take_one(), Err(TryRecvError::Empty));
+    again.done();
+    assert_eq!(finished.wakes(), 0);
+    follow_up.done();
+    let Poll::Ready(Ok(report)) = finished.poll() else {
+        panic!("all work is done");
+    };
+    assert_eq!((report.discarded, report.done, report.retried), (2, 2, 1));
+    assert_adds_up(&report);
+}
+
+#[test]
+fn what_came_back_is_handed_back_behind_what_was_sent() {
+    let (sender, receiver) = numbered::<Tasks>(4);
+    let [first, second] = [(); 2].map(|()| receiver.try_recv().unwrap());
+    first.follow_up(10).unwrap();
+    second.retry().unwrap();
+    first.follow_up(11).unwrap();
+    let drained = sender.close_now();
+    assert_eq!(drained.collect::<Vec<_>>(), [2, 3, 10, 1, 11]);
+    first.done();
+    let report = now(sender.join()).unwrap();
+    assert_eq!((report.discarded, report.done, report.retried), (5, 1, 1));
+    assert_eq!((report.sent, report.followed_up), (4, 2));
+    assert_adds_up(&report);
+}
+
+/// Whoever stops early and takes the rest back loses no count of what ran meanwhile.
+#[test]
+fn plain_and_task_channels_agree() {
+    let _watchdog = Watchdog::start();
+    let plain = {
+        let (sender, receiver) = numbered::<Plain>(3);
+        receiver.take_one().unwrap();
+        sender.close_now().for_each(drop);
+        now(sender.join()).unwrap()
+    };
+    let tasks = {
+        let (sender, receiver) = numbered::<Tasks>(3);
+        receiver.take_one().unwrap();
+        sender.close_now().for_each(drop);
+        now(sender.join()).unwrap()
+    };
+    assert_eq!(plain, tasks);
+}

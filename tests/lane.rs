@@ -1,0 +1,647 @@
+//! Proves what comes back: items that are tried again, and new work from inside work. Neither ever
+//! waits, neither is lost, and `join` and the end take both into account.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::error::Error;
+use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Wake;
+use std::task::Waker;
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use tollgate::Abandon;
+use tollgate::Builder;
+use tollgate::Failure;
+use tollgate::Report;
+use tollgate::RetryError;
+use tollgate::Sender;
+use tollgate::Task;
+use tollgate::TaskReceiver;
+use tollgate::TryRecvError;
+use tollgate::TrySendError;
+
+use common::CountingWaker;
+use common::Tally;
+use common::Waiter;
+use common::Watchdog;
+use common::now;
+use common::poll_next;
+
+/// A channel of items that are delivered `most` times at most.
+fn limited<T>(capacity: usize, most: u32, abandon: Abandon) -> (Sender<T>, TaskReceiver<T>) {
+    Builder::new()
+        .capacity(capacity)
+        .max_attempts(NonZeroU32::new(most).unwrap())
+        .on_abandon(abandon)
+        .build_tasks()
+}
+
+/// A channel with a task in hand.
+fn in_hand<T>(item: T) -> (Sender<T>, TaskReceiver<T>, Task<T>) {
+    let (sender, receiver) = tollgate::tasks(1);
+    assert!(sender.try_send(item).is_ok());
+    let task = receiver.try_recv().unwrap();
+    (sender, receiver, task)
+}
+
+#[track_caller]
+fn assert_adds_up(report: &Report) {
+    let delivered = report.received + report.discarded;
+    let queued = report.sent + report.followed_up + report.retried;
+    assert_eq!(queued, delivered, "{report:?}");
+    let ended = report.done + report.failed + report.abandoned + report.panicked;
+    assert_eq!(report.received, ended + report.retried, "{report:?}");
+}
+
+/// The cause that a task gave, if it was that its retry was refused.
+fn refusal(failure: Option<Failure>) -> Option<RetryError<()>> {
+    match failure {
+        Some(Failure::Failed(error)) => error.downcast_ref().copied(),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_retry_comes_again_as_the_next_attempt_and_is_one_item() {
+    let (sender, receiver, task) = in_hand("letter");
+    assert_eq!(task.attempt(), 1);
+    task.retry().unwrap();
+    for attempt in 2..=5 {
+        let task = receiver.try_recv().unwrap();
+        assert_eq!((*task, task.attempt()), ("letter", attempt));
+        task.retry().unwrap();
+    }
+    assert_eq!(receiver.try_recv().unwrap().done(), "letter");
+
+    let report = now(sender.join()).unwrap();
+    assert_eq!((report.sent, report.done), (1, 1));
+    assert_eq!((report.received, report.retried), (6, 5));
+    assert_adds_up(&report);
+}
+
+#[test]
+fn a_retry_neither_waits_for_room_nor_takes_any() {
+    let (sender, receiver, task) = in_hand(1);
+    sender.try_send(2).unwrap();
+    let mut send = Waiter::waiting(sender.send(3));
+    task.retry().unwrap();
+    assert_eq!((sender.len(), sender.capacity()), (2, Some(1)));
+    assert!(sender.is_full() && receiver.is_full());
+    assert_eq!(receiver.len(), 2);
+
+    let mut taken = vec![receiver.try_recv().unwrap(), receiver.try_recv().unwrap()];
+    assert_eq!(send.poll(), Poll::Ready(Ok(())));
+    taken.push(receiver.try_recv().unwrap());
+    let mut items: Vec<_> = taken.into_iter().map(Task::done).collect();
+    items.sort_unstable();
+    assert_eq!(items, [1, 2, 3]);
+}
+
+#[test]
+fn what_leaves_the_lane_wakes_no_sender() {
+    let (sender, receiver, task) = in_hand(1);
+    task.follow_up(2).unwrap();
+    task.follow_up(3).unwrap();
+    sender.try_send(9).unwrap();
+    let mut send = Waiter::waiting(sender.send(10));
+    let tasks: Vec<_> = (0..3).map(|_| receiver.try_recv().unwrap()).collect();
+    assert_eq!(send.wakes(), 1);
+    assert!(send.poll().is_ready());
+    assert_eq!(receiver.try_recv().unwrap().done(), 10);
+    tasks.into_iter().map(Task::done).for_each(drop);
+    task.done();
+}
+
+#[test]
+fn a_follow_up_is_a_task_of_its_own_and_comes_after_close_too() {
+    for close in [false, true] {
+        let (sender, receiver, task) = in_hand("page");
+        if close {
+            sender.close();
+        }
+        task.follow_up("link").unwrap();
+        assert_eq!(sender.monitor().outstanding(), 2);
+        let link = receiver.try_recv().unwrap();
+        assert_eq!((*link, link.attempt()), ("link", 1));
+        task.done();
+        let mut join = Waiter::waiting(sender.join());
+        link.done();
+        assert_eq!(join.wakes(), 1);
+        let Poll::Ready(Ok(report)) = join.poll() else {
+            panic!("the work is done");
+        };
+        assert_eq!((report.sent, report.followed_up, report.done), (1, 1, 2));
+        assert_adds_up(&report);
+    }
+}
+
+#[test]
+fn what_comes_back_wakes_a_receiver_that_waits_on_an_open_or_a_closed_channel() {
+    for close in [false, true] {
+        let come_back: [fn(Task<u8>); 2] = [
+            |task| task.retry().unwrap(),
+            |task| {
+                task.follow_up(1).unwrap();
+                task.done();
+            },
+        ];
+        for come_back in come_back {
+            let (sender, mut receiver, task) = in_hand(1);
+            let other = receiver.clone();
+            let mut recv = Waiter::waiting(other.recv());
+            let stream = CountingWaker::new();
+            assert!(poll_next(&mut receiver, &stream).is_pending());
+            if close {
+                sender.close();
+            }
+            assert_eq!((recv.wakes(), stream.wakes()), (0, 0));
+            come_back(task);
+            assert_eq!((recv.wakes(), stream.wakes()), (1, 0));
+            let Poll::Ready(Ok(task)) = recv.poll() else {
+                panic!("it came back");
+            };
+            assert_eq!(task.done(), 1);
+            // Both hear of the end, if that was it.
+            assert_eq!(stream.wakes(), usize::from(close));
+            assert_eq!(poll_next(&mut receiver, &stream).is_ready(), close);
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_is_cancelled_passes_the_wake_for_the_lane_on() {
+    let (_sender, receiver, task) = in_hand(1);
+    let first = Waiter::waiting(receiver.recv());
+    let mut second = Waiter::waiting(receiver.recv());
+    task.follow_up(2).unwrap();
+    assert_eq!((first.wakes(), second.wakes()), (1, 0));
+    drop(first);
+    assert_eq!(second.wakes(), 1);
+    let Poll::Ready(Ok(follow_up)) = second.poll() else {
+        panic!("the wake was for this");
+    };
+    assert_eq!(follow_up.done(), 2);
+    task.done();
+}
+
+#[test]
+fn a_receiver_that_waits_on_a_closed_channel_ends_with_the_last_that_came_back() {
+    let (sender, receiver, task) = in_hand(3_u32);
+    sender.close();
+    let mut recv = Waiter::waiting(receiver.recv());
+    task.follow_up(2).unwrap();
+    task.done();
+    let Poll::Ready(Ok(task)) = recv.poll() else {
+        panic!("a task came");
+    };
+    let mut recv = Waiter::waiting(receiver.recv());
+    assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Empty);
+    task.retry().unwrap();
+    let Poll::Ready(Ok(task)) = recv.poll() else {
+        panic!("it came back");
+    };
+    let mut recv = Waiter::waiting(receiver.recv());
+    task.done();
+    assert_eq!(recv.wakes(), 1);
+    assert!(matches!(recv.poll(), Poll::Ready(Err(_))));
+    assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Closed);
+}
+
+#[test]
+fn join_never_sees_the_instant_between_an_end_and_what_comes_back() {
+    /// Joins whenever it is called, as an executor would that runs tasks within wakes.
+    struct Joiner(tollgate::Monitor<u8>);
+
+    impl Wake for Joiner {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.join().now_or_never().is_none(), "{:?}", self.0);
+            assert!(self.0.finished().now_or_never().is_none());
+            assert!(self.0.outstanding() >= 1);
+        }
+    }
+
+    let (sender, receiver, task) = in_hand(1);
+    let waker = Waker::from(Arc::new(Joiner(sender.monitor())));
+    let mut cx = Context::from_waker(&waker);
+    sender.close();
+    let mut recv = receiver.recv();
+    assert!(recv.poll_unpin(&mut cx).is_pending());
+    task.retry().unwrap();
+    let Poll::Ready(Ok(task)) = recv.poll_unpin(&mut cx) else {
+        panic!("it came back");
+    };
+    let mut recv = receiver.recv();
+    assert!(recv.poll_unpin(&mut cx).is_pending());
+    task.follow_up(2).unwrap();
+    let Poll::Ready(Ok(follow_up)) = recv.poll_unpin(&mut cx) else {
+        panic!("it was left there");
+    };
+    task.done();
+    assert!(sender.join().now_or_never().is_none());
+    follow_up.done();
+    assert_adds_up(&now(sender.join()).unwrap());
+}
+
+#[test]
+fn ring_and_lane_take_turns_and_each_keeps_its_order() {
+    let (sender, receiver) = tollgate::tasks(8);
+    sender.try_send(0).unwrap();
+    let parent = receiver.try_recv().unwrap();
+    for item in 1..=4 {
+        sender.try_send(item).unwrap();
+        parent.follow_up(-item).unwrap();
+    }
+    let taken: Vec<i32> = (0..8)
+        .map(|_| receiver.try_recv().unwrap().done())
+        .collect();
+    let (sent, left): (Vec<_>, Vec<_>) = taken.iter().partition(|item| **item > 0);
+    assert_eq!((sent, left), (vec![1, 2, 3, 4], vec![-1, -2, -3, -4]));
+    for pair in taken.chunks(2) {
+        assert!(pair[0].signum() != pair[1].signum(), "{taken:?}");
+    }
+    parent.done();
+}
+
+#[test]
+fn neither_a_full_ring_nor_a_full_lane_starves_the_other() {
+    let (sender, receiver) = tollgate::tasks(2);
+    let mut lane = 0;
+    let mut ring = 0;
+    sender.try_send(true).unwrap();
+    receiver.try_recv().unwrap().retry().unwrap();
+    for _ in 0..1000 {
+        while sender.try_send(false).is_ok() {}
+        let task = receiver.try_recv().unwrap();
+        // One item goes round for ever; the ring is never empty.
+        match *task {
+            true => {
+                lane += 1;
+                task.retry().unwrap();
+            }
+            false => {
+                ring += 1;
+                task.done();
+            }
+        }
+    }
+    assert_eq!((lane, ring), (500, 500));
+}
+
+#[test]
+fn a_pool_that_feeds_itself_ends_whatever_the_capacity() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks::<u32>(1);
+    sender.try_send(12).unwrap();
+    let monitor = sender.monitor();
+    drop(sender);
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let receiver = receiver.clone();
+            std::thread::spawn(move || {
+                pollster::block_on(async {
+                    while let Ok(task) = receiver.recv().await {
+                        if task.attempt() == 1 && *task % 3 == 0 {
+                            task.retry().unwrap();
+                            continue;
+                        }
+                        if *task > 0 {
+                            task.follow_up(*task - 1).unwrap();
+                            task.follow_up(*task - 1).unwrap();
+                        }
+                        task.done();
+                    }
+                });
+            })
+        })
+        .collect();
+    drop(receiver);
+    let report = pollster::block_on(monitor.finished()).unwrap();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    assert_eq!(report.done, (1 << 13) - 1);
+    let multiples_of_three = (0..=12).filter(|depth| depth % 3 == 0);
+    let retried: u64 = multiples_of_three.map(|depth| 1 << (12 - depth)).sum();
+    assert_eq!(report.retried, retried);
+    assert_adds_up(&report);
+}
+
+#[test]
+fn the_attempts_that_are_allowed_are_had_and_no_more() {
+    for most in 1..=4 {
+        let tally = Tally::new();
+        let (sender, receiver) = limited(1, most, Abandon::Count);
+        assert!(sender.try_send(tally.item()).is_ok());
+        for attempt in 1..most {
+            let task = receiver.try_recv().unwrap();
+            assert_eq!(task.attempt(), attempt);
+            task.retry().unwrap();
+        }
+        let task = receiver.try_recv().unwrap();
+        let Err(RetryError::Exhausted(item)) = task.retry() else {
+            panic!("no attempts are left");
+        };
+        assert_eq!((item.id, tally.dropped()), (0, 0));
+        assert!(receiver.is_empty());
+
+        let error = now(sender.join()).unwrap_err();
+        let report = error.report;
+        assert_eq!((report.failed, report.retried), (1, u64::from(most) - 1));
+        assert_adds_up(&report);
+        assert_eq!(refusal(Some(error.first)), Some(RetryError::Exhausted(())));
+    }
+}
+
+#[test]
+fn who_cannot_try_again_is_told_what_went_wrong_in_the_end() {
+    let (sender, receiver) = limited(1, 1, Abandon::Count);
+    sender.try_send(1).unwrap();
+    receiver.try_recv().unwrap().retry().unwrap_err();
+    let error = now(sender.join()).unwrap_err();
+    let mut chain = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push(cause.to_string());
+        source = cause.source();
+    }
+    assert_eq!(
+        chain[1..],
+        ["a task failed", "retrying a task that has no attempts left"]
+    );
+}
+
+#[test]
+fn without_a_receiver_nothing_comes_back() {
+    let tally = Tally::new();
+    let (sender, receiver) = tollgate::tasks(2);
+    let monitor = sender.monitor();
+    for _ in 0..2 {
+        assert!(sender.try_send(tally.item()).is_ok());
+    }
+    let [first, second] = [(), ()].map(|()| receiver.try_recv().unwrap());
+    let failed = Waiter::waiting(monitor.failed());
+    drop(receiver);
+    let Err(error) = first.follow_up(tally.item()) else {
+        panic!("nobody would receive it");
+    };
+    assert_eq!(error.into_inner().id, 2);
+    assert_eq!(failed.wakes(), 0);
+    let Err(RetryError::Terminated(item)) = first.retry() else {
+        panic!("nobody would receive it");
+    };
+    assert_eq!(item.id, 0);
+    assert_eq!(failed.wakes(), 1);
+    drop(item);
+    second.done();
+
+    let error = now(monitor.finished()).unwrap_err();
+    let report = error.report;
+    assert_eq!((report.done, report.failed, report.followed_up), (1, 1, 0));
+    assert_adds_up(&report);
+    assert_eq!(refusal(Some(error.first)), Some(RetryError::Terminated(())));
+    assert_eq!(tally.drops(), [1, 1, 1]);
+}
+
+#[test]
+fn what_came_back_is_discarded_with_the_last_receiver() {
+    let tally = Tally::new();
+    let (sender, receiver) = tollgate::tasks(2);
+    let monitor = sender.monitor();
+    for _ in 0..2 {
+        assert!(sender.try_send(tally.item()).is_ok());
+    }
+    let parent = receiver.try_recv().unwrap();
+    assert!(parent.follow_up(tally.item()).is_ok());
+    parent.retry().unwrap();
+    assert_eq!(monitor.stats().queued, 3);
+    let mut finished = Waiter::waiting(monitor.finished());
+    drop(receiver);
+    assert_eq!(tally.drops(), [1, 1, 1]);
+    assert_eq!(finished.wakes(), 1);
+    let Poll::Ready(Err(error)) = finished.poll() else {
+        panic!("nothing is left");
+    };
+    let report = error.report;
+    assert_eq!((report.discarded, report.retried), (3, 1));
+    assert_adds_up(&report);
+    assert!(matches!(error.first, Failure::Discarded));
+    assert!(matches!(
+        sender.try_send(tally.item()),
+        Err(TrySendError::Closed(_))
+    ));
+}
+
+fn while_panicking(task: Task<common::Item>) {
+    let unwind = AssertUnwindSafe(|| {
+        let _task = task;
+        resume_unwind(Box::new("worker"));
+    });
+    catch_unwind(unwind).unwrap_err();
+}
+
+#[test]
+fn a_dropped_task_is_queued_again_while_attempts_remain() {
+    let ends: [fn(Task<common::Item>); 2] = [drop, while_panicking];
+    for (number, end) in ends.into_iter().enumerate() {
+        let tally = Tally::new();
+        let (sender, receiver) = limited(1, 3, Abandon::Requeue);
+        assert!(sender.try_send(tally.item()).is_ok());
+        sender.close();
+        for attempt in 1..=3 {
+            assert_eq!(tally.dropped(), 0);
+            let task = receiver.try_recv().unwrap();
+            assert_eq!(task.attempt(), attempt);
+            end(task);
+        }
+        assert_eq!(tally.drops(), [1]);
+        assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Closed);
+
+        let error = now(sender.join()).unwrap_err();
+        let report = error.report;
+        assert_eq!(report.retried, 2);
+        let expected = [(1, 0), (0, 1)][number];
+        assert_eq!((report.abandoned, report.panicked), expected);
+        assert_adds_up(&report);
+    }
+}
+
+#[test]
+fn a_requeued_task_that_succeeds_in_the_end_leaves_no_failure() {
+    let (sender, receiver) = limited(1, 2, Abandon::Requeue);
+    sender.try_send("crash course").unwrap();
+    drop(receiver.try_recv().unwrap());
+    receiver.try_recv().unwrap().done();
+    let report = now(sender.join()).unwrap();
+    assert_eq!((report.done, report.retried, report.abandoned), (1, 1, 0));
+}
+
+#[test]
+fn a_dropped_task_without_a_receiver_is_abandoned_although_it_might_be_requeued() {
+    let tally = Tally::new();
+    let (sender, receiver) = limited(1, 9, Abandon::Requeue);
+    assert!(sender.try_send(tally.item()).is_ok());
+    let task = receiver.try_recv().unwrap();
+    drop(receiver);
+    drop(task);
+    assert_eq!(tally.drops(), [1]);
+    let error = now(sender.monitor().finished()).unwrap_err();
+    assert!(matches!(error.first, Failure::Abandoned));
+    assert_adds_up(&error.report);
+}
+
+#[test]
+fn a_ticket_cannot_be_requeued() {
+    let (sender, receiver) = limited(1, 9, Abandon::Requeue);
+    sender.try_send(1).unwrap();
+    let (_, ticket) = receiver.try_recv().unwrap().split();
+    drop(ticket);
+    assert!(receiver.is_empty());
+    assert_eq!(now(sender.join()).unwrap_err().report.abandoned, 1);
+}
+
+#[test]
+fn failing_and_retrying_are_not_abandoning() {
+    let (sender, receiver) = limited(2, 2, Abandon::Requeue);
+    sender.try_send(1).unwrap();
+    receiver.try_recv().unwrap().fail("no use");
+    assert!(receiver.is_empty());
+    sender.try_send(2).unwrap();
+    receiver.try_recv().unwrap().retry().unwrap();
+    assert!(
+        receiver
+            .try_recv()
+            .unwrap()
+            .retry()
+            .unwrap_err()
+            .is_exhausted()
+    );
+    assert!(receiver.is_empty());
+    let report = now(sender.join()).unwrap_err().report;
+    assert_eq!((report.failed, report.retried), (2, 1));
+}
+
+#[test]
+fn a_task_may_retry_although_every_handle_has_gone() {
+    let tally = Tally::new();
+    for abandon in [Abandon::Count, Abandon::Requeue] {
+        let (sender, receiver) = limited(1, 2, abandon);
+        assert!(sender.try_send(tally.item()).is_ok());
+        let task = receiver.try_recv().unwrap();
+        drop((sender, receiver));
+        assert!(task.follow_up(tally.item()).is_err());
+        match abandon {
+            Abandon::Count => assert!(task.retry().unwrap_err().is_terminated()),
+            _ => drop(task),
+        }
+    }
+    assert_eq!(tally.drops(), [1; 4]);
+}
+
+#[test]
+fn a_panicking_waker_costs_neither_what_came_back_nor_the_end_of_its_task() {
+    struct Panicking;
+
+    impl Wake for Panicking {
+        fn wake(self: Arc<Self>) {
+            resume_unwind(Box::new("waker"));
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Panicking));
+    let mut cx = Context::from_waker(&waker);
+    let (sender, receiver) = limited(1, 9, Abandon::Requeue);
+    sender.try_send(1).unwrap();
+    let come_back: [fn(Task<i32>); 2] = [|task| task.retry().unwrap(), drop];
+    for come_back in come_back {
+        let task = receiver.try_recv().unwrap();
+        let mut recv = receiver.recv();
+        assert!(recv.poll_unpin(&mut cx).is_pending());
+        catch_unwind(AssertUnwindSafe(|| come_back(task))).unwrap_err();
+        assert_eq!((receiver.len(), sender.monitor().outstanding()), (1, 1));
+    }
+    let task = receiver.try_recv().unwrap();
+    let mut recv = receiver.recv();
+    assert!(recv.poll_unpin(&mut cx).is_pending());
+    catch_unwind(AssertUnwindSafe(|| task.follow_up(2))).unwrap_err();
+    drop(recv);
+    assert_eq!(receiver.try_recv().unwrap().done(), 2);
+    assert_eq!((*task, task.attempt()), (1, 3));
+    task.done();
+    assert_adds_up(&now(sender.join()).unwrap());
+}
+
+#[test]
+fn stats_count_what_came_back() {
+    let (sender, receiver, task) = in_hand(1);
+    task.follow_up(2).unwrap();
+    task.follow_up(3).unwrap();
+    task.retry().unwrap();
+    sender.try_send(4).unwrap();
+    let first = receiver.try_recv().unwrap();
+    let stats = sender.monitor().stats();
+    assert_eq!((stats.queued, stats.in_hand), (3, 1));
+    let report = stats.report;
+    assert_eq!((report.sent, report.followed_up, report.retried), (2, 2, 1));
+    assert_eq!((report.received, report.done), (2, 0));
+    // What was accepted is somewhere.
+    let ended = report.done + report.failed + report.abandoned + report.panicked + report.discarded;
+    let here = (stats.queued + stats.in_hand) as u64;
+    assert_eq!(report.sent + report.followed_up, ended + here);
+    first.done();
+}
+
+/// The hazard that the docs of `Task` and `TaskReceiver` name, and the way round it.
+#[test]
+fn who_holds_a_task_and_awaits_the_next_one_waits_for_itself() {
+    let (sender, receiver) = tollgate::tasks(4);
+    for item in 1..=3 {
+        sender.try_send(item).unwrap();
+    }
+    sender.close();
+
+    // The second chunk holds the last task and waits for another, which would come if this one were
+    // retried; it never is.
+    let mut chunks = receiver.clone().chunks(2);
+    let first = now(chunks.next()).unwrap();
+    assert_eq!(first.len(), 2);
+    first.into_iter().map(Task::done).for_each(drop);
+    let mut second = Waiter::waiting(chunks.next());
+    assert!(second.poll().is_pending());
+    assert_eq!(second.wakes(), 0);
+    assert_eq!(sender.monitor().stats().in_hand, 1);
+    drop(second);
+    drop(chunks);
+    assert!(matches!(
+        sender.monitor().take_failure(),
+        Some(Failure::Abandoned)
+    ));
+
+    // Await one task, and take along only what is there.
+    let (sender, receiver) = tollgate::tasks(4);
+    for item in 1..=3 {
+        sender.try_send(item).unwrap();
+    }
+    sender.close();
+    let mut batches = Vec::new();
+    while let Some(Ok(first)) = receiver.recv().now_or_never() {
+        let mut batch = vec![first];
+        while batch.len() < 2 {
+            match receiver.try_recv() {
+                Ok(task) => batch.push(task),
+                Err(_) => break,
+            }
+        }
+        batches.push(batch.into_iter().map(Task::done).collect::<Vec<_>>());
+    }
+    assert_eq!(batches, [vec![1, 2], vec![3]]);
+    assert_eq!(now(sender.join()).unwrap().done, 3);
+}

@@ -1,0 +1,299 @@
+//! Proves `TaskReceiver::run`: so many at once and no more, each counted as what it was, and nobody
+//! else held up.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use std::cell::Cell;
+use std::future;
+use std::future::Future;
+use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::task::Poll;
+
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use tollgate::Failure;
+use tollgate::Run;
+use tollgate::Sender;
+use tollgate::TaskReceiver;
+
+use common::Waiter;
+use common::Watchdog;
+use common::now;
+
+fn limit(limit: usize) -> NonZeroUsize {
+    NonZeroUsize::new(limit).unwrap()
+}
+
+/// A channel that is closed with so many numbers in it.
+fn closed_with(count: u32) -> (Sender<u32>, TaskReceiver<u32>) {
+    let (sender, receiver) = tollgate::tasks(count as usize);
+    for item in 0..count {
+        sender.try_send(item).unwrap();
+    }
+    sender.close();
+    (sender, receiver)
+}
+
+/// Work that ends when it is told to.
+#[derive(Clone, Default)]
+struct Desk(Arc<Mutex<Vec<(u32, oneshot::Sender<Result<(), &'static str>>)>>>);
+
+impl Desk {
+    fn work(&self, item: u32) -> impl Future<Output = Result<(), &'static str>> + use<> {
+        let (end, ended) = oneshot::channel();
+        self.0.lock().unwrap().push((item, end));
+        async { ended.await.unwrap_or(Err("nobody ended it")) }
+    }
+
+    /// What is at work and has not been told to end.
+    fn at_work(&self) -> Vec<u32> {
+        let desk = self.0.lock().unwrap();
+        desk.iter().map(|(item, _)| *item).collect()
+    }
+
+    fn end(&self, item: u32, result: Result<(), &'static str>) {
+        let mut desk = self.0.lock().unwrap();
+        let place = desk.iter().position(|(it, _)| *it == item).unwrap();
+        desk.remove(place).1.send(result).unwrap();
+    }
+}
+
+#[test]
+fn ok_is_done_and_an_error_is_failed() {
+    let (sender, receiver) = closed_with(10);
+    let run = receiver.run(limit(3), |item| {
+        future::ready(if item == 4 { Err("four") } else { Ok(()) })
+    });
+    now(run);
+    let error = now(sender.join()).unwrap_err();
+    assert_eq!((error.report.done, error.report.failed), (9, 1));
+    assert!(matches!(error.first, Failure::Failed(error) if error.to_string() == "four"));
+}
+
+#[test]
+fn so_many_are_at_work_at_once_and_no_more() {
+    let (sender, receiver) = closed_with(5);
+    let desk = Desk::default();
+    let mut run = {
+        let desk = desk.clone();
+        Waiter::waiting(receiver.run(limit(2), move |item| desk.work(item)))
+    };
+    assert_eq!(desk.at_work(), [0, 1]);
+    assert_eq!((sender.len(), sender.monitor().stats().in_hand), (3, 2));
+    // Out of order too; and a place that is free is taken at once.
+    for (ended, at_work) in [(1, [0, 2]), (0, [2, 3]), (2, [3, 4])] {
+        desk.end(ended, Ok(()));
+        assert!(run.wakes() > 0);
+        assert!(run.poll().is_pending());
+        assert_eq!(desk.at_work(), at_work);
+    }
+    desk.end(3, Ok(()));
+    desk.end(4, Err("the last"));
+    assert!(run.poll().is_ready());
+    let error = now(sender.join()).unwrap_err();
+    assert_eq!((error.report.done, error.report.failed), (4, 1));
+}
+
+#[test]
+fn it_waits_for_items_and_for_work_at_the_same_time() {
+    let (sender, receiver) = tollgate::tasks(2);
+    let desk = Desk::default();
+    let mut run = {
+        let desk = desk.clone();
+        Waiter::waiting(receiver.run(limit(2), move |item| desk.work(item)))
+    };
+    sender.try_send(7).unwrap();
+    assert_eq!(run.wakes(), 1);
+    assert!(run.poll().is_pending());
+    let before = run.wakes();
+    sender.try_send(8).unwrap();
+    assert_eq!(run.wakes(), before + 1);
+    assert!(run.poll().is_pending());
+    assert_eq!(desk.at_work(), [7, 8]);
+    let before = run.wakes();
+    desk.end(7, Ok(()));
+    assert_eq!(run.wakes(), before + 1);
+    assert!(run.poll().is_pending());
+    // The close is heard of while work is in hand, and the end comes with the last of it.
+    drop(sender);
+    assert!(run.poll().is_pending());
+    desk.end(8, Ok(()));
+    assert!(run.poll().is_ready());
+}
+
+#[test]
+fn while_all_places_are_taken_a_wake_goes_to_others() {
+    let (sender, receiver) = tollgate::tasks(2);
+    let other = receiver.clone();
+    let desk = Desk::default();
+    let mut run = {
+        let desk = desk.clone();
+        Waiter::waiting(receiver.run(limit(1), move |item| desk.work(item)))
+    };
+    sender.try_send(1).unwrap();
+    assert!(run.poll().is_pending());
+    let before = run.wakes();
+    let mut recv = Waiter::waiting(other.recv());
+    sender.try_send(2).unwrap();
+    assert_eq!((recv.wakes(), run.wakes()), (1, before));
+    let Poll::Ready(Ok(task)) = recv.poll() else {
+        panic!("it was for this one");
+    };
+    assert_eq!(task.done(), 2);
+}
+
+#[test]
+fn it_ends_with_the_channel_although_others_have_work() {
+    let (sender, receiver) = closed_with(2);
+    let task = receiver.try_recv().unwrap();
+    let mut run = Waiter::waiting(receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(()))));
+    // Theirs may come back.
+    assert_eq!(sender.monitor().stats().report.done, 1);
+    task.follow_up(9).unwrap();
+    assert!(run.poll().is_pending());
+    assert_eq!(sender.monitor().stats().report.done, 2);
+    task.done();
+    assert!(run.poll().is_ready());
+    assert_eq!(now(sender.join()).unwrap().done, 3);
+}
+
+#[test]
+fn other_futures_have_their_turn_however_much_there_is_to_do() {
+    let (sender, receiver) = closed_with(1000);
+    let mut run = Waiter::new(receiver.run(limit(4), |_| future::ready(Ok::<(), &str>(()))));
+    let mut polls = 0;
+    while run.poll().is_pending() {
+        polls += 1;
+        assert_eq!(run.wakes(), polls, "it asks to be polled again");
+    }
+    assert!((4..=1000).contains(&polls), "{polls} polls");
+    assert_eq!(now(sender.join()).unwrap().done, 1000);
+}
+
+#[test]
+fn what_is_at_work_is_abandoned_when_it_is_dropped_and_the_rest_is_left() {
+    let (sender, receiver) = closed_with(5);
+    let other = receiver.clone();
+    let desk = Desk::default();
+    let run = {
+        let desk = desk.clone();
+        Waiter::waiting(receiver.run(limit(2), move |item| desk.work(item)))
+    };
+    drop(run);
+    let report = sender.monitor().stats().report;
+    assert_eq!((report.abandoned, report.discarded), (2, 0));
+    for item in 2..5 {
+        assert_eq!(other.try_recv().unwrap().done(), item);
+    }
+    assert!(matches!(
+        now(sender.join()).unwrap_err().first,
+        Failure::Abandoned
+    ));
+}
+
+#[test]
+fn the_last_receiver_leaves_with_it() {
+    let (sender, receiver) = tollgate::tasks(4);
+    for item in 0..3 {
+        sender.try_send(item).unwrap();
+    }
+    let run = Waiter::waiting(receiver.run(limit(1), |_| future::pending::<Result<(), &str>>()));
+    drop(run);
+    assert!(sender.is_closed());
+    let report = now(sender.join()).unwrap_err().report;
+    assert_eq!((report.abandoned, report.discarded), (1, 2));
+}
+
+#[test]
+fn a_panic_is_a_panic_and_its_task_has_panicked() {
+    fn panics(_: u32) -> future::Ready<Result<(), &'static str>> {
+        resume_unwind(Box::new("in the closure"));
+    }
+    async fn panics_later(item: u32) -> Result<(), &'static str> {
+        match item {
+            1 => resume_unwind(Box::new("in the future")),
+            _ => future::pending().await,
+        }
+    }
+    fn of_a_panic<F, Fut>(f: F) -> tollgate::Report
+    where
+        F: FnMut(u32) -> Fut,
+        Fut: Future<Output = Result<(), &'static str>>,
+    {
+        let (sender, receiver) = closed_with(3);
+        let mut run = Box::new(receiver.run(limit(3), f));
+        catch_unwind(AssertUnwindSafe(|| common::glance(&mut run))).unwrap_err();
+        drop(run);
+        now(sender.join()).unwrap_err().report
+    }
+
+    let report = of_a_panic(panics);
+    assert_eq!(
+        (report.panicked, report.abandoned, report.discarded),
+        (1, 0, 2)
+    );
+    // One was at work beside it, and is dropped later, without a panic.
+    let report = of_a_panic(panics_later);
+    assert_eq!((report.panicked, report.abandoned), (1, 1));
+    assert_eq!(report.received + report.discarded, 3);
+}
+
+#[test]
+fn futures_may_borrow_and_stay_on_their_thread() {
+    let sum = Cell::new(0);
+    let (sender, receiver) = closed_with(5);
+    let run: Run<u32, _, _> = receiver.run(limit(2), |item| {
+        let sum = &sum;
+        async move {
+            sum.set(sum.get() + item);
+            Ok::<(), std::io::Error>(())
+        }
+    });
+    assert!(format!("{run:?}").starts_with("Run { limit: 2, running: 0, .. }"));
+    run.now_or_never().unwrap();
+    assert_eq!(sum.get(), 10);
+    assert!(now(sender.join()).is_ok());
+}
+
+#[test]
+#[should_panic(expected = "`Run` polled after completion")]
+fn it_is_not_polled_after_it_was_ready() {
+    let (_sender, receiver) = closed_with(1);
+    let mut run = receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(())));
+    assert!(common::glance(&mut run).is_ready());
+    let _ = common::glance(&mut run);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pools_on_several_threads_share_a_channel() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(4);
+    let monitor = sender.monitor();
+    let pools: Vec<_> = (0..3)
+        .map(|_| {
+            tokio::spawn(receiver.clone().run(limit(3), |item: u32| async move {
+                if item % 2 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                if item % 100 == 99 { Err("99") } else { Ok(()) }
+            }))
+        })
+        .collect();
+    drop(receiver);
+    for item in 0..10_000 {
+        sender.send(item).await.unwrap();
+    }
+    drop(sender);
+    for pool in pools {
+        pool.await.unwrap();
+    }
+    let report = monitor.finished().await.unwrap_err().report;
+    assert_eq!((report.done, report.failed), (9900, 100));
+}
