@@ -53,7 +53,10 @@ enum Deed {
     TryRecv,
     PollRecv,
     PollJoin,
+    Retry,
+    FollowUp,
     Close,
+    CloseNow,
     DropAnother,
     DropLastSender,
     DropLastReceiver,
@@ -91,13 +94,16 @@ struct Case {
 }
 
 const HOOKS: [Hook; 3] = [Hook::Clone, Hook::Wake, Hook::Drop];
-const DEEDS: [Deed; 9] = [
+const DEEDS: [Deed; 12] = [
     Deed::TrySend,
     Deed::PollSend,
     Deed::TryRecv,
     Deed::PollRecv,
     Deed::PollJoin,
+    Deed::Retry,
+    Deed::FollowUp,
     Deed::Close,
+    Deed::CloseNow,
     Deed::DropAnother,
     Deed::DropLastSender,
     Deed::DropLastReceiver,
@@ -145,7 +151,10 @@ fn a_waker_may_enter_the_channel_again_wherever_it_is_touched() {
         }
     }
     println!("{cases} cases, the deed was done in {done}");
-    assert_eq!(cases, 3 * 9 * 6 * 5 * 2 * 2);
+    assert_eq!(
+        cases,
+        HOOKS.len() * DEEDS.len() * OPS.len() * TOUCHES.len() * 2 * 2
+    );
     assert!(done > cases / 2, "too few deeds: {done}");
 }
 
@@ -227,6 +236,12 @@ impl<K: Kind> World<K> {
         self.receiver().is_some_and(|it| it.take_one().is_ok())
     }
 
+    fn with_one(&self, work: impl FnOnce(<K::Receiver<u32> as Inlet<u32>>::Given)) {
+        if let Some(Ok(given)) = self.receiver().map(|it| it.try_recv()) {
+            work(given);
+        }
+    }
+
     fn perform(&self, deed: Deed) {
         match deed {
             Deed::TrySend => self.put(),
@@ -243,9 +258,15 @@ impl<K: Kind> World<K> {
             Deed::PollJoin => {
                 let _ = self.monitor.join().now_or_never();
             }
+            Deed::Retry => self.with_one(K::Receiver::retry),
+            Deed::FollowUp => self.with_one(|given| {
+                K::Receiver::follow_up(&given, 0);
+                K::Receiver::end(given);
+            }),
             Deed::Close => {
                 self.monitor.close();
             }
+            Deed::CloseNow => self.monitor.close_now().for_each(drop),
             Deed::DropAnother => drop(self.another.take()),
             Deed::DropLastSender => drop(self.sender.take()),
             Deed::DropLastReceiver => drop(self.receiver.take()),

@@ -16,6 +16,9 @@
 //! * Everybody comes to an end: no wake is lost.
 //! * The channel is freed, once, when the last handle and the last task are gone.
 //!
+//! Work that comes back (retries, follow-ups, requeued tasks, what `close_now` hands back) has a stress of
+//! its own, [`pool`], which knows what became of each item.
+//!
 //! A failure names its cell and the seed of all decisions: `TOLLGATE_STRESS_SEED=… cargo test --test stress`
 //! makes the same ones. The threads may still do otherwise, so it may take some runs.
 
@@ -35,6 +38,8 @@ mod inbound;
 mod orphans;
 #[path = "stress/overlap.rs"]
 mod overlap;
+#[path = "stress/pool.rs"]
+mod pool;
 #[path = "stress/truth.rs"]
 mod truth;
 
@@ -92,6 +97,11 @@ fn the_last_of_handles_and_tasks_frees_the_channel() {
     let cell = Cell::of_orphans(seed(), 20_000, orphans::ITEMS);
     let _named = Named(cell);
     orphans::run(cell);
+}
+
+#[test]
+fn a_pool_that_retries_fails_panics_and_makes_new_work_is_accounted_for() {
+    pool::run(seed());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::io::Write;
 use std::mem;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::process;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::stream::FusedStream;
+use tollgate::Abandon;
+use tollgate::Builder;
 use tollgate::Drained;
 use tollgate::Monitor;
 use tollgate::Receiver;
@@ -84,6 +87,10 @@ pub(crate) trait Inlet<T>: Clone + Debug + Unpin + FusedStream<Item = Self::Give
     fn end(given: Self::Given) -> T;
     /// Ends a task as failed.
     fn fail(given: Self::Given, error: impl Into<Box<dyn Error + Send + Sync>>) -> T;
+    /// Has a task tried again. A plain item is just ended.
+    fn retry(given: Self::Given);
+    /// Has a task leave new work. A plain item cannot.
+    fn follow_up(given: &Self::Given, item: T);
     fn peek(given: &Self::Given) -> &T;
 
     /// Receives an item and ends it well.
@@ -97,6 +104,22 @@ pub(crate) enum Plain {}
 
 #[derive(Debug)]
 pub(crate) enum Tasks {}
+
+/// Tasks that are tried twice when they are dropped.
+#[derive(Debug)]
+pub(crate) enum Requeued {}
+
+impl Kind for Requeued {
+    type Receiver<T> = TaskReceiver<T>;
+
+    fn channel<T>(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
+        Builder::new()
+            .capacity(cap)
+            .max_attempts(NonZeroU32::new(2).unwrap())
+            .on_abandon(Abandon::Requeue)
+            .build_tasks()
+    }
+}
 
 impl Kind for Plain {
     type Receiver<T> = Receiver<T>;
@@ -115,7 +138,7 @@ impl Kind for Tasks {
 }
 
 macro_rules! impl_inlet {
-    ($receiver:ident, $given:ty, $end:expr, $fail:expr) => {
+    ($receiver:ident, $given:ty, $end:expr, $fail:expr, $retry:expr, $follow_up:expr) => {
         impl<T> Inlet<T> for $receiver<T> {
             type Given = $given;
 
@@ -164,6 +187,12 @@ macro_rules! impl_inlet {
             fn fail(given: Self::Given, error: impl Into<Box<dyn Error + Send + Sync>>) -> T {
                 $fail(given, error)
             }
+            fn retry(given: Self::Given) {
+                let _ = $retry(given);
+            }
+            fn follow_up(given: &Self::Given, item: T) {
+                let _ = $follow_up(given, item);
+            }
             fn peek(given: &Self::Given) -> &T {
                 given
             }
@@ -171,8 +200,17 @@ macro_rules! impl_inlet {
     };
 }
 
-impl_inlet!(Receiver, T, |item| item, |item, _| item);
-impl_inlet!(TaskReceiver, Task<T>, Task::done, Task::fail);
+impl_inlet!(Receiver, T, |item| item, |item, _| item, drop, |_, item| {
+    item
+});
+impl_inlet!(
+    TaskReceiver,
+    Task<T>,
+    Task::done,
+    Task::fail,
+    Task::retry,
+    Task::follow_up
+);
 
 /// A waker that counts how often it is woken.
 #[derive(Debug)]

@@ -385,11 +385,19 @@ fn adds_up(result: &Result<Report, JoinError>) -> &Report {
     let report = match result {
         Ok(report) | Err(JoinError { report, .. }) => report,
     };
+    assert_adds_up(report);
     let failures = report.failed + report.abandoned + report.panicked;
-    assert_eq!(report.sent, report.received + report.discarded);
-    assert_eq!(report.received, report.done + failures, "{report:?}");
     assert_eq!(result.is_err(), failures + report.discarded > 0);
     report
+}
+
+/// The identity of an account at an instant without work.
+#[track_caller]
+pub(crate) fn assert_adds_up(report: &Report) {
+    let queued = report.sent + report.followed_up + report.retried;
+    let ended = report.done + report.failed + report.abandoned + report.panicked;
+    assert_eq!(queued, report.received + report.discarded, "{report:?}");
+    assert_eq!(report.received, ended + report.retried, "{report:?}");
 }
 
 /// What is sent.
