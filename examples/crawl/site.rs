@@ -1,0 +1,210 @@
+//! The site to be crawled: pages that link to each other, on a web server of our own.
+
+use std::fmt::Write;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Html;
+use axum::routing::get;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use fastrand::Rng;
+use reqwest::Url;
+use tokio::net::TcpListener;
+use tokio::time;
+
+use crate::Args;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Pages of the site
+    #[arg(short, long, value_name = "N", default_value_t = 5000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pages: u32,
+
+    /// Links from each page to any other or itself, beside those that bring all into reach
+    #[arg(short, long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=1000))]
+    links: u32,
+
+    /// What the links are drawn from: the same seed gives the same site
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// How many pages of a hundred answer 503 at first
+    #[arg(long, value_name = "PERCENT", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u32).range(..=100))]
+    flaky: u32,
+
+    /// How often they do
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    refusals: u32,
+
+    /// Pages that always answer 503
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    down: u32,
+
+    /// Pages that answer 404
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    missing: u32,
+
+    /// How long the site thinks about each request, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=10_000))]
+    latency: u64,
+}
+
+impl Options {
+    /// Ends the program if no such site is possible.
+    pub(crate) fn check(&self) {
+        let broken = self.down.saturating_add(self.missing);
+        if broken >= self.pages {
+            let message = "page 0 is always there, so --down and --missing must leave one page";
+            let error = Args::command().error(ErrorKind::ValueValidation, message);
+            error.exit();
+        }
+    }
+}
+
+/// What a page does when it is asked for.
+#[derive(Clone, Copy)]
+enum Manner {
+    /// Answers 503 so often, and then itself.
+    Refuses(u32),
+    Missing,
+}
+
+struct Page {
+    manner: Manner,
+    links: Vec<u32>,
+    requests: AtomicU32,
+    /// How many of them were answered with the page.
+    served: AtomicU32,
+}
+
+pub(crate) struct Site {
+    pages: Vec<Page>,
+    latency: Duration,
+}
+
+impl Site {
+    pub(crate) fn new(options: &Options) -> Self {
+        let mut rng = Rng::with_seed(options.seed);
+        let mut pages: Vec<Page> = manners(options, &mut rng)
+            .into_iter()
+            .map(|manner| Page {
+                manner,
+                links: (0..options.links)
+                    .map(|_| rng.u32(..options.pages))
+                    .collect(),
+                requests: AtomicU32::new(0),
+                served: AtomicU32::new(0),
+            })
+            .collect();
+        bring_into_reach(&mut pages, &mut rng);
+        Self {
+            pages,
+            latency: Duration::from_millis(options.latency),
+        }
+    }
+
+    /// Serves the site as long as the program runs. Returns the address of page 0.
+    pub(crate) async fn serve(self: Arc<Self>) -> io::Result<Url> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let router = Router::new()
+            .route("/page/{number}", get(answer))
+            .with_state(self);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Url::parse(&format!("http://{address}/page/0")).map_err(io::Error::other)
+    }
+
+    /// What the site itself has counted.
+    pub(crate) fn account(&self) -> String {
+        let served = |least| {
+            let times = |page: &Page| page.served.load(Ordering::Relaxed);
+            self.pages
+                .iter()
+                .filter(|page| times(page) >= least)
+                .count()
+        };
+        format!(
+            "{} of {} pages served, {} of them more than once",
+            served(1),
+            self.pages.len(),
+            served(2)
+        )
+    }
+}
+
+/// Deals out what is wrong with pages, at random. Nothing is wrong with page 0.
+fn manners(options: &Options, rng: &mut Rng) -> Vec<Manner> {
+    let others = options.pages as usize - 1;
+    let flaky = u64::from(options.pages) * u64::from(options.flaky) / 100;
+    let mut manners: Vec<Manner> = [
+        (u64::from(options.down), Manner::Refuses(u32::MAX)),
+        (u64::from(options.missing), Manner::Missing),
+        (flaky, Manner::Refuses(options.refusals)),
+        (u64::MAX, Manner::Refuses(0)),
+    ]
+    .into_iter()
+    .flat_map(|(count, manner)| (0..count).map(move |_| manner))
+    .take(others)
+    .collect();
+    rng.shuffle(&mut manners);
+    manners.insert(0, Manner::Refuses(0));
+    manners
+}
+
+/// Links to each page from one before it that will be fetched, so that all are within reach of page 0.
+fn bring_into_reach(pages: &mut [Page], rng: &mut Rng) {
+    let mut reached = Vec::new();
+    for number in 0..pages.len() {
+        if let Some(from) = rng.choice(&reached) {
+            let from: &mut Page = &mut pages[*from];
+            // Anywhere among the others.
+            let place = rng.usize(..=from.links.len());
+            from.links.insert(place, number as u32);
+        }
+        if !matches!(
+            pages[number].manner,
+            Manner::Missing | Manner::Refuses(u32::MAX)
+        ) {
+            reached.push(number);
+        }
+    }
+}
+
+async fn answer(
+    State(site): State<Arc<Site>>,
+    Path(number): Path<usize>,
+) -> Result<Html<String>, StatusCode> {
+    time::sleep(site.latency).await;
+    let page = site.pages.get(number).ok_or(StatusCode::NOT_FOUND)?;
+    let before = page.requests.fetch_add(1, Ordering::Relaxed);
+    match page.manner {
+        Manner::Missing => Err(StatusCode::NOT_FOUND),
+        Manner::Refuses(times) if before < times => Err(StatusCode::SERVICE_UNAVAILABLE),
+        Manner::Refuses(_) => {
+            page.served.fetch_add(1, Ordering::Relaxed);
+            Ok(Html(html(number, &page.links)))
+        }
+    }
+}
+
+fn html(number: usize, links: &[u32]) -> String {
+    let mut html = format!("<!DOCTYPE html>\n<title>Page {number}</title>\n<ul>\n");
+    for link in links {
+        let _ = writeln!(html, r#"<li><a href="/page/{link}">Page {link}</a>"#);
+    }
+    html.push_str("</ul>\n");
+    html
+}

@@ -1,0 +1,175 @@
+//! The workers: each deals with one page at a time.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use reqwest::Client;
+use reqwest::Url;
+use tokio::sync::watch;
+use tokio::time;
+use tollgate::Task;
+use tollgate::TaskReceiver;
+
+use crate::fetch::Reason;
+use crate::fetch::fetch;
+use crate::fetch::links;
+
+#[derive(Clone)]
+pub(crate) struct Worker {
+    pub(crate) pages: TaskReceiver<Url>,
+    pub(crate) client: Client,
+    pub(crate) seen: Arc<Seen>,
+    pub(crate) failures: mpsc::Sender<Failure>,
+    pub(crate) backoff: Duration,
+    pub(crate) stopped: watch::Receiver<bool>,
+}
+
+/// A page that could not be fetched.
+pub(crate) struct Failure {
+    url: Url,
+    attempt: u32,
+    reason: Arc<str>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.url, self.reason)?;
+        match self.attempt {
+            1 => Ok(()),
+            attempt => write!(f, ", at attempt {attempt}"),
+        }
+    }
+}
+
+impl Worker {
+    /// Fetches until there is nothing left to fetch, or until stopped.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let task = tokio::select! {
+                // First, so that no more is taken once it is time to stop. The `recv` dropped with it
+                // has taken nothing.
+                biased;
+                () = is_true(&mut self.stopped) => return,
+                task = self.pages.recv() => task,
+            };
+            match task {
+                Ok(task) => self.deal_with(task).await,
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn deal_with(&mut self, task: Task<Url>) {
+        self.pause(task.attempt()).await;
+        match fetch(&self.client, &task).await {
+            Ok(page) => {
+                self.follow_links(&page, &task);
+                task.done();
+            }
+            Err(reason) if reason.is_passing() => self.put_back(task, &reason),
+            Err(reason) => self.give_up(task, &reason),
+        }
+    }
+
+    /// Waits before a further attempt, with the task in hand.
+    async fn pause(&mut self, attempt: u32) {
+        if attempt == 1 {
+            return;
+        }
+        let doubled = 2_u32.saturating_pow(attempt - 2);
+        tokio::select! {
+            () = time::sleep(self.backoff.saturating_mul(doubled)) => {}
+            // Who wants to leave does not want to wait.
+            () = is_true(&mut self.stopped) => {}
+        }
+    }
+
+    fn follow_links(&self, page: &str, task: &Task<Url>) {
+        for link in links(page, task) {
+            if self.seen.is_new(&link) {
+                task.follow_up(link)
+                    .expect("this worker is a receiver, so one is left");
+            }
+        }
+    }
+
+    fn put_back(&self, task: Task<Url>, reason: &Reason) {
+        let reason: Arc<str> = reason.to_string().into();
+        let attempt = task.attempt();
+        if let Err(error) = task.retry_or_fail(&*reason) {
+            self.record(error.into_inner(), attempt, reason);
+        }
+    }
+
+    fn give_up(&self, task: Task<Url>, reason: &Reason) {
+        let reason: Arc<str> = reason.to_string().into();
+        let attempt = task.attempt();
+        let url = task.fail(&*reason);
+        self.record(url, attempt, reason);
+    }
+
+    fn record(&self, url: Url, attempt: u32, reason: Arc<str>) {
+        // Nobody listens any more only when the program is on its way out.
+        let _ = self.failures.send(Failure {
+            url,
+            attempt,
+            reason,
+        });
+    }
+}
+
+/// Ready when it is, or when nobody is left to make it so.
+async fn is_true(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|flag| *flag).await;
+}
+
+/// The pages that have been queued, ever: what keeps a crawl from going in circles.
+pub(crate) struct Seen(Mutex<Links>);
+
+#[derive(Clone, Copy)]
+pub(crate) struct LinkCount {
+    /// Links on all pages fetched.
+    pub(crate) all: usize,
+    /// Those to pages that had been seen before.
+    pub(crate) known: usize,
+}
+
+struct Links {
+    urls: HashSet<Url>,
+    count: LinkCount,
+}
+
+impl Seen {
+    pub(crate) fn only(start: Url) -> Self {
+        Self(Mutex::new(Links {
+            urls: HashSet::from([start]),
+            count: LinkCount { all: 0, known: 0 },
+        }))
+    }
+
+    /// Whether this link is the first to its page.
+    fn is_new(&self, link: &Url) -> bool {
+        let mut links = self.lock();
+        links.count.all += 1;
+        if links.urls.contains(link) {
+            links.count.known += 1;
+            return false;
+        }
+        links.urls.insert(link.clone())
+    }
+
+    pub(crate) fn links(&self) -> LinkCount {
+        self.lock().count
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Links> {
+        // Whatever panicked, the set is whole: nothing is done to it by halves.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,130 @@
+//! The queues on show: as bars on a terminal, or as lines.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::time::Duration;
+
+use indicatif::MultiProgress;
+use indicatif::ProgressBar;
+use indicatif::ProgressDrawTarget;
+use indicatif::ProgressStyle;
+use tokio::time;
+use tollgate::Monitor;
+
+use crate::stages::Square;
+use crate::summary::print_line;
+
+const TEMPLATE: &str = "{prefix} {bar:32} {pos:>4}/{len} queued, {msg}";
+
+/// How often the bars are drawn anew. A choice: it looks smooth.
+const REDRAW: Duration = Duration::from_millis(50);
+
+/// What there is to show.
+#[derive(Clone)]
+pub(crate) struct Queues {
+    pub(crate) to_b: Monitor<u64>,
+    pub(crate) to_c: Monitor<Square>,
+    pub(crate) capacity: u32,
+}
+
+pub(crate) struct Display {
+    queues: Queues,
+    every: Duration,
+    form: Form,
+}
+
+enum Form {
+    Lines,
+    Bars {
+        screen: MultiProgress,
+        to_b: ProgressBar,
+        to_c: ProgressBar,
+    },
+}
+
+impl Display {
+    /// Lines if it is told how often; otherwise bars on stderr, drawn only where that is a terminal.
+    pub(crate) fn new(queues: Queues, lines: Option<Duration>, quiet: bool) -> Self {
+        Self {
+            every: lines.unwrap_or(REDRAW),
+            form: match lines {
+                Some(_) => Form::Lines,
+                None => Form::bars(queues.capacity, quiet),
+            },
+            queues,
+        }
+    }
+
+    /// Keeps showing, until dropped.
+    pub(crate) async fn run(&self) -> Infallible {
+        let mut ticks = time::interval(self.every);
+        loop {
+            ticks.tick().await;
+            self.show();
+        }
+    }
+
+    /// Shows the end. Nothing is left of bars.
+    pub(crate) fn finish(&self) {
+        match &self.form {
+            Form::Lines => self.show(),
+            Form::Bars { to_b, to_c, .. } => {
+                to_b.finish_and_clear();
+                to_c.finish_and_clear();
+            }
+        }
+    }
+
+    /// Lets `print` write to stderr between the bars.
+    pub(crate) fn suspend(&self, print: impl FnOnce()) {
+        match &self.form {
+            Form::Lines => print(),
+            Form::Bars { screen, .. } => screen.suspend(print),
+        }
+    }
+
+    fn show(&self) {
+        let (b, c) = (self.queues.to_b.stats(), self.queues.to_c.stats());
+        let capacity = self.queues.capacity;
+        match &self.form {
+            Form::Lines => print_line(format_args!(
+                "queued A→B {}/{capacity}, B→C {}/{capacity}; in hand B {}, C {}; out {}",
+                b.queued, c.queued, b.in_hand, c.in_hand, c.report.done
+            )),
+            Form::Bars { to_b, to_c, .. } => {
+                draw(to_b, b.queued, format_args!("{} in hand of B", b.in_hand));
+                let done = c.report.done;
+                draw(
+                    to_c,
+                    c.queued,
+                    format_args!("{} in hand of C, {done} out", c.in_hand),
+                );
+            }
+        }
+    }
+}
+
+impl Form {
+    fn bars(capacity: u32, quiet: bool) -> Self {
+        let screen = MultiProgress::with_draw_target(if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        });
+        let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
+        let bar = |prefix| {
+            let bar = ProgressBar::new(capacity.into()).with_prefix(prefix);
+            screen.add(bar.with_style(style.clone()))
+        };
+        Self::Bars {
+            to_b: bar("A→B"),
+            to_c: bar("B→C"),
+            screen,
+        }
+    }
+}
+
+fn draw(bar: &ProgressBar, queued: usize, message: impl fmt::Display) {
+    bar.set_position(queued as u64);
+    bar.set_message(message.to_string());
+}

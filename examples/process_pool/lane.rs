@@ -1,0 +1,154 @@
+//! The lanes: each has a slot for one worker process, and passes one task at a time through it.
+
+use std::fmt;
+use std::future;
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use tollgate::Sender;
+use tollgate::Task;
+use tollgate::TaskReceiver;
+
+use crate::output::Outcome;
+use crate::output::warn;
+use crate::protocol::JobResult;
+use crate::worker::Recipe;
+use crate::worker::Worker;
+
+pub(crate) struct Lane {
+    pub(crate) number: usize,
+    pub(crate) tasks: TaskReceiver<u64>,
+    pub(crate) outcomes: Sender<Outcome>,
+    pub(crate) pool: Arc<Pool>,
+    /// None until there is an item for it, and again when it has died.
+    pub(crate) worker: Option<Worker>,
+}
+
+/// What the lanes share.
+pub(crate) struct Pool {
+    pub(crate) recipe: Recipe,
+    pub(crate) kill_every: Option<NonZeroU64>,
+    pub(crate) verbose: bool,
+    pub(crate) asked: AtomicU64,
+    pub(crate) started: AtomicU64,
+    pub(crate) died: AtomicU64,
+}
+
+impl Lane {
+    /// Works until no task is left anywhere: one in hand elsewhere may come back.
+    ///
+    /// An error is that of a worker that cannot be started. The lane is closed then.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        while let Some(task) = self.next().await {
+            let item = *task;
+            let mut worker = match self.take_worker().await {
+                Ok(worker) => worker,
+                Err(error) => {
+                    self.settle(task, Err(format!("no worker: {error}"))).await;
+                    return Err(error);
+                }
+            };
+            match self.exchange(&mut worker, item).await {
+                Ok(result) => {
+                    self.worker = Some(worker);
+                    self.settle(task, result).await;
+                }
+                Err(_) => {
+                    // Before the item is tried again, so that no answer to it can come from here.
+                    self.bury(worker).await;
+                    self.retry(task).await;
+                }
+            }
+        }
+        match self.worker.take() {
+            Some(worker) => worker.dismiss().await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The next task. A worker that dies meanwhile is noticed here, where it costs no item an attempt.
+    async fn next(&mut self) -> Option<Task<u64>> {
+        loop {
+            tokio::select! {
+                biased;
+                () = ended(&mut self.worker) => {
+                    if let Some(worker) = self.worker.take() {
+                        self.bury(worker).await;
+                    }
+                }
+                // Cancel safe: dropped because of the above, it has taken nothing.
+                task = self.tasks.recv() => return task.ok(),
+            }
+        }
+    }
+
+    async fn take_worker(&mut self) -> io::Result<Worker> {
+        if let Some(worker) = self.worker.take() {
+            return Ok(worker);
+        }
+        let worker = Worker::start(&self.pool.recipe).await?;
+        self.pool.started.fetch_add(1, Ordering::Relaxed);
+        self.note(format_args!("process {} started", worker.pid));
+        Ok(worker)
+    }
+
+    async fn exchange(&self, worker: &mut Worker, item: u64) -> io::Result<JobResult> {
+        worker.ask(item).await?;
+        if let Some(every) = self.pool.kill_every {
+            let asked = self.pool.asked.fetch_add(1, Ordering::Relaxed) + 1;
+            if asked % every == 0 {
+                worker.shoot();
+            }
+        }
+        worker.answer(item).await
+    }
+
+    /// Tells the result, and ends the task. In this order: what is done has been told.
+    async fn settle(&self, task: Task<u64>, result: JobResult) {
+        let failure = result.as_ref().err().cloned();
+        let item = *task;
+        let told = self.outcomes.send(Outcome { item, result }).await;
+        match (failure, told) {
+            (None, Ok(())) => drop(task.done()),
+            (None, Err(_)) => drop(task.fail("its result could not be printed")),
+            (Some(failure), _) => drop(task.fail(failure)),
+        }
+    }
+
+    async fn retry(&self, task: Task<u64>) {
+        let (item, attempt) = (*task, task.attempt());
+        self.note(format_args!("attempt {attempt} at {item} lost"));
+        let failure = format!("its worker died at attempt {attempt}, the last");
+        if task.retry_or_fail(&*failure).is_err() {
+            let result = Err(failure);
+            // An error means that nobody prints any more, and that is told elsewhere.
+            let _ = self.outcomes.send(Outcome { item, result }).await;
+        }
+    }
+
+    async fn bury(&self, worker: Worker) {
+        self.pool.died.fetch_add(1, Ordering::Relaxed);
+        let pid = worker.pid;
+        match worker.kill().await {
+            Ok(status) => self.note(format_args!("process {pid} died: {status}")),
+            Err(error) => self.note(format_args!("process {pid} died: {error}")),
+        }
+    }
+
+    fn note(&self, message: fmt::Arguments<'_>) {
+        if self.pool.verbose {
+            warn(format_args!("lane {}: {message}", self.number));
+        }
+    }
+}
+
+/// Waits for the end of the worker, for ever if there is none.
+async fn ended(worker: &mut Option<Worker>) {
+    match worker {
+        Some(worker) => worker.ended().await,
+        None => future::pending().await,
+    }
+}

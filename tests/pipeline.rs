@@ -1,0 +1,420 @@
+//! The example `pipeline`, run as its users run it.
+//!
+//! Nothing here is timed. How full a queue was is told by what the program saw many times over, and a test
+//! that interrupts it gives it more work than [`PATIENCE`](program::PATIENCE) lasts for.
+
+#![cfg(all(target_os = "linux", not(loom)))]
+
+mod program;
+
+use std::fs;
+use std::fs::File;
+use std::path::Path;
+
+use program::Invocation;
+use program::Output;
+use program::Run;
+use program::command;
+use program::eventually;
+use program::example;
+
+#[test]
+fn every_number_comes_out_once_and_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    for capacity in ["1", "3", "1000"] {
+        let output = pipeline(directory.path())
+            .args(["--items=300", "--delay-b=0", "--output=out", "--capacity"])
+            .arg(capacity)
+            .run();
+
+        output.assert_code(0);
+        assert_eq!(output.stderr.text(), "");
+        assert_eq!(
+            output.stdout.text(),
+            "\
+A    300 of 300 made
+A→B  300 sent = 300 done + 0 failed + 0 abandoned + 0 panicked + 0 discarded
+B→C  300 sent = 300 done + 0 failed + 0 abandoned + 0 panicked + 0 discarded
+C    300 out, their sum 9045050
+"
+        );
+        assert_eq!(written(directory.path()), squares(1..=300));
+    }
+}
+
+#[test]
+fn many_workers_overtake_each_other_and_lose_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = [
+        "--items=300",
+        "--workers-b=8",
+        "--delay-b=1",
+        "--capacity=2",
+    ];
+    let output = pipeline(directory.path())
+        .args(options)
+        .arg("--output=out")
+        .run();
+
+    output.assert_code(0);
+    assert!(last_line(&output).contains("300 out, their sum 9045050"));
+    let mut lines = written(directory.path());
+    lines.sort_by_key(|line| line.0);
+    assert_eq!(lines, squares(1..=300));
+}
+
+#[test]
+fn nothing_to_do_is_done_at_once() {
+    let output = pipeline(Path::new("/")).arg("--items=0").run();
+
+    output.assert_code(0);
+    assert_eq!(last_line(&output), "C    0 out, their sum 0");
+}
+
+#[test]
+fn a_slow_stage_has_a_full_queue_before_it_and_an_empty_one_behind() {
+    let slow_b = ["--items=100", "--delay-b=10", "--capacity=8"];
+    let seen = queues_seen(&slow_b);
+
+    let full = seen.iter().filter(|queues| queues.to_b == 8).count();
+    assert!(full * 2 > seen.len(), "mostly full: {seen:?}");
+    let empty = seen.iter().filter(|queues| queues.to_c <= 1).count();
+    assert!(empty * 2 > seen.len(), "mostly empty: {seen:?}");
+}
+
+#[test]
+fn a_slow_last_stage_fills_both_queues() {
+    let slow_c = ["--items=100", "--delay-b=0", "--delay-c=10", "--capacity=8"];
+    let seen = queues_seen(&slow_c);
+
+    let both = |queues: &&Queues| queues.to_b == 8 && queues.to_c == 8;
+    let full = seen.iter().filter(both).count();
+    assert!(full * 2 > seen.len(), "mostly full, both: {seen:?}");
+}
+
+#[test]
+fn a_slow_first_stage_leaves_both_queues_empty() {
+    let slow_a = ["--items=50", "--delay-a=10", "--delay-b=0", "--capacity=8"];
+    let seen = queues_seen(&slow_a);
+
+    let both = |queues: &&Queues| queues.to_b <= 1 && queues.to_c <= 1;
+    let empty = seen.iter().filter(both).count();
+    assert!(empty * 2 > seen.len(), "mostly empty, both: {seen:?}");
+}
+
+#[test]
+fn a_number_that_fails_is_reported_and_the_others_come_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--items=20", "--delay-b=0", "--fail-every=7"];
+    let output = pipeline(directory.path())
+        .args(options)
+        .arg("--output=out")
+        .run();
+
+    output.assert_code(1);
+    assert_eq!(
+        output.stderr.text(),
+        "pipeline: A→B: not all work ended well: 2 failed, 0 abandoned, 0 panicked, 0 discarded; \
+         first: B cannot square 7\n"
+    );
+    let accounts = Accounts::of(&output);
+    assert_eq!(accounts.to_b, [20, 18, 2, 0, 0, 0]);
+    assert_eq!(accounts.to_c, [18, 18, 0, 0, 0, 0]);
+    let expected: Vec<_> = squares(1..=20)
+        .into_iter()
+        .filter(|(number, _)| number % 7 != 0)
+        .collect();
+    assert_eq!(written(directory.path()), expected);
+}
+
+#[test]
+fn output_that_cannot_be_written_stops_all_stages() {
+    let output = pipeline(Path::new("/"))
+        // More than a test would wait for, were C's trouble not to reach A.
+        .args(["--items=1000000000", "--delay-b=1", "--capacity=4"])
+        .arg("--output=/dev/full")
+        .run();
+
+    output.assert_code(1);
+    let text = output.stderr.text();
+    for part in [
+        "A→B: not all work ended well",
+        "first: sending into a closed channel\n",
+        "first: C cannot write 1: No space left on device (os error 28)\n",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    let accounts = Accounts::of(&output);
+    accounts.assert_add_up();
+    assert_eq!((accounts.to_c[DONE], accounts.out), (0, 0));
+}
+
+#[test]
+fn output_that_cannot_be_created_is_told() {
+    let output = pipeline(Path::new("/")).arg("--output=/missing/out").run();
+
+    output.assert_code(1);
+    assert_eq!(
+        output.stderr.text(),
+        "pipeline: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn a_summary_that_cannot_be_written_fails() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = pipeline(Path::new("/")).arg("--items=1").stdout(full).run();
+
+    output.assert_code(1);
+    assert_eq!(
+        output.stderr.text(),
+        "pipeline: No space left on device (os error 28)\n"
+    );
+}
+
+#[test]
+fn ctrl_c_stops_the_first_stage_and_drains_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--items=1000000", "--delay-b=5", "--capacity=20"];
+    let run = pipeline(directory.path())
+        .args(options)
+        .args(["--stats=1", "--output=out"])
+        .start();
+    eventually("a full queue to drain", || {
+        let full = |line: &[u8]| line.starts_with("queued A→B 20/20".as_bytes());
+        whole_lines(&run)
+            .split(|byte| *byte == b'\n')
+            .any(full)
+            .then_some(())
+    });
+
+    run.interrupt();
+    let output = run.finish();
+    output.assert_code(130);
+
+    let accounts = Accounts::of(&output);
+    let made = accounts.made;
+    assert!((20..1_000_000).contains(&made), "{made} made");
+    let all_done = [made, made, 0, 0, 0, 0];
+    assert_eq!((accounts.to_b, accounts.to_c), (all_done, all_done));
+    assert_eq!(written(directory.path()), squares(1..=made));
+    let last_words = format!("pipeline: interrupted after {made} of 1000000 numbers\n");
+    assert!(output.stderr.text().ends_with(&last_words));
+}
+
+#[test]
+fn ctrl_c_need_not_wait_for_the_first_stage() {
+    let run = pipeline(Path::new("/"))
+        // The next number takes as long as the test would wait.
+        .args(["--items=10", "--delay-a=60000", "--stats=5"])
+        .start();
+    eventually("the pipeline to run", || {
+        (!run.stderr().0.is_empty()).then_some(())
+    });
+
+    run.interrupt();
+    let output = run.finish();
+    output.assert_code(130);
+    assert_eq!(Accounts::of(&output).made, 0);
+}
+
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_the_queues() {
+    let mut run = pipeline(Path::new("/"))
+        .args(["--items=1000", "--delay-b=60000", "--stats=5"])
+        .start();
+    eventually("work in hand", || {
+        run.stderr().text().contains("in hand B 1").then_some(())
+    });
+
+    run.interrupt();
+    eventually("word of the first Ctrl-C", || {
+        run.stderr().text().contains("Ctrl-C again").then_some(())
+    });
+    assert_eq!(run.child.try_wait().unwrap(), None, "it is not over yet");
+    run.interrupt();
+
+    let output = run.finish();
+    output.assert_code(130);
+    assert_eq!(output.stdout.text(), "");
+}
+
+#[test]
+fn help_tells_the_arguments_and_the_exit_status() {
+    let output = pipeline(Path::new("/")).arg("--help").run();
+
+    output.assert_code(0);
+    let help = output.stdout.text();
+    for part in [
+        "--items",
+        "--capacity",
+        "--workers-b",
+        "--delay-a",
+        "--delay-b",
+        "--delay-c",
+        "--fail-every",
+        "--output",
+        "--stats",
+        "--quiet",
+        "Exit status:",
+        "130",
+    ] {
+        assert!(help.contains(part), "no {part} in:\n{help}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    for (options, complaint) in [
+        (&["--capacity=0"][..], "0 is not in 1..="),
+        (&["--workers-b=0"], "0 is not in 1..="),
+        (&["--stats=0"], "0 is not in 1..="),
+        (&["--fail-every=0"], "0 is not in 1.."),
+        (&["--items=-1"], "invalid"),
+        (&["--delay-b=soon"], "invalid"),
+        (&["--stats=5", "--quiet"], "cannot be used with"),
+        (&["out"], "unexpected argument"),
+    ] {
+        let output = pipeline(Path::new("/")).args(options).run();
+        output.assert_code(2);
+        let text = output.stderr.text();
+        assert!(text.contains(complaint), "{options:?}: {text}");
+    }
+}
+
+#[test]
+fn a_terminal_shows_a_bar_for_each_queue_unless_quiet() {
+    let terminal = |options: &str| {
+        let program = example("pipeline");
+        let line = format!("'{}' {options} >/dev/null", program.display());
+        let script = command("script", Path::new("/"));
+        script.args(["-qec", &line, "/dev/null"]).start()
+    };
+
+    // It ends with its terminal, long before the first number is squared.
+    let run = terminal("--items=20 --capacity=8 --delay-b=60000");
+    eventually("two bars", || {
+        let bars = run.captured("stdout").text();
+        let b = bars.contains("8/8 queued, 1 in hand of B");
+        (b && bars.contains("0/8 queued, 0 in hand of C, 0 out")).then_some(())
+    });
+    drop(run);
+
+    let output = terminal("--items=5 --quiet").finish();
+    output.assert_code(0);
+    assert_eq!(output.stdout.text(), "");
+}
+
+// What the program says.
+
+/// A line of `--stats`.
+#[derive(Debug)]
+struct Queues {
+    to_b: usize,
+    to_c: usize,
+}
+
+/// Runs it with `--stats`, and returns what it saw of its queues, none of which was ever overfull.
+fn queues_seen(options: &[&str]) -> Vec<Queues> {
+    const CAPACITY: usize = 8;
+    let run = pipeline(Path::new("/")).args(options).arg("--stats=2");
+    let output = run.run();
+    output.assert_code(0);
+
+    let stderr = output.stderr.text();
+    let seen: Vec<Queues> = stderr.lines().map(queues).collect();
+    for queues in &seen {
+        assert!(queues.to_b <= CAPACITY, "{queues:?}");
+        assert!(queues.to_c <= CAPACITY, "{queues:?}");
+    }
+    let last = seen.last().expect("the end is always shown");
+    assert_eq!((last.to_b, last.to_c), (0, 0));
+    seen
+}
+
+fn queues(line: &str) -> Queues {
+    let parse = || {
+        let (to_b, rest) = line.strip_prefix("queued A→B ")?.split_once("/8, B→C ")?;
+        let (to_c, _) = rest.split_once("/8; in hand B ")?;
+        Some(Queues {
+            to_b: to_b.parse().ok()?,
+            to_c: to_c.parse().ok()?,
+        })
+    };
+    parse().unwrap_or_else(|| panic!("no queues in {line:?}"))
+}
+
+/// The summary. Of a queue: sent, done, failed, abandoned, panicked, discarded.
+struct Accounts {
+    made: u64,
+    to_b: [u64; 6],
+    to_c: [u64; 6],
+    out: u64,
+}
+
+const SENT: usize = 0;
+const DONE: usize = 1;
+
+impl Accounts {
+    fn of(output: &Output) -> Self {
+        let text = output.stdout.text();
+        let numbers = |line: &str| -> Vec<u64> {
+            let words = line.split(|character: char| !character.is_ascii_digit());
+            words.filter_map(|word| word.parse().ok()).collect()
+        };
+        let lines: Vec<Vec<u64>> = text.lines().map(numbers).collect();
+        let [a, to_b, to_c, c] = &lines[..] else {
+            panic!("not a summary: {text}");
+        };
+        Self {
+            made: a[0],
+            to_b: to_b[..].try_into().unwrap(),
+            to_c: to_c[..].try_into().unwrap(),
+            out: c[0],
+        }
+    }
+
+    /// What went into a queue came out one way or the other, and what B did is what C's queue was sent.
+    #[track_caller]
+    fn assert_add_up(&self) {
+        for queue in [self.to_b, self.to_c] {
+            assert_eq!(queue[SENT], queue[DONE..].iter().sum());
+        }
+        assert_eq!(self.made, self.to_b[SENT]);
+        assert_eq!(self.to_b[DONE], self.to_c[SENT]);
+        assert_eq!(self.to_c[DONE], self.out);
+    }
+}
+
+fn last_line(output: &Output) -> String {
+    let text = output.stdout.text();
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+/// What stderr holds so far, but for a line that is being written.
+fn whole_lines(run: &Run) -> Vec<u8> {
+    let mut stderr = run.stderr().0;
+    let end = stderr.iter().rposition(|byte| *byte == b'\n');
+    stderr.truncate(end.map_or(0, |end| end + 1));
+    stderr
+}
+
+fn squares(numbers: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+    numbers.map(|number| (number, number * number)).collect()
+}
+
+/// The numbers and squares in the file `out`.
+fn written(directory: &Path) -> Vec<(u64, u64)> {
+    let text = fs::read_to_string(directory.join("out")).unwrap();
+    let pair = |line: &str| {
+        let (number, square) = line.split_once(' ')?;
+        Some((number.parse().ok()?, square.parse().ok()?))
+    };
+    text.lines()
+        .map(|line| pair(line).unwrap_or_else(|| panic!("no square in {line:?}")))
+        .collect()
+}
+
+fn pipeline(directory: &Path) -> Invocation {
+    command(example("pipeline"), directory)
+}
