@@ -106,7 +106,7 @@ impl<T> fmt::Display for TrySendError<T> {
 impl<T> Error for TrySendError<T> {}
 
 /// Why [`Task::retry`](crate::Task::retry) did not queue the item again, and the item. The task has
-/// ended as failed.
+/// ended as failed by then.
 ///
 /// # Examples
 ///

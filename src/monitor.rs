@@ -217,8 +217,9 @@ impl<T> Monitor<T> {
 
     /// Closes the channel, and takes out and hands back what is queued: work that nobody has begun.
     ///
-    /// Tasks in hand are not touched: they end as they would, and may still be tried again or leave new work. What
-    /// is handed back counts as [`discarded`](crate::Report::discarded), which is no failure here. It may
+    /// Tasks in hand are not touched: they end as they would, and what they put back or leave there meanwhile is
+    /// received as always. To stop that too, have the workers look at [`is_closed`](crate::TaskReceiver::is_closed), or
+    /// drop the receivers. What is handed back counts as [`discarded`](crate::Report::discarded), which is no failure here. It may
     /// wait for another thread that is within a few instructions of the end of a send.
     ///
     /// # Examples

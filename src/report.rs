@@ -117,7 +117,7 @@ pub struct Stats {
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// A task ended with [`fail`](crate::Task::fail); or with a [`retry`](crate::Task::retry) that was
-    /// refused, and then the error is a [`RetryError<()>`](crate::RetryError).
+    /// refused, and then the error is a [`RetryError<()>`](crate::RetryError) unless the worker gave its own.
     Failed(Arc<dyn Error + Send + Sync>),
     /// A task was dropped with neither `done` nor `fail`: its worker returned early or was cancelled.
     Abandoned,

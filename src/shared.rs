@@ -20,7 +20,6 @@ use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
 use std::process::abort;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::thread;
 
 use crate::channel::Channel;
@@ -255,17 +254,23 @@ impl<T> Claim<T> {
         Ok(())
     }
 
-    /// Ends the delivery by queueing its item for another; as failed, if that is not to be.
-    pub(crate) fn retry(self, item: T, attempt: u32) -> Result<(), RetryError<T>> {
+    /// Ends the delivery by queueing its item for another; if that is not to be, with the failure that
+    /// `refused` makes of the reason.
+    pub(crate) fn retry(
+        self,
+        item: T,
+        attempt: u32,
+        refused: impl FnOnce(RetryError<()>) -> Failure,
+    ) -> Result<(), RetryError<T>> {
         let (claim, error) = match self.put_back(item, attempt) {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
         };
-        let cause = match error {
+        let reason = match error {
             RetryError::Exhausted(_) => RetryError::Exhausted(()),
             RetryError::Terminated(_) => RetryError::Terminated(()),
         };
-        claim.settle(Some(Failure::Failed(Arc::new(cause))));
+        claim.settle(Some(refused(reason)));
         Err(error)
     }
 

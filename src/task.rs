@@ -113,7 +113,7 @@ impl<T> Task<T> {
     ///
     /// # Panics
     ///
-    /// If the conversion of `error` does; the task then counts as panicked.
+    /// If the conversion of `error` does; the task is then dropped as by any panic.
     ///
     /// # Examples
     ///
@@ -147,8 +147,7 @@ impl<T> Task<T> {
     /// # Errors
     ///
     /// When this was the last attempt, or no receiver is left. The task has then ended as failed, with a
-    /// [`RetryError<()>`](RetryError) as its error. To give an error of your own, look at
-    /// [`attempt`](Self::attempt) and [`fail`](Self::fail).
+    /// [`RetryError<()>`](RetryError) as its error; [`retry_or_fail`](Self::retry_or_fail) gives your own.
     ///
     /// # Examples
     ///
@@ -174,7 +173,53 @@ impl<T> Task<T> {
             claim,
             attempt,
         } = self.end();
-        claim.retry(item, attempt)
+        claim.retry(item, attempt, |reason| Failure::Failed(Arc::new(reason)))
+    }
+
+    /// As [`retry`](Self::retry), and where that is refused, as [`fail`](Self::fail): the failure that `join`
+    /// gives is then what went wrong with the last attempt.
+    ///
+    /// # Errors
+    ///
+    /// When this was the last attempt, or no receiver is left. The task has then ended as failed with
+    /// `error`.
+    ///
+    /// # Panics
+    ///
+    /// If the conversion of `error` does, which is made only where the retry is refused; the task then counts
+    /// as panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use std::num::NonZeroU32;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let builder = tollgate::Builder::new().capacity(1).max_attempts(NonZeroU32::new(2).unwrap());
+    /// let (sender, receiver) = builder.build_tasks();
+    /// sender.send("letter").await?;
+    /// sender.close();
+    ///
+    /// while let Ok(task) = receiver.recv().await {
+    ///     let error = format!("nobody opened, attempt {}", task.attempt());
+    ///     let _ = task.retry_or_fail(error);
+    /// }
+    /// let first = sender.join().await.unwrap_err().first;
+    /// assert_eq!(first.source().unwrap().to_string(), "nobody opened, attempt 2");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn retry_or_fail(
+        self,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Result<(), RetryError<T>> {
+        let InHand {
+            item,
+            claim,
+            attempt,
+        } = self.end();
+        claim.retry(item, attempt, |_| failed(error))
     }
 
     /// Queues new work that this task has come upon, to be received as a task of its own.

@@ -30,9 +30,13 @@ use crate::wait::Wait;
 /// is dropped, the channel is closed and what is queued is dropped at once, counted as *discarded*.
 ///
 /// It ends when the channel is *finished*: closed, with nothing queued and no task in hand anywhere.
-/// So a worker that goes on until the end is there for all the work there is. A worker that holds
-/// a task while it awaits the next one waits for itself then, if nobody else has work left. And a
-/// receiver that nobody receives from keeps what is queued queued: give it to a worker, or drop it.
+/// So a worker that goes on until the end is there for all the work there is, also for what tasks
+/// [put back](Task::retry) or [leave](Task::follow_up), which is received in turn with what was sent.
+///
+/// A worker that holds a task while it awaits the next one waits for itself then, if nobody else has work
+/// left: `StreamExt::chunks` does that. To take several at a time, await one, and take along what
+/// [`try_recv`](Self::try_recv) gives. And a receiver that nobody receives from keeps what is queued
+/// queued: give it to a worker, or drop it.
 ///
 /// It is a [`Stream`] of the tasks. As of a [`Receiver`](crate::Receiver), one item wakes one of those
 /// that wait, and a stream that is left half-way keeps a wake to itself.

@@ -4,9 +4,14 @@
 
 mod common;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::task::Poll;
 use std::thread;
 
+use futures_util::FutureExt;
+use tollgate::Failure;
+use tollgate::Monitor;
 use tollgate::RecvError;
 use tollgate::SendError;
 use tollgate::TryRecvError;
@@ -30,6 +35,7 @@ on_both_kinds! {
     closing_twice_wakes_nobody_twice,
     dropping_a_send_after_close_drops_its_item_once,
     the_last_receiver_may_go_while_its_thread_unwinds,
+    nobody_is_told_of_an_end_while_items_are_being_discarded,
 }
 
 fn closed_waits_for_close_and_for_the_last_receiver<K: Kind>() {
@@ -59,6 +65,37 @@ fn closed_tells_everybody_who_waits<K: Kind>() {
         assert_eq!(closed.wakes(), 1);
         assert!(closed.poll().is_ready());
     }
+}
+
+/// Their destructors run before anything of it is told, and what is told has them in it.
+fn nobody_is_told_of_an_end_while_items_are_being_discarded<K: Kind>() {
+    struct Watching(Rc<OnceCell<Monitor<Self>>>);
+
+    impl Drop for Watching {
+        fn drop(&mut self) {
+            let monitor = self.0.get().unwrap();
+            assert!(monitor.failed().now_or_never().is_none(), "no failure yet");
+            assert!(monitor.join().now_or_never().is_none());
+            assert!(monitor.finished().now_or_never().is_none());
+        }
+    }
+
+    let (sender, receiver) = K::channel::<Watching>(2);
+    let monitor = Rc::new(OnceCell::new());
+    for _ in 0..2 {
+        let item = Watching(Rc::clone(&monitor));
+        assert!(sender.try_send(item).is_ok());
+    }
+    assert!(monitor.set(sender.monitor()).is_ok());
+    let mut failed = Waiter::waiting(monitor.get().unwrap().failed());
+    drop(receiver);
+    assert_eq!(failed.wakes(), 1);
+    let Poll::Ready(Some(Failure::Discarded)) = failed.poll() else {
+        panic!("two items were discarded");
+    };
+    drop(failed);
+    let monitor = Rc::into_inner(monitor).unwrap().into_inner().unwrap();
+    assert_eq!(now(monitor.finished()).unwrap_err().report.discarded, 2);
 }
 
 fn a_closed_future_that_is_dropped_strands_nobody<K: Kind>() {

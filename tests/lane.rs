@@ -380,6 +380,27 @@ fn who_cannot_try_again_is_told_what_went_wrong_in_the_end() {
 }
 
 #[test]
+fn who_gives_an_error_with_the_retry_finds_it_when_that_is_refused() {
+    let (sender, receiver) = limited(1, 2, Abandon::Requeue);
+    sender.try_send(1).unwrap();
+    assert!(receiver.try_recv().unwrap().retry_or_fail("first").is_ok());
+    assert!(sender.monitor().take_failure().is_none());
+    let refused = receiver.try_recv().unwrap().retry_or_fail("second");
+    assert_eq!(refused, Err(RetryError::Exhausted(1)));
+    let error = now(sender.join()).unwrap_err();
+    assert_eq!((error.report.failed, error.report.retried), (1, 1));
+    assert!(matches!(error.first, Failure::Failed(error) if error.to_string() == "second"));
+
+    let (sender, receiver) = limited(1, 2, Abandon::Count);
+    sender.try_send(1).unwrap();
+    let task = receiver.try_recv().unwrap();
+    drop(receiver);
+    assert_eq!(task.retry_or_fail("alone"), Err(RetryError::Terminated(1)));
+    let first = now(sender.join()).unwrap_err().first;
+    assert!(matches!(first, Failure::Failed(error) if error.to_string() == "alone"));
+}
+
+#[test]
 fn without_a_receiver_nothing_comes_back() {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(2);

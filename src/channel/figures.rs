@@ -34,9 +34,12 @@ impl<T> Channel<T> {
         resolved == self.accepted()
     }
 
-    /// Whether the channel is closed and quiescent: for good.
+    /// Whether the channel is closed and quiescent, for good, and all that became of the items has been
+    /// written down.
     pub(crate) fn is_finished(&self) -> bool {
-        self.ring.is_closed() && self.is_quiescent()
+        // In this order: see L5 of `ledger`.
+        let resolved = self.resolved();
+        self.ring.is_closed() && !self.ledger.is_discarding() && resolved == self.accepted()
     }
 
     /// The outcome of all work, if none was left at one instant during the call and all that became of
