@@ -43,7 +43,10 @@ fn closed_with(count: u32) -> (Sender<u32>, TaskReceiver<u32>) {
 
 /// Work that ends when it is told to.
 #[derive(Clone, Default)]
-struct Desk(Arc<Mutex<Vec<(u32, oneshot::Sender<Result<(), &'static str>>)>>>);
+struct Desk(Arc<Mutex<Vec<AtWork>>>);
+
+/// An item, and how to end the work on it.
+type AtWork = (u32, oneshot::Sender<Result<(), &'static str>>);
 
 impl Desk {
     fn work(&self, item: u32) -> impl Future<Output = Result<(), &'static str>> + use<> {

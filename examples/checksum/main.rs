@@ -14,6 +14,7 @@
 //! - **Any executor.** Walking and hashing block, so they run on threads of their own; signals and
 //!   the end are awaited on tokio. One channel serves both.
 
+#[path = "../common/interrupt.rs"]
 mod interrupt;
 mod outcome;
 mod progress;

@@ -14,7 +14,7 @@
 //!   pages in hand and leave; the links found there are discarded with the last of them.
 
 mod fetch;
-#[path = "../checksum/interrupt.rs"]
+#[path = "../common/interrupt.rs"]
 mod interrupt;
 mod progress;
 mod site;

@@ -18,7 +18,7 @@
 //!   and the pipeline ends as ever.
 
 mod display;
-#[path = "../checksum/interrupt.rs"]
+#[path = "../common/interrupt.rs"]
 mod interrupt;
 mod stages;
 mod summary;

@@ -17,8 +17,7 @@
 //! - **A plain channel.** Results go to the thread that prints them through `tollgate::bounded`. Where
 //!   nobody reads them, the lanes wait, then the producer.
 
-// The same as in the example checksum.
-#[path = "../checksum/interrupt.rs"]
+#[path = "../common/interrupt.rs"]
 mod interrupt;
 mod job;
 mod lane;

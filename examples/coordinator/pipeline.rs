@@ -1,0 +1,152 @@
+//! Readers, a queue, workers, a queue, and the consumer: how they are put together, and taken apart.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use tokio::task::JoinHandle;
+use tollgate::JoinError;
+use tollgate::Monitor;
+use tollgate::Report;
+
+use crate::account::Account;
+use crate::coordinator::Cause;
+use crate::coordinator::Coordinator;
+use crate::coordinator::Crew;
+use crate::coordinator::Left;
+use crate::coordinator::lock;
+use crate::reader::Reader;
+use crate::reader::Record;
+use crate::reader::Shard;
+use crate::worker;
+use crate::worker::Parsed;
+use crate::worker::Sum;
+use crate::worker::Worker;
+
+/// What there is to do, and who does it.
+pub(crate) struct Plan {
+    /// One for each reader.
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) workers: u16,
+    pub(crate) capacity: usize,
+    pub(crate) enough: Option<u64>,
+    pub(crate) fail_at: Option<u64>,
+    pub(crate) hang_at: Option<u64>,
+}
+
+/// A pipeline at work.
+pub(crate) struct Pipeline {
+    crew: Crew,
+    read: Arc<AtomicU64>,
+    records: Monitor<Record>,
+    records_left: Left<Record>,
+    results: Monitor<Parsed>,
+    results_left: Left<Parsed>,
+    consumer: JoinHandle<Sum>,
+}
+
+/// How it ended.
+pub(crate) struct Ended {
+    pub(crate) account: Account,
+    /// The first error.
+    pub(crate) result: Result<(), Cause>,
+    pub(crate) further_errors: usize,
+    pub(crate) stragglers: Vec<String>,
+}
+
+impl Pipeline {
+    pub(crate) fn start(plan: Plan, coordinator: &Coordinator, bar: ProgressBar) -> Self {
+        let (records_in, records_out) = tollgate::tasks(plan.capacity);
+        let (results_in, results_out) = tollgate::tasks(plan.capacity);
+        let (records, results) = (records_in.monitor(), results_in.monitor());
+        let (records_left, results_left) = (Left::default(), Left::default());
+        let read = Arc::default();
+
+        let mut crew = Crew::default();
+        crew.hand_back_at_stop(records_out.clone(), Arc::clone(&records_left));
+        crew.hand_back_at_last(results.clone(), Arc::clone(&results_left));
+
+        let reader = Reader {
+            coordinator: coordinator.clone(),
+            records: records_in,
+            read: Arc::clone(&read),
+            left: Arc::clone(&records_left),
+        };
+        let worker = Worker {
+            coordinator: coordinator.clone(),
+            records: records_out,
+            results: results_in,
+            fail_at: plan.fail_at,
+            hang_at: plan.hang_at,
+        };
+        spawn_readers(&mut crew, reader, plan.shards);
+        spawn_workers(&mut crew, worker, plan.workers);
+        tokio::spawn(worker::close_behind(records.clone(), results.clone()));
+        let consumer = worker::consume(results_out, plan.enough, coordinator.clone(), bar);
+
+        Self {
+            crew,
+            read,
+            records,
+            records_left,
+            results,
+            results_left,
+            consumer: tokio::spawn(consumer),
+        }
+    }
+
+    /// Waits for the end, or for the grace period after a stop, and makes the account.
+    pub(crate) async fn end(self, coordinator: &Coordinator, grace: Duration) -> io::Result<Ended> {
+        let ended = coordinator.join(self.crew, grace).await;
+        // None of ours blocks its thread. Without them all work is at its end, and so are the queues.
+        let stragglers = ended.stragglers.abort().await;
+        let sum = self.consumer.await?;
+        let records = report(self.records.finished().await);
+        let results = report(self.results.finished().await);
+
+        let unparsed = lock(&self.records_left).drain(..).collect::<Vec<_>>();
+        let unsummed = lock(&self.results_left)
+            .drain(..)
+            .map(|parsed| parsed.record)
+            .collect::<Vec<_>>();
+        let in_hand = |report: Report| report.abandoned + report.panicked;
+        Ok(Ended {
+            account: Account {
+                read: self.read.load(Ordering::Relaxed),
+                sum,
+                failed: records.failed,
+                handed_back: [unsummed, unparsed].concat(),
+                in_hand: in_hand(records) + in_hand(results),
+            },
+            result: ended.result,
+            further_errors: ended.further_errors,
+            stragglers,
+        })
+    }
+}
+
+fn spawn_readers(crew: &mut Crew, reader: Reader, shards: Vec<Shard>) {
+    for (number, shard) in (1..).zip(shards) {
+        let run = reader.clone().run(shard);
+        crew.spawn(&reader.coordinator, format!("reader-{number}"), run);
+    }
+}
+
+fn spawn_workers(crew: &mut Crew, worker: Worker, workers: u16) {
+    for number in 1..=workers {
+        let name = format!("worker-{number}");
+        let run = worker.clone().run(name.clone());
+        crew.spawn(&worker.coordinator, name, async {
+            run.await;
+            Ok(())
+        });
+    }
+}
+
+/// The report of a queue, whether or not all of it went well.
+fn report(finished: Result<Report, JoinError>) -> Report {
+    finished.unwrap_or_else(|error| error.report)
+}
