@@ -17,11 +17,12 @@
 //! * A `SeqCst` load finds the newest of `SeqCst` stores, always, as a read-modify-write does. No model
 //!   fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of senders and
 //!   receivers, or the guess of `head` in `claim_filled` are `Relaxed`, as far as can be told because what
-//!   they order is read in one of these ways.
-//! * Freeing is no step of a model: loom does not try it early, unless there is a race for something
-//!   else too. So no model fails when `pushed` is read after `orphan`, when `orphan` or the count of handles is
-//!   `Relaxed`, or when `try_resolve` does not acquire. Six to eight of `freeing` do, once each atomic of
-//!   a channel is written to when it is dropped.
+//!   they order is read in one of these ways. Nor when `Lane::push` or the load in `Lane::pushed` are:
+//!   the fence that loom sees stands in for them.
+//! * Of a thread that loads and then writes, it remembers the load: it need not try what another loaded
+//!   before the write and goes on from after it. No model fails when `Lane::is_empty` reads `pushed` first.
+//! * Freeing is no step of a model by itself. So each atomic of the crate is written to when it is dropped,
+//!   under loom (see `sync`).
 //!
 //! # Each model can fail
 //!
@@ -79,25 +80,71 @@
 //! | `Failed`: looks at the end last | the_failure_of_the_last_task_is_not_missed |
 //! | `discard`: does not wait for a busy slot | 3: l09, what_is_sent_… |
 //! | `discard`: failure not told | a_discard_is_heard_of_before_the_end |
-//! | the last handle frees in any case | 6 of `freeing`; never: 26 |
-//! | the last task does not free | 6 of `freeing` |
-//! | `upgrade`: from zero | 6 of `freeing` |
+//! | the last handle frees in any case | all of `freeing` with a task; never: more than 26 |
+//! | the last task does not free | 10 of `freeing` |
+//! | `upgrade`: from zero | 10 of `freeing` |
+//! | a handle's drop: what is accepted read after `orphan` | 10 of `freeing` |
+//! | `orphan`: `Relaxed`, `Acquire` or `Release` | 10 of `freeing` |
+//! | a handle's drop: count `Relaxed`, or not read again | 13 of `freeing` |
+//! | `try_resolve`: does not acquire | 10 of `freeing` |
+//! | `is_quiescent`: accepted read first | 3: a_closed_channel_goes_on…, what_is_dropped_is_received_again… |
+//! | `accepted`: without the lane | a_closed_channel_goes_on…, what_ring_and_lane_hold… |
+//! | `taken`: without the lane | 3: a_retry_into_a_full_channel…, what_is_told_of_a_retry… |
+//! | `ahead`: what has moved is not read again | what_is_told_of_a_retry_is_true_at_some_instant |
+//! | `Lane::push`: no `seqcst_accesses_are_ordered` | a_closed_channel_goes_on…, a_retry_into_a_full_channel… |
+//! | `Lane::push`: the end not looked at, or not set by `end` | 3: a_retry_while_the_last_receiver_goes… |
+//! | `Lane::push`: counted after the lock is gone | 3: what_follows_a_task_while_the_last_receiver_goes… |
+//! | `Lane::pop`: not counted | 3: a_retry_into_a_full_channel…; `Relaxed`: what_is_told_of_a_retry… |
+//! | `Lane::popped`: loaded `Relaxed` | what_is_told_of_a_retry_is_true_at_some_instant |
+//! | `Lane::drain`: takes nothing, or does not count it | what_ring_and_lane_hold_is_handed_back |
+//! | `has_its_turn`: never, or always | two_receivers_take_from_ring_and_lane_in_turn |
+//! | `take_task`: no second look at the lane | a_cancelled_receiver_passes_on_its_wake… |
+//! | `take_task`: closed is over | a_closed_channel_goes_on_while_a_task_may_be_tried_again |
+//! | `hand_over`: stays listed | a_cancelled_receiver_passes…, two_receivers_get_what_was_sent… |
+//! | `hand_over`: room not looked at | taking_a_task_makes_room |
+//! | `task_taken`: tells of room for what came from the lane only | a_retry_into_a_full_channel_leaves… |
+//! | `pass_item_on`: the lane not looked at | a_cancelled_receiver_passes_on_its_wake… |
+//! | `put_back`: resolved before it is put back | 6: join_waits_for_what_is_tried_again … |
+//! | `put_back`: woken after it is resolved | 2 of `freeing` |
+//! | `put_back`: not woken | 5: join_waits_for_what_another_tries_again … |
+//! | `put_back`: retry not recorded, or after it is resolved | 7: join_waits_for_what_is_tried_again … |
+//! | `follow_up`: not woken | join_waits_for_what_follows_a_task, what_follows_a_task_is_received… |
+//! | `discard`: the lane not ended | 3: a_retry_while_the_last_receiver_goes… |
+//! | `outcome`: `is_discarding` not looked at, or before what is resolved | 6: the_account_tells… |
+//! | `outcome`: `is_discarding` looked at after the counts | 5: what_close_now_races_with… |
+//! | `is_discarding`, `end_discarding`: `Relaxed` | 5: what_close_now_races_with… |
+//! | `begin_discarding`: after the items are taken | 7: the_account_tells… |
+//! | `end_discarding`: before the items are counted | 7: a_discard_is_heard_of_though… |
+//! | `end_discarding`: no fence, and after the items are resolved | 6: a_task_in_hand_outlives_close_now … |
+//! | `Discarding`: nothing told when nothing was taken | 5: a_task_in_hand_outlives_close_now … |
+//! | `record_handed_back` omitted | 6: the_account_tells… |
+//! | `Failed`: `is_discarding` not looked at | a_discard_is_heard_of_though_nothing_is_left |
+//!
+//! Some of these end the test program at once: a model that fails while it holds a task panics once more.
 //!
 //! Broken without a model that fails, besides those above: `announce` reads `is_closed` first;
-//! `is_quiescent` reads what is accepted first; `Wait::enter` raises `waiting` late; `call` calls all of the crowd
-//! for one, or does not lower `waiting`; no `seqcst_accesses_are_ordered` in `close`, or where a wake is
-//! passed on. By reasoning, these cost needless wakes at most, or something else orders the same.
+//! `Wait::enter` raises `waiting` late; `call` calls all of the crowd for one, or does not lower `waiting`; no
+//! `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on; `pass_item_on` always wakes;
+//! `task_taken` tells of room for what came from the lane; `record_retry`, `record_handed_back`,
+//! `begin_discarding` or their loads in `account` are `Relaxed`; `end_discarding` has no fence, or comes after the
+//! items are resolved, but not both. By reasoning, these cost needless wakes at most, or something else orders the
+//! same: who ends discarding has seen a plain channel empty; on a task channel the fence does what the exchange
+//! that resolves does when it comes after.
 
 #![cfg(loom)]
 
 #[path = "loom/accounting.rs"]
 mod accounting;
+#[path = "loom/discarding.rs"]
+mod discarding;
 #[path = "loom/ending.rs"]
 mod ending;
 #[path = "loom/freeing.rs"]
 mod freeing;
 #[path = "loom/joining.rs"]
 mod joining;
+#[path = "loom/lane.rs"]
+mod lane;
 #[path = "loom/passing.rs"]
 mod passing;
 #[path = "loom/support.rs"]

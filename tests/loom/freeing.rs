@@ -10,6 +10,7 @@ use crate::support::block_on;
 use crate::support::bounded;
 use crate::support::channels;
 use crate::support::model;
+use crate::support::requeuing_tasks;
 use crate::support::send;
 use crate::support::tasks;
 
@@ -165,6 +166,93 @@ fn both_ends_of_a_plain_channel_go() {
         drop(sender);
         last.join().unwrap();
         producer.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+/// A channel of which but a monitor is left refuses what comes back.
+#[test]
+fn the_last_handle_and_a_task_that_comes_back_go() {
+    model(|tally| {
+        let (monitor, [task]) = last_handle(tally);
+        let item = tally.item(9);
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            assert!(task.follow_up(item).is_err());
+            assert!(task.retry().unwrap_err().is_terminated());
+        });
+        drop(monitor);
+        worker.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn both_ends_and_a_task_that_comes_back_go() {
+    model(|tally| {
+        let (sender, receiver) = tasks(1);
+        send(&sender, tally.item(1));
+        let task = receiver.try_recv().unwrap();
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            let _ = task.retry();
+        });
+        drop(sender);
+        let last = thread::spawn(move || drop(receiver));
+        worker.join().unwrap();
+        last.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn both_ends_and_a_task_that_is_followed_go() {
+    model(|tally| {
+        let (sender, receiver) = tasks(1);
+        send(&sender, tally.item(1));
+        let task = receiver.try_recv().unwrap();
+        let item = tally.item(2);
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            let _ = task.follow_up(item);
+            drop(task.done());
+        });
+        drop(sender);
+        let last = thread::spawn(move || drop(receiver));
+        worker.join().unwrap();
+        last.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn both_ends_and_a_task_that_is_dropped_to_be_tried_again_go() {
+    model(|tally| {
+        let (sender, receiver) = requeuing_tasks(2);
+        send(&sender, tally.item(1));
+        let task = receiver.try_recv().unwrap();
+        let worker = thread::spawn(move || {
+            assert_eq!(channels(), 1);
+            drop(task);
+        });
+        drop(sender);
+        let last = thread::spawn(move || drop(receiver));
+        worker.join().unwrap();
+        last.join().unwrap();
+        assert_eq!(channels(), 0);
+    });
+}
+
+#[test]
+fn a_channel_goes_while_it_is_closed_now() {
+    model(|tally| {
+        let (sender, receiver) = tasks(1);
+        send(&sender, tally.item(1));
+        let monitor = sender.monitor();
+        drop(sender);
+        let closer = thread::spawn(move || drop(monitor.close_now()));
+        drop(receiver);
+        closer.join().unwrap();
         assert_eq!(channels(), 0);
     });
 }

@@ -11,6 +11,7 @@ use std::cell::UnsafeCell;
 use std::env;
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::pin::pin;
 use std::ptr;
@@ -32,6 +33,7 @@ use loom::sync::atomic::fence;
 use loom::sync::mpsc;
 use loom::thread;
 use loom::thread::ThreadId;
+use tollgate::Abandon;
 use tollgate::JoinError;
 use tollgate::Receiver;
 use tollgate::Report;
@@ -162,6 +164,15 @@ pub(crate) fn tasks(cap: usize) -> (Sender<Item>, TaskReceiver<Item>) {
     seen_by_the_allocator(|| tollgate::tasks(cap))
 }
 
+/// A channel of two whose tasks are tried again when they are dropped, `most` times in all.
+pub(crate) fn requeuing_tasks(most: u32) -> (Sender<Item>, TaskReceiver<Item>) {
+    let builder = tollgate::Builder::new()
+        .capacity(2)
+        .max_attempts(NonZeroU32::new(most).expect("at least once"))
+        .on_abandon(Abandon::Requeue);
+    seen_by_the_allocator(|| builder.build_tasks())
+}
+
 /// What somebody does before telling of it: a plain write, which loom wants ordered before the read.
 /// Read it in the future that is told: [`block_on`] fences.
 #[derive(Clone)]
@@ -200,7 +211,7 @@ pub(crate) fn shared<S, R>((sender, receiver): (S, R)) -> (Arc<S>, Arc<R>) {
 pub(crate) fn account(outcome: Result<Report, JoinError>) -> Report {
     let report = outcome.expect("nothing failed");
     assert_adds_up(&report);
-    assert_eq!(report.received, report.done);
+    assert_eq!(report.received, report.done + report.retried);
     report
 }
 
@@ -214,13 +225,10 @@ pub(crate) fn failed_account(outcome: Result<Report, JoinError>) -> JoinError {
 
 #[track_caller]
 pub(crate) fn assert_adds_up(report: &Report) {
+    let queued = report.sent + report.followed_up + report.retried;
+    assert_eq!(queued, report.received + report.discarded, "{report:?}");
     let ended = report.done + report.failed + report.abandoned + report.panicked;
-    assert_eq!(report.received, ended, "{report:?}");
-    assert_eq!(
-        report.sent,
-        report.received + report.discarded,
-        "{report:?}"
-    );
+    assert_eq!(report.received, ended + report.retried, "{report:?}");
 }
 
 /// Runs a future as an executor does. Unlike loom's, it comes back for no reason but a call, and its
@@ -321,6 +329,16 @@ pub(crate) fn receive(receiver: &Receiver<Item>) -> Item {
 #[track_caller]
 pub(crate) fn send(sender: &Sender<Item>, item: Item) {
     operation(|| sender.try_send(item)).unwrap();
+}
+
+/// Does all tasks there are, until the end; how many that was.
+pub(crate) fn work_until_the_end(receiver: &TaskReceiver<Item>) -> u64 {
+    let mut count = 0;
+    while let Ok(task) = block_on(receiver.recv()) {
+        drop(task.done());
+        count += 1;
+    }
+    count
 }
 
 /// The next item of a stream.

@@ -1,0 +1,304 @@
+//! What is taken out of the queue and handed to no receiver: by `close_now`, and when the last
+//! receiver goes.
+
+use std::sync::Arc;
+
+use loom::thread;
+use tollgate::Failure;
+use tollgate::Receiver;
+use tollgate::Sender;
+use tollgate::TaskReceiver;
+use tollgate::TryRecvError;
+
+use crate::joining::in_hand;
+use crate::support::Item;
+use crate::support::Tally;
+use crate::support::account;
+use crate::support::block_on;
+use crate::support::bounded;
+use crate::support::failed_account;
+use crate::support::large_model;
+use crate::support::model;
+use crate::support::operation;
+use crate::support::send;
+use crate::support::shared;
+use crate::support::tasks;
+use crate::support::work_until_the_end;
+
+/// A plain channel of two with `count` items queued.
+fn queued(tally: &Tally, count: usize) -> (Arc<Sender<Item>>, Arc<Receiver<Item>>) {
+    let (sender, receiver) = shared(bounded(2));
+    for number in 1..=count {
+        send(&sender, tally.item(number));
+    }
+    (sender, receiver)
+}
+
+/// Receives an item unless the channel is closed and empty; how many that was.
+fn receive_once(receiver: &Receiver<Item>) -> u64 {
+    match operation(|| receiver.try_recv()) {
+        Ok(_) => 1,
+        Err(error) => {
+            assert_eq!(error, TryRecvError::Closed);
+            0
+        }
+    }
+}
+
+/// Does a task if there is one; how many that was.
+fn work_once(receiver: &TaskReceiver<Item>) -> u64 {
+    let task = operation(|| receiver.try_recv());
+    task.map_or(0, |task| {
+        drop(task.done());
+        1
+    })
+}
+
+/// The joiner may look at any instant: the account that it gets is that of what really happened.
+#[test]
+fn the_account_tells_what_was_received_from_what_was_handed_back() {
+    model(|tally| {
+        let (sender, receiver) = queued(tally, 1);
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || receive_once(&receiver)
+        });
+        let report = account(block_on(sender.join()));
+        let drained = closer.join().unwrap();
+        let received = consumer.join().unwrap();
+        assert_eq!((report.received, report.discarded), (received, drained));
+        assert_eq!(received + drained, 1);
+    });
+}
+
+/// Two items, so that one may be received between two that are handed back.
+#[test]
+fn what_close_now_races_with_is_received_or_handed_back() {
+    large_model(|tally| {
+        let (sender, receiver) = queued(tally, 2);
+        let monitor = sender.monitor();
+        let closer = thread::spawn({
+            let monitor = monitor.clone();
+            move || monitor.close_now().count() as u64
+        });
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || receive_once(&receiver)
+        });
+        let report = account(block_on(monitor.finished()));
+        let drained = closer.join().unwrap();
+        let received = consumer.join().unwrap();
+        assert_eq!((report.received, report.discarded), (received, drained));
+        assert_eq!(received + drained, 2);
+    });
+}
+
+#[test]
+fn what_two_hand_back_is_counted_once() {
+    large_model(|tally| {
+        let (sender, _receiver) = queued(tally, 2);
+        let closers = [(); 2].map(|()| {
+            let sender = sender.clone();
+            thread::spawn(move || sender.close_now().count() as u64)
+        });
+        let report = account(block_on(sender.join()));
+        let drained = closers.map(|closer| closer.join().unwrap());
+        assert_eq!(drained[0] + drained[1], 2);
+        assert_eq!((report.received, report.discarded), (0, 2));
+    });
+}
+
+#[test]
+fn what_is_sent_while_the_channel_is_closed_now_is_handed_back_or_comes_back() {
+    model(|tally| {
+        let (sender, _receiver) = queued(tally, 1);
+        let item = tally.item(2);
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || match operation(|| sender.try_send(item)) {
+                Ok(()) => 1,
+                Err(refused) => {
+                    assert!(refused.is_closed());
+                    assert_eq!(refused.into_inner().number, 2);
+                    0
+                }
+            }
+        });
+        let report = account(block_on(sender.monitor().finished()));
+        let drained = closer.join().unwrap();
+        let sent = producer.join().unwrap();
+        assert_eq!((report.sent, report.discarded), (1 + sent, drained));
+        assert_eq!(drained, 1 + sent);
+    });
+}
+
+#[test]
+fn a_blocked_send_gets_its_item_back_from_close_now() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let closer = thread::spawn({
+            let receiver = receiver.clone();
+            move || receiver.close_now().count()
+        });
+        let refused = block_on(sender.send(tally.item(2))).unwrap_err();
+        assert_eq!(refused.into_inner().number, 2);
+        assert_eq!(closer.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_receiver_that_waits_gets_the_item_or_the_end() {
+    model(|tally| {
+        let (sender, receiver) = queued(tally, 0);
+        let item = tally.item(1);
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || usize::from(block_on(receiver.recv()).is_ok())
+        });
+        send(&sender, item);
+        let drained = sender.close_now().count();
+        assert_eq!(drained + consumer.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn what_is_closed_now_while_the_last_receiver_goes_is_handed_back_or_discarded() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        send(&sender, tally.item(1));
+        let monitor = sender.monitor();
+        let last = thread::spawn(move || drop(receiver));
+        let closer = thread::spawn({
+            let monitor = monitor.clone();
+            move || monitor.close_now().count()
+        });
+        let outcome = block_on(monitor.finished());
+        if closer.join().unwrap() == 1 {
+            assert_eq!(account(outcome).discarded, 1);
+        } else {
+            let error = failed_account(outcome);
+            assert!(matches!(error.first, Failure::Discarded));
+            assert_eq!(error.report.discarded, 1);
+        }
+        last.join().unwrap();
+        assert_eq!(tally.alive(), 0);
+        drop(sender);
+    });
+}
+
+/// On a plain channel an item is resolved when it is taken out, before it is counted.
+#[test]
+fn a_discard_is_heard_of_though_nothing_is_left() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        send(&sender, tally.item(1));
+        let last = thread::spawn(move || drop(receiver));
+        let failure = block_on(sender.monitor().failed());
+        assert!(matches!(failure, Some(Failure::Discarded)), "{failure:?}");
+        last.join().unwrap();
+    });
+}
+
+#[test]
+fn no_failure_is_heard_of_what_was_handed_back() {
+    model(|tally| {
+        let (sender, _receiver) = queued(tally, 1);
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count()
+        });
+        assert!(block_on(sender.monitor().failed()).is_none());
+        assert_eq!(closer.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_task_is_received_or_handed_back() {
+    model(|tally| {
+        let (sender, receiver) = shared(tasks(1));
+        send(&sender, tally.item(1));
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let worker = thread::spawn({
+            let receiver = receiver.clone();
+            move || work_once(&receiver)
+        });
+        let report = account(block_on(sender.monitor().finished()));
+        let drained = closer.join().unwrap();
+        let received = worker.join().unwrap();
+        assert_eq!((report.received, report.discarded), (received, drained));
+        assert_eq!(received + drained, 1);
+    });
+}
+
+/// Nothing is queued, and the end comes with the last of closing, handing back nothing, and the task.
+#[test]
+fn a_task_in_hand_outlives_close_now() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || assert_eq!(sender.close_now().count(), 0)
+        });
+        let worker = thread::spawn(move || drop(task.done()));
+        let report = account(block_on(sender.monitor().finished()));
+        assert_eq!((report.done, report.discarded), (1, 0));
+        closer.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_tried_again_while_the_channel_is_closed_now_is_received_or_handed_back() {
+    large_model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let worker = thread::spawn({
+            let receiver = receiver.clone();
+            move || {
+                task.retry().unwrap();
+                work_until_the_end(&receiver)
+            }
+        });
+        let report = account(block_on(sender.monitor().finished()));
+        let drained = closer.join().unwrap();
+        let received = worker.join().unwrap();
+        assert_eq!((report.done, report.discarded), (received, drained));
+        assert_eq!((report.retried, received + drained), (1, 1));
+    });
+}
+
+#[test]
+fn what_ring_and_lane_hold_is_handed_back() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        send(&sender, tally.item(1));
+        task.follow_up(tally.item(2)).unwrap();
+        drop(task.done());
+        let worker = thread::spawn({
+            let receiver = receiver.clone();
+            move || work_once(&receiver)
+        });
+        let drained = sender.close_now().count() as u64;
+        let received = worker.join().unwrap();
+        assert_eq!(drained + received, 2);
+        assert!(receiver.is_empty());
+        let report = account(block_on(sender.monitor().finished()));
+        assert_eq!((report.followed_up, report.done), (1, 1 + received));
+        assert_eq!(report.discarded, drained);
+    });
+}
