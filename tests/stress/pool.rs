@@ -162,7 +162,7 @@ impl Item {
     }
 
     /// It is given back by the channel, which has nothing to do with it any more.
-    fn is_back(mut self, fate: Fate) {
+    fn came_back(mut self, fate: Fate) {
         self.note(fate);
     }
 }
@@ -428,7 +428,7 @@ fn turn(part: &Part, ending: Ending, monitor: &Monitor<Item>) {
     match ending {
         Ending::CloseNow => {
             let drained = monitor.close_now();
-            drained.for_each(|item| item.is_back(Fate::HandedBack));
+            drained.for_each(|item| item.came_back(Fate::HandedBack));
         }
         Ending::ReceiversGo => part.truth.leave.store(true, Ordering::Relaxed),
         Ending::SendersGo | Ending::Close => {}
@@ -446,7 +446,7 @@ async fn send(part: &Part, sender: &Sender<Item>, chain: Option<u32>) -> bool {
             true
         }
         Err(SendError(item)) => {
-            item.is_back(Fate::Refused);
+            item.came_back(Fate::Refused);
             false
         }
     }
@@ -561,8 +561,7 @@ fn retry(task: Task<Item>) {
     match task.retry() {
         Ok(()) => {}
         Err(RetryError::Exhausted(item)) => assert!(item.is_noted, "attempts were left"),
-        Err(RetryError::Terminated(item)) => item.is_back(Fate::Failed),
-        Err(error) => panic!("{error}"),
+        Err(RetryError::Terminated(item)) => item.came_back(Fate::Failed),
     }
 }
 
@@ -577,7 +576,7 @@ fn follow_up(part: &Part, task: &Task<Item>, chain: Option<u32>) -> bool {
             true
         }
         Err(SendError(item)) => {
-            item.is_back(Fate::Refused);
+            item.came_back(Fate::Refused);
             false
         }
     }
