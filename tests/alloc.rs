@@ -243,6 +243,40 @@ fn a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone<K: Kind>(
     assert!(bytes <= 0, "{bytes} bytes stay");
 }
 
+#[test]
+fn a_million_retries_and_follow_ups_allocate_nothing_once_there_is_room() {
+    let (sender, receiver) = tollgate::tasks(1);
+    sender.try_send(0).unwrap();
+    let mut come_back = |times: usize| {
+        for _ in 0..times {
+            receiver.try_recv().unwrap().retry().unwrap();
+            let task = receiver.try_recv().unwrap();
+            task.follow_up(1).unwrap();
+            task.done();
+        }
+    };
+    come_back(1);
+    assert_eq!(measure(|| come_back(MILLION)), (0, 0));
+}
+
+#[test]
+fn a_burst_of_follow_ups_gives_its_memory_back() {
+    let (sender, receiver) = tollgate::tasks(1);
+    sender.try_send(0).unwrap();
+    let parent = receiver.try_recv().unwrap();
+    let mut burst = 0;
+    let (_, left) = measure(|| {
+        let (_, bytes) = measure(|| (1..=MILLION).for_each(|it| parent.follow_up(it).unwrap()));
+        burst = bytes;
+        for item in 1..=MILLION {
+            assert_eq!(receiver.take_one(), Ok(item));
+        }
+    });
+    assert!(burst > 8 * MILLION as isize, "{burst} bytes");
+    assert!(left <= 1024, "{left} bytes of {burst} stay");
+    parent.done();
+}
+
 fn idle<K: Kind>() -> (Sender<u64>, K::Receiver<u64>) {
     K::channel(16)
 }
