@@ -247,7 +247,7 @@ fn a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone<K: Kind>(
 fn a_million_retries_and_follow_ups_allocate_nothing_once_there_is_room() {
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(0).unwrap();
-    let mut come_back = |times: usize| {
+    let come_back = |times: usize| {
         for _ in 0..times {
             receiver.try_recv().unwrap().retry().unwrap();
             let task = receiver.try_recv().unwrap();
