@@ -279,13 +279,14 @@ impl<T> Channel<T> {
     /// borrows (S4 of `shared`).
     pub(crate) fn discard(&self) {
         let mut discarding = Discarding::begin(self, Some(Failure::Discarded));
-        let mut returned = self.lane().map(Lane::end).unwrap_or_default();
+        let mut came_back = self.lane().map(Lane::end).unwrap_or_default();
+        discarding.took(came_back.len() as u64);
         let next = || {
-            let item = match returned.pop_front() {
-                Some(waiting) => waiting.item,
-                None => self.next_queued()?,
-            };
-            discarding.count += 1;
+            if let Some(waiting) = came_back.pop_front() {
+                return Some(waiting.item);
+            }
+            let item = self.next_queued()?;
+            discarding.took(1);
             Some(item)
         };
         run_all(next, drop);
@@ -298,12 +299,14 @@ impl<T> Channel<T> {
         let mut items = VecDeque::new();
         let mut discarding = Discarding::begin(self, None);
         while let Some(item) = self.next_queued() {
+            discarding.took(1);
             items.push_back(item);
         }
         if let Some(lane) = self.lane() {
-            items.extend(lane.drain().into_iter().map(|waiting| waiting.item));
+            let came_back = lane.drain();
+            discarding.took(came_back.len() as u64);
+            items.extend(came_back.into_iter().map(|waiting| waiting.item));
         }
-        discarding.count = items.len() as u64;
         // By name: should a waker panic, the items are dropped rather than leaked (rust-lang/rust#47949).
         drop(discarding);
         items
@@ -324,11 +327,10 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Ends a delivery. The caller holds a handle.
+    /// Ends a delivery of a task channel. The caller holds a handle.
     pub(crate) fn settle(&self, failure: Option<Failure>) {
         let mut settlement = Settlement {
             channel: self,
-            count: 1,
             first_failure: false,
         };
         if let Some(failure) = failure {
@@ -362,31 +364,31 @@ impl<T> Channel<T> {
     }
 }
 
-/// Resolves items when dropped, whatever panics meanwhile, and tells who waits for it.
+/// Resolves a delivery when dropped, whatever panics meanwhile, and tells who waits for it.
 struct Settlement<'a, T> {
     channel: &'a Channel<T>,
-    count: u64,
     /// Whether a failure was written down that is the first.
     first_failure: bool,
 }
 
 impl<T> Drop for Settlement<'_, T> {
     fn drop(&mut self) {
-        if let Kind::Tasks(_) = self.channel.kind {
-            self.channel.ledger.resolve(self.count);
-        }
+        self.channel.ledger.resolve(1);
         self.channel.announce(self.first_failure);
     }
 }
 
 /// Items are being taken out that are not handed over: L5 of `ledger`. Ends when dropped, whatever panics
 /// meanwhile, and tells who waits for it.
+///
+/// Each is counted when it is taken, before its destructor runs. That may take long, and whoever
+/// looks at the figures meanwhile finds it neither received nor in hand; who joins waits for it.
 struct Discarding<'a, T> {
     channel: &'a Channel<T>,
-    /// How many were taken out.
-    count: u64,
     /// What that is for each of them, if it is a failure.
     failure: Option<Failure>,
+    /// Whether it was the first.
+    first_failure: bool,
 }
 
 impl<'a, T> Discarding<'a, T> {
@@ -394,30 +396,31 @@ impl<'a, T> Discarding<'a, T> {
         channel.ledger.begin_discarding();
         Self {
             channel,
-            count: 0,
             failure,
+            first_failure: false,
+        }
+    }
+
+    fn took(&mut self, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let ledger = &self.channel.ledger;
+        match &self.failure {
+            Some(failure) => self.first_failure |= ledger.record(failure.clone(), count),
+            None => ledger.record_handed_back(count),
+        }
+        if let Kind::Tasks(_) = self.channel.kind {
+            ledger.resolve(count);
         }
     }
 }
 
 impl<T> Drop for Discarding<'_, T> {
     fn drop(&mut self) {
-        let ledger = &self.channel.ledger;
-        let first_failure = match self.failure.take() {
-            _ if self.count == 0 => false,
-            Some(failure) => ledger.record(failure, self.count),
-            None => {
-                ledger.record_handed_back(self.count);
-                false
-            }
-        };
-        ledger.end_discarding();
+        self.channel.ledger.end_discarding();
         // Also if nothing was taken out: a joiner may have been put off.
-        drop(Settlement {
-            channel: self.channel,
-            count: self.count,
-            first_failure,
-        });
+        self.channel.announce(self.first_failure);
     }
 }
 

@@ -29,8 +29,9 @@
 //! * **L4** [`ORPHANED`] is set once, when the last handle goes. From then on nothing is accepted, and
 //!   whoever resolves the last item frees the channel; nobody else is left to.
 //! * **L5** Who takes items out without handing them over raises `discarding` before the first, and
-//!   lowers it when `discarded` counts them all. So who reads it as zero, after `resolved` and before
-//!   the counts, sees counts of the same items. (On a plain channel, taking an item resolves it.)
+//!   lowers it when `discarded` counts them all and those to be dropped have been. So who reads it as zero,
+//!   after `resolved` and before the counts, sees counts of the same items (on a plain channel, taking an
+//!   item resolves it), and no destructor is still to run.
 
 use std::mem;
 
@@ -225,7 +226,7 @@ impl Ledger {
         self.discarded.fetch_add(items, Ordering::Release);
     }
 
-    /// All that were taken out are counted (L5). The caller looks afterwards whether somebody must be told.
+    /// All that were taken out are counted, and dropped if they are to be (L5). The caller looks afterwards whether somebody must be told.
     pub(crate) fn end_discarding(&self) {
         // AcqRel: after they have been counted.
         self.discarding.fetch_sub(1, Ordering::AcqRel);

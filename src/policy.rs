@@ -33,6 +33,9 @@ pub enum Abandon {
     Count,
     /// Its item is queued again, as by [`Task::retry`](crate::Task::retry), while attempts remain and a
     /// receiver lives. After that it counts as with [`Count`](Self::Count).
+    ///
+    /// If the last receiver goes right after, as with a sole worker that panics, the item is discarded
+    /// from the queue, and that is the failure that `join` gives.
     Requeue,
 }
 

@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 
 use crate::task::Ticket;
 use crate::task_receiver::TaskReceiver;
+use crate::unwind::run_all;
 
 /// How many items are begun, or ended, before a poll gives way to other futures. A choice: a few
 /// microseconds of the channel's own work.
@@ -57,10 +58,20 @@ pub struct Run<T, F, Fut> {
 pin_project! {
     /// One item at work.
     struct Running<Fut> {
+        // None when abandoned.
         #[pin]
-        future: Fut,
+        future: Option<Fut>,
         // None when ended.
         ticket: Option<Ticket>,
+    }
+}
+
+impl<Fut> Running<Fut> {
+    /// Drops the future, and then the ticket, also if the destructor of the future panics.
+    fn abandon(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let _ticket = this.ticket.take();
+        this.future.set(None);
     }
 }
 
@@ -73,7 +84,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let result = ready!(this.future.poll(cx));
+        let Some(future) = this.future.as_pin_mut() else {
+            return Poll::Ready(());
+        };
+        let result = ready!(future.poll(cx));
         if let Some(ticket) = this.ticket.take() {
             match result {
                 Ok(()) => ticket.done(),
@@ -104,7 +118,8 @@ impl<T> TaskReceiver<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it drops the futures that are at work, and their tasks count as abandoned.
+    /// Dropped before it is ready, it drops the futures that are at work, and their tasks count as abandoned;
+    /// also when the destructor of one of them panics, whose own task then counts as panicked.
     /// What it had not received stays in the channel, if there are other receivers.
     ///
     /// # Panics
@@ -177,7 +192,7 @@ where
                 let (item, ticket) = task.split();
                 let future = (self.begin)(item);
                 self.running.push(Running {
-                    future,
+                    future: Some(future),
                     ticket: Some(ticket),
                 });
                 true
@@ -215,6 +230,15 @@ where
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<T, F, Fut> Drop for Run<T, F, Fut> {
+    /// Drops all that are at work, although the destructor of one panics: `FuturesUnordered` would leak
+    /// the others then, and their tasks would never end.
+    fn drop(&mut self) {
+        let mut running = Pin::new(&mut self.running).iter_pin_mut();
+        run_all(|| running.next(), Running::abandon);
     }
 }
 

@@ -203,7 +203,8 @@ impl<T> Sender<T> {
         Monitor::new(&self.0)
     }
 
-    /// How many items are queued. Others may send and receive meanwhile.
+    /// How many items are queued; on a task channel, those that tasks have put back or left there
+    /// included: these take no room, so there may be more than fit. Others may send and receive meanwhile.
     ///
     /// # Examples
     ///
@@ -247,7 +248,9 @@ impl<T> Sender<T> {
         self.0.is_full()
     }
 
-    /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.
+    /// How many items can be sent that nobody has received: `Some`, as every channel of this crate is
+    /// bounded. What tasks put back or leave there is not counted: [`is_full`](Self::is_full) tells whether there
+    /// is room.
     ///
     /// # Examples
     ///

@@ -265,7 +265,9 @@ impl<T> TaskReceiver<T> {
         self.0.is_full()
     }
 
-    /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.
+    /// How many items can be sent that nobody has received: `Some`, as every channel of this crate is
+    /// bounded. What tasks put back or leave there is not counted: [`is_full`](Self::is_full) tells whether there
+    /// is room.
     ///
     /// # Examples
     ///

@@ -67,16 +67,25 @@ fn closed_tells_everybody_who_waits<K: Kind>() {
     }
 }
 
-/// Their destructors run before anything of it is told, and what is told has them in it.
+/// Their destructors run before the end is told, and what is told has them in it.
 fn nobody_is_told_of_an_end_while_items_are_being_discarded<K: Kind>() {
     struct Watching(Rc<OnceCell<Monitor<Self>>>);
 
     impl Drop for Watching {
         fn drop(&mut self) {
             let monitor = self.0.get().unwrap();
-            assert!(monitor.failed().now_or_never().is_none(), "no failure yet");
             assert!(monitor.join().now_or_never().is_none());
             assert!(monitor.finished().now_or_never().is_none());
+            let failed = monitor.failed().now_or_never();
+            assert!(
+                matches!(failed, Some(Some(Failure::Discarded))),
+                "{failed:?}"
+            );
+            // Nobody has received it, nor has it in hand.
+            let stats = monitor.stats();
+            let report = stats.report;
+            assert_eq!((stats.in_hand, report.received, report.done), (0, 0, 0));
+            assert_eq!(stats.queued as u64 + report.discarded, 2);
         }
     }
 

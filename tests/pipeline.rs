@@ -13,6 +13,7 @@ use std::path::Path;
 
 use program::Invocation;
 use program::Output;
+use program::PATIENCE;
 use program::Run;
 use program::command;
 use program::eventually;
@@ -239,6 +240,21 @@ fn a_second_ctrl_c_does_not_wait_for_the_queues() {
     assert_eq!(output.stdout.text(), "");
 }
 
+/// Nobody reads it, so the program waits in the system for somebody who does.
+#[test]
+fn an_output_that_cannot_be_opened_yet_does_not_keep_ctrl_c_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = command("mkfifo", directory.path()).arg("fifo").run();
+    fifo.assert_code(0);
+    let mut run = pipeline(directory.path()).args(["-o", "fifo"]).start();
+    // Not for ever, however often it takes: there is no telling from outside when it waits.
+    let status = eventually("the end", || {
+        run.interrupt();
+        run.child.try_wait().unwrap()
+    });
+    assert!(matches!(status.code(), None | Some(130)), "{status}");
+}
+
 #[test]
 fn help_tells_the_arguments_and_the_exit_status() {
     let output = pipeline(Path::new("/")).arg("--help").run();
@@ -286,7 +302,12 @@ fn wrong_arguments_are_refused() {
 fn a_terminal_shows_a_bar_for_each_queue_unless_quiet() {
     let terminal = |options: &str| {
         let program = example("pipeline");
-        let line = format!("'{}' {options} >/dev/null", program.display());
+        // It is hung up on with its terminal, unless whoever runs the tests ignores that.
+        let line = format!(
+            "timeout --foreground {} '{}' {options} >/dev/null",
+            PATIENCE.as_secs(),
+            program.display()
+        );
         let script = command("script", Path::new("/"));
         script.args(["-qec", &line, "/dev/null"]).start()
     };

@@ -1,7 +1,8 @@
 //! The example `process_pool`, run as its users run it, and its workers killed from outside.
 //!
-//! Nothing here is timed. A test that needs the program to be in the middle of its work makes each item
-//! take longer than [`PATIENCE`](program::PATIENCE), or has more of them than can be done in it.
+//! A test that needs the program to be in the middle of its work makes each item take longer than
+//! [`PATIENCE`](program::PATIENCE), or has more of them than can be done in it. Two that stop a worker in the
+//! middle of an item give themselves seconds for that.
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
@@ -228,7 +229,7 @@ fn an_item_is_tried_again_after_ctrl_c_too() {
 }
 
 #[test]
-fn a_second_ctrl_c_kills_the_workers() {
+fn a_second_ctrl_c_quits_at_once_and_the_workers_go() {
     let pool = Program::new();
     let mut run = pool.invoke().args([ENDLESS, "-w3", "-v"]).start();
     wait_for_starts(&run, 3);
@@ -242,9 +243,7 @@ fn a_second_ctrl_c_kills_the_workers() {
     let output = run.finish();
     output.assert_code(130);
     assert_eq!(output.stdout.text(), "");
-    let account = Account::of(&output, 1..1001);
-    assert_eq!((account.received, account.left), (3, 1000));
-    // They are killed, and with nobody left to wait for them they may go a little later.
+    // They go when their parent does, a little later.
     eventually("the workers to go", || {
         pool.workers().is_empty().then_some(())
     });

@@ -249,6 +249,59 @@ fn a_panic_is_a_panic_and_its_task_has_panicked() {
 }
 
 #[test]
+fn a_destructor_that_panics_costs_the_others_nothing() {
+    struct Explosive(u32);
+
+    impl Future for Explosive {
+        type Output = Result<(), &'static str>;
+
+        fn poll(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> Poll<Self::Output> {
+            match self.0 {
+                9 => Poll::Ready(Ok(())),
+                _ => Poll::Pending,
+            }
+        }
+    }
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            if self.0 % 2 == 1 {
+                resume_unwind(Box::new("when dropped"));
+            }
+        }
+    }
+
+    // Two of five that are at work.
+    let (sender, receiver) = closed_with(5);
+    let mut run = receiver.run(limit(5), Explosive);
+    assert!(common::glance(&mut run).is_pending());
+    catch_unwind(AssertUnwindSafe(|| drop(run))).unwrap_err();
+    let report = now(sender.join()).unwrap_err().report;
+    assert_eq!((report.abandoned, report.panicked), (3, 2));
+
+    // While the thread unwinds, too.
+    let (sender, receiver) = closed_with(5);
+    let unwind = AssertUnwindSafe(|| {
+        let mut run = receiver.run(limit(5), Explosive);
+        assert!(common::glance(&mut run).is_pending());
+        resume_unwind(Box::new("worker"));
+    });
+    catch_unwind(unwind).unwrap_err();
+    assert_eq!(now(sender.join()).unwrap_err().report.panicked, 5);
+
+    // One that had ended well.
+    let (sender, receiver) = closed_with(3);
+    let mut run = receiver.run(limit(3), |item| Explosive(if item == 1 { 9 } else { 2 }));
+    catch_unwind(AssertUnwindSafe(|| common::glance(&mut run))).unwrap_err();
+    drop(run);
+    let report = now(sender.join()).unwrap_err().report;
+    assert_eq!((report.done, report.abandoned + report.discarded), (1, 2));
+}
+
+#[test]
 fn futures_may_borrow_and_stay_on_their_thread() {
     let sum = Cell::new(0);
     let (sender, receiver) = closed_with(5);

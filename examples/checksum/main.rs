@@ -38,6 +38,7 @@ use tollgate::JoinError;
 use tollgate::Monitor;
 use tollgate::Report;
 
+use crate::interrupt::INTERRUPTED;
 use crate::interrupt::Interrupts;
 use crate::outcome::Summary;
 use crate::outcome::warn;
@@ -75,9 +76,6 @@ Exit status:
   1    a file or directory could not be read, or the output not be written
   130  interrupted by Ctrl-C: the files in hand were finished, and all that
        was hashed is printed. A second Ctrl-C quits at once, printing nothing";
-
-/// What a shell reports of a program that SIGINT ended: 128 and the number of the signal.
-const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -28,7 +28,6 @@ use std::fmt;
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +40,7 @@ use tokio::runtime::Runtime;
 
 use crate::account::Chain;
 use crate::coordinator::Coordinator;
+use crate::interrupt::INTERRUPTED;
 use crate::interrupt::Interrupts;
 use crate::pipeline::Ended;
 use crate::pipeline::Pipeline;
@@ -114,9 +114,6 @@ Exit status:
   2    wrong arguments
   130  interrupted by Ctrl-C: a stop like that by an error. A second Ctrl-C
        quits at once, printing nothing";
-
-/// What a shell reports of a program that SIGINT ended: 128 and the number of the signal.
-const INTERRUPTED: u8 = 130;
 
 const TEMPLATE: &str = "{elapsed_precise} {spinner} {pos} records summed up, {per_sec}";
 
@@ -206,13 +203,11 @@ fn shards(args: &Args) -> Vec<Shard> {
         .collect()
 }
 
-/// The first Ctrl-C is an error like any other; the second does not wait for what comes of it.
+/// Ctrl-C is an error like any other.
 async fn stop_at(mut interrupts: Interrupts, coordinator: Coordinator) {
     interrupts.recv().await;
     coordinator.request_stop(Some(Arc::new(Interrupted)));
     warn("finishing what is in hand; Ctrl-C again quits at once");
-    interrupts.recv().await;
-    process::exit(INTERRUPTED.into());
 }
 
 #[derive(Debug)]

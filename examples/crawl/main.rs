@@ -41,6 +41,7 @@ use tollgate::Report;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
+use crate::interrupt::INTERRUPTED;
 use crate::interrupt::Interrupts;
 use crate::site::Site;
 use crate::summary::Summary;
@@ -94,11 +95,10 @@ Exit status:
   130  interrupted by Ctrl-C: the pages in hand were ended, and the summary tells
        how many were left. A second Ctrl-C quits at once, printing nothing";
 
-/// What a shell reports of a program that SIGINT ended: 128 and the number of the signal.
-const INTERRUPTED: u8 = 130;
-
 fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let mut url = Url::parse(text).map_err(|error| error.to_string())?;
+    // Nor have links one: a page is known by the rest.
+    url.set_fragment(None);
     match url.scheme() {
         "http" => Ok(url),
         _ => Err("only http:// is spoken here".to_owned()),

@@ -13,6 +13,7 @@
 //!
 //! The executor is in `pool.rs`; `job.rs` is how a result comes back.
 
+mod error;
 mod job;
 mod pool;
 mod primes;
@@ -31,7 +32,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 
-use crate::job::JobError;
+use crate::error::JobError;
 use crate::pool::Executor;
 
 /// Count the primes below N on a pool of threads

@@ -19,11 +19,12 @@ use tollgate::Report;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
+use crate::error;
+use crate::error::JobError;
+use crate::error::ShutDown;
 use crate::job;
 use crate::job::Handle;
 use crate::job::Job;
-use crate::job::JobError;
-use crate::job::ShutDown;
 
 /// Runs calls on threads of its own, as Python's `ThreadPoolExecutor` does.
 ///
@@ -136,7 +137,7 @@ fn work(jobs: &TaskReceiver<Job>) {
         match panic::catch_unwind(AssertUnwindSafe(job)) {
             Ok(Ok(())) => ticket.done(),
             Ok(Err(error)) => ticket.fail(error),
-            Err(payload) => ticket.fail(job::panicked(&*payload)),
+            Err(payload) => ticket.fail(error::panicked(&*payload)),
         }
     }
 }

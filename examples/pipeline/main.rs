@@ -37,6 +37,7 @@ use tollgate::Report;
 
 use crate::display::Display;
 use crate::display::Queues;
+use crate::interrupt::INTERRUPTED;
 use crate::interrupt::Interrupts;
 use crate::stages::Drain;
 use crate::stages::Source;
@@ -108,9 +109,6 @@ Exit status:
   130  interrupted by Ctrl-C: no further numbers were made, and those that were
        went through all stages. A second Ctrl-C quits at once";
 
-/// What a shell reports of a program that SIGINT ended: 128 and the number of the signal.
-const INTERRUPTED: u8 = 130;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     run(Args::parse()).await.unwrap_or_else(|error| {
@@ -121,8 +119,9 @@ async fn main() -> ExitCode {
 
 /// Runs the pipeline and reports.
 async fn run(args: Args) -> io::Result<ExitCode> {
-    let interrupts = Interrupts::listen()?;
+    // First, for it waits where a pipe has no reader, and nobody listens to Ctrl-C meanwhile.
     let output = create(args.output.as_deref()).await?;
+    let interrupts = Interrupts::listen()?;
 
     let (to_b, from_a) = tollgate::tasks(args.capacity as usize);
     let (to_c, from_b) = tollgate::tasks(args.capacity as usize);

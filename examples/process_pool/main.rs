@@ -49,6 +49,7 @@ use tollgate::Report;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
+use crate::interrupt::INTERRUPTED;
 use crate::interrupt::Interrupts;
 use crate::job::Job;
 use crate::lane::Lane;
@@ -118,13 +119,10 @@ Exit status:
   2    the arguments make no sense
   3    a worker could not be started, or the output not be written
   130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
-       kills the workers and quits at once; results not yet printed are lost";
+       quits at once; the workers go with it, results not yet printed are lost";
 
 /// The program's own trouble, as opposed to an item's.
 const BROKEN: u8 = 3;
-
-/// What a shell reports of a program that SIGINT ended: 128 and the number of the signal.
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -260,10 +258,6 @@ impl End {
                     }
                 }
                 () = interrupts.recv() => {
-                    if self.interrupted {
-                        // Their workers go with them. The printer may be held up for ever.
-                        return lanes.shutdown().await;
-                    }
                     self.interrupted = true;
                     self.stop("finishing the items in hand; Ctrl-C again quits at once");
                 }

@@ -78,6 +78,8 @@ pub(crate) fn run(seed: u64) {
         lives += 1;
         tasks += report.sent + report.followed_up;
         joins += joined;
+        all.sent += report.sent;
+        all.received += report.received;
         all.done += report.done;
         all.failed += report.failed;
         all.abandoned += report.abandoned;
@@ -412,6 +414,9 @@ async fn drive(mut part: Part, ending: Ending, sender: Sender<Item>) {
         }
         let result = sender.join().await;
         part.truth.check(&result);
+        let stats = monitor.stats();
+        assert_eq!((stats.queued, stats.in_hand), (0, 0));
+        assert_eq!(stats.report, *report_of(&result));
     }
     match ending {
         Ending::SendersGo => drop(sender),
@@ -457,7 +462,13 @@ async fn work(mut part: Part, receiver: TaskReceiver<Item>) {
     let mut hand = Vec::new();
     while !part.truth.leave.load(Ordering::Relaxed) {
         let Ok(task) = receiver.recv().await else {
+            // Nothing can come any more, then or now.
             assert!(receiver.is_closed());
+            assert_eq!(
+                receiver.monitor().outstanding(),
+                0,
+                "the end comes with work left"
+            );
             break;
         };
         hand.push(arrived(&part, task));
