@@ -115,10 +115,12 @@
 //! | `is_discarding`, `end_discarding`: `Relaxed` | 5: what_close_now_races_with… |
 //! | `begin_discarding`: after the items are taken | 7: the_account_tells… |
 //! | `end_discarding`: before the items are counted | 7: a_discard_is_heard_of_though… |
-//! | `end_discarding`: no fence, and after the items are resolved | 6: a_task_in_hand_outlives_close_now … |
+//! | `end_discarding`: no fence | 4: a_task_in_hand_outlives_close_now … |
 //! | `Discarding`: nothing told when nothing was taken | 5: a_task_in_hand_outlives_close_now … |
 //! | `record_handed_back` omitted | 6: the_account_tells… |
-//! | `Failed`: `is_discarding` not looked at | a_discard_is_heard_of_though_nothing_is_left |
+//! | `is_finished`: `is_discarding` not looked at, or first | a_discard_is_heard_of_though_nothing_is_left |
+//! | `is_finished`: accepted read first | a_failure_is_not_missed_when_one_task_follows_another |
+//! | `is_finished`: closed is finished | 3: the_failure_of_the_last_task… |
 //!
 //! Some of these end the test program at once: a model that fails while it holds a task panics once more.
 //!
@@ -126,10 +128,8 @@
 //! `Wait::enter` raises `waiting` late; `call` calls all of the crowd for one, or does not lower `waiting`; no
 //! `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on; `pass_item_on` always wakes;
 //! `task_taken` tells of room for what came from the lane; `record_retry`, `record_handed_back`,
-//! `begin_discarding` or their loads in `account` are `Relaxed`; `end_discarding` has no fence, or comes after the
-//! items are resolved, but not both. By reasoning, these cost needless wakes at most, or something else orders the
-//! same: who ends discarding has seen a plain channel empty; on a task channel the fence does what the exchange
-//! that resolves does when it comes after.
+//! `begin_discarding` or their loads in `account` are `Relaxed`; `Discarding` resolves before it counts. By
+//! reasoning, these cost needless wakes at most, or something else orders the same.
 
 #![cfg(loom)]
 

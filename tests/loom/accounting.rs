@@ -62,6 +62,25 @@ fn the_failure_of_the_last_task_is_not_missed() {
     });
 }
 
+/// What is accepted and what is resolved may be equal, though never at one instant.
+#[test]
+fn a_failure_is_not_missed_when_one_task_follows_another() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let monitor = sender.monitor();
+        let item = tally.item(1);
+        let worker = thread::spawn(move || {
+            send(&sender, item);
+            sender.close();
+            drop(task.done());
+            drop(receiver.try_recv().unwrap());
+        });
+        let failure = block_on(monitor.failed());
+        assert!(matches!(failure, Some(Failure::Abandoned)), "{failure:?}");
+        worker.join().unwrap();
+    });
+}
+
 #[test]
 fn no_failure_is_heard_of_when_all_ended_well() {
     model(|tally| {
