@@ -11,7 +11,8 @@ use crate::sender::Sender;
 use crate::shared::Shared;
 use crate::task_receiver::TaskReceiver;
 
-/// Makes a channel with more choices than [`bounded`](crate::bounded) and [`tasks`](crate::tasks) offer.
+/// Makes a channel with more choices than [`bounded`](crate::bounded) and [`tasks`](crate::tasks)
+/// offer.
 ///
 /// # Examples
 ///
@@ -99,8 +100,8 @@ impl Builder {
         self
     }
 
-    /// What becomes of a task that is dropped with neither `done` nor `fail`. Of no meaning for a plain
-    /// channel.
+    /// What becomes of a task that is dropped with neither `done` nor `fail`. Of no meaning for a
+    /// plain channel.
     ///
     /// # Examples
     ///
@@ -150,8 +151,8 @@ impl Builder {
     /// # Panics
     ///
     /// As [`build`](Self::build); and when tasks are to be [requeued](Abandon::Requeue) and
-    /// [`max_attempts`](Self::max_attempts) was not told: an item that makes its worker panic would be tried for
-    /// ever.
+    /// [`max_attempts`](Self::max_attempts) was not told: an item that makes its worker panic would
+    /// be tried for ever.
     ///
     /// # Examples
     ///

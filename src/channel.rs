@@ -14,11 +14,12 @@
 //! | end | [`Claim`](crate::shared::Claim) | an outcome is written and the item resolved | at quiescence, all of `idle` |
 //! | join | [`Join::poll`](crate::future::Join) | ready when accepted == resolved | |
 //!
-//! When the channel is closed, quiescence is also its end: all of `finished` are woken, and the task
-//! receivers among `not_empty`.
+//! When the channel is closed, quiescence is also its end: all of `finished` are woken, and the
+//! task receivers among `not_empty`.
 //!
-//! The methods read as this table does; [`figures`] has those that only look. There are no atomics here but the counts of handles: the
-//! ring has the positions, the ledger the outcomes, the lists their waiters.
+//! The methods read as this table does; [`figures`] has those that only look. There are no atomics
+//! here but the counts of handles: the ring has the positions, the ledger the outcomes, the lists
+//! their waiters.
 
 use std::collections::VecDeque;
 
@@ -152,7 +153,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Takes an item of a plain channel, which must then be told to [`item_taken`](Self::item_taken).
+    /// Takes an item of a plain channel, which must then be told to
+    /// [`item_taken`](Self::item_taken).
     #[inline]
     pub(crate) fn take_item(&self) -> Attempt<Result<T, Over>> {
         match self.ring.pop() {
@@ -163,11 +165,12 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Takes an item of a task channel, which must then be told to [`task_taken`](Self::task_taken). Says
-    /// in `origin`, which is the ring's before, if it came from the lane.
+    /// Takes an item of a task channel, which must then be told to
+    /// [`task_taken`](Self::task_taken). Says in `origin`, which is the ring's before, if it came
+    /// from the lane.
     ///
-    /// Ring and lane are looked at one after the other. That loses no wake: whoever puts something into one
-    /// of them wakes for it, and W3 and W4 of `wait` hold of each by itself.
+    /// Ring and lane are looked at one after the other. That loses no wake: whoever puts something
+    /// into one of them wakes for it, and W3 and W4 of `wait` hold of each by itself.
     #[inline]
     pub(crate) fn take_task(
         &self,
@@ -275,8 +278,8 @@ impl<T> Channel<T> {
 
     /// Drops what is queued, on behalf of the last receiver. The channel is closed.
     ///
-    /// Tells others last: their wakers may panic, and an item left in the queue would outlive what it
-    /// borrows (S4 of `shared`).
+    /// Tells others last: their wakers may panic, and an item left in the queue would outlive what
+    /// it borrows (S4 of `shared`).
     pub(crate) fn discard(&self) {
         let mut discarding = Discarding::begin(self, Some(Failure::Discarded));
         let mut came_back = self.lane().map(Lane::end).unwrap_or_default();
@@ -292,8 +295,8 @@ impl<T> Channel<T> {
         run_all(next, drop);
     }
 
-    /// Closes the channel and takes out what is queued: first what was sent, then what tasks put back or
-    /// left there.
+    /// Closes the channel and takes out what is queued: first what was sent, then what tasks put
+    /// back or left there.
     pub(crate) fn close_now(&self) -> VecDeque<T> {
         self.close();
         let mut items = VecDeque::new();
@@ -307,7 +310,8 @@ impl<T> Channel<T> {
             discarding.took(came_back.len() as u64);
             items.extend(came_back.into_iter().map(|waiting| waiting.item));
         }
-        // By name: should a waker panic, the items are dropped rather than leaked (rust-lang/rust#47949).
+        // By name: should a waker panic, the items are dropped rather than leaked
+        // (rust-lang/rust#47949).
         drop(discarding);
         items
     }
@@ -378,8 +382,8 @@ impl<T> Drop for Settlement<'_, T> {
     }
 }
 
-/// Items are being taken out that are not handed over: L5 of `ledger`. Ends when dropped, whatever panics
-/// meanwhile, and tells who waits for it.
+/// Items are being taken out that are not handed over: L5 of `ledger`. Ends when dropped, whatever
+/// panics meanwhile, and tells who waits for it.
 ///
 /// Each is counted when it is taken, before its destructor runs. That may take long, and whoever
 /// looks at the figures meanwhile finds it neither received nor in hand; who joins waits for it.

@@ -1,8 +1,8 @@
 //! The futures that handles give: each is one attempt for the wait loop.
 //!
-//! All are `Unpin`, fused to panic when polled after completion, and **cancel safe**: a future that is
-//! dropped before it was ready has done nothing, and a wake that had been spent on it goes to the next
-//! in line.
+//! All are `Unpin`, fused to panic when polled after completion, and **cancel safe**: a future that
+//! is dropped before it was ready has done nothing, and a wake that had been spent on it goes to
+//! the next in line.
 
 use std::fmt;
 

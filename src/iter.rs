@@ -6,8 +6,8 @@ use std::fmt;
 use std::iter::FusedIterator;
 
 /// The items that nobody will receive: what [`Monitor::close_now`](crate::Monitor::close_now) hands
-/// back, in the order in which they were queued; first those that were sent, then those that tasks put back or
-/// left there.
+/// back, in the order in which they were queued; first those that were sent, then those that tasks
+/// put back or left there.
 ///
 /// They are out of the channel whether it is iterated or not, and dropped with it.
 ///

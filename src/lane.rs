@@ -1,18 +1,18 @@
 //! The side lane of a task channel: where an item goes to be tried again, and where a worker leaves
 //! new work.
 //!
-//! It takes no room of the ring and has no limit of its own, so whoever puts something in never waits, and
-//! a pool of workers that feeds its own queue cannot deadlock. Most channels never use it, and then
-//! it costs a receiver two loads.
+//! It takes no room of the ring and has no limit of its own, so whoever puts something in never
+//! waits, and a pool of workers that feeds its own queue cannot deadlock. Most channels never use
+//! it, and then it costs a receiver two loads.
 //!
 //! # Invariants
 //!
 //! * **N1** `pushed` and `popped` change under the lock, with the queue: under the lock, their
 //!   difference is its length. Both only rise.
-//! * **N2** Only the holder of an unresolved delivery pushes. So what is pushed is accepted before that
-//!   delivery is resolved, and no instant in between looks quiescent (see `ledger`).
-//! * **N3** `ended` is set once, when the last receiver goes, and the queue is taken out with it: from
-//!   then on it is empty.
+//! * **N2** Only the holder of an unresolved delivery pushes. So what is pushed is accepted before
+//!   that delivery is resolved, and no instant in between looks quiescent (see `ledger`).
+//! * **N3** `ended` is set once, when the last receiver goes, and the queue is taken out with it:
+//!   from then on it is empty.
 //! * **N4** No user code runs under the lock.
 
 use std::collections::VecDeque;

@@ -1,19 +1,21 @@
 //! The account of a channel's items: how many are resolved, what became of them, what failed first;
 //! and who waits to be told.
 //!
-//! A delivery is *accepted* when a send claims a position in the ring, or when a task puts an item into
-//! the lane, as new work or to be tried again. It is *resolved* when nothing more will become of it:
-//! its task has ended or has put the item back, or it was discarded; on a plain channel, when it is
-//! handed over. Neither count ever falls, and `resolved <= accepted` at every instant. So quiescence,
-//! nothing queued and nothing in hand, is `resolved == accepted`, and one reading of each tells it:
+//! A delivery is *accepted* when a send claims a position in the ring, or when a task puts an item
+//! into the lane, as new work or to be tried again. It is *resolved* when nothing more will become
+//! of it: its task has ended or has put the item back, or it was discarded; on a plain channel,
+//! when it is handed over. Neither count ever falls, and `resolved <= accepted` at every instant.
+//! So quiescence, nothing queued and nothing in hand, is `resolved == accepted`, and one reading of
+//! each tells it:
 //!
-//! > Read `resolved`, then the two parts of `accepted`: the ring's and the lane's. Neither part falls,
-//! > so if their sum is what `resolved` was, then at the instant of the second reading `resolved` was at
-//! > least that, and `accepted` at most: the channel was quiescent at that instant.
+//! > Read `resolved`, then the two parts of `accepted`: the ring's and the lane's. Neither part
+//! > falls, so if their sum is what `resolved` was, then at the instant of the second reading
+//! > `resolved` was at least that, and `accepted` at most: the channel was quiescent at that
+//! > instant.
 //!
-//! A task in hand costs no count of its own: it is an item that has left the queue and is not resolved.
-//! What a task puts into the lane is accepted before the task is resolved, so there is no instant
-//! between them at which all work looks done.
+//! A task in hand costs no count of its own: it is an item that has left the queue and is not
+//! resolved. What a task puts into the lane is accepted before the task is resolved, so there is no
+//! instant between them at which all work looks done.
 //!
 //! # Invariants
 //!
@@ -23,15 +25,15 @@
 //! * **L2** An outcome is written before its delivery is resolved, and resolving releases. So who
 //!   reads `resolved` with acquire sees all that became of those deliveries, and all that their
 //!   workers did before.
-//! * **L3** Who awaits quiescence sets [`AWAITED`] after it has listed itself and before it looks a last
-//!   time. Resolving is an exchange of the same word, so either it sees the mark, or the look
+//! * **L3** Who awaits quiescence sets [`AWAITED`] after it has listed itself and before it looks a
+//!   last time. Resolving is an exchange of the same word, so either it sees the mark, or the look
 //!   sees it resolved. Likewise [`ENDING`], set by closing, for those who await the end.
-//! * **L4** [`ORPHANED`] is set once, when the last handle goes. From then on nothing is accepted, and
-//!   whoever resolves the last item frees the channel; nobody else is left to.
+//! * **L4** [`ORPHANED`] is set once, when the last handle goes. From then on nothing is accepted,
+//!   and whoever resolves the last item frees the channel; nobody else is left to.
 //! * **L5** Who takes items out without handing them over raises `discarding` before the first, and
-//!   lowers it when `discarded` counts them all and those to be dropped have been. So who reads it as zero,
-//!   after `resolved` and before the counts, sees counts of the same items (on a plain channel, taking an
-//!   item resolves it), and no destructor is still to run.
+//!   lowers it when `discarded` counts them all and those to be dropped have been. So who reads it
+//!   as zero, after `resolved` and before the counts, sees counts of the same items (on a plain
+//!   channel, taking an item resolves it), and no destructor is still to run.
 
 use std::mem;
 
@@ -226,12 +228,13 @@ impl Ledger {
         self.discarded.fetch_add(items, Ordering::Release);
     }
 
-    /// All that were taken out are counted, and dropped if they are to be (L5). The caller looks afterwards whether somebody must be told.
+    /// All that were taken out are counted, and dropped if they are to be (L5). The caller looks
+    /// afterwards whether somebody must be told.
     pub(crate) fn end_discarding(&self) {
         // AcqRel: after they have been counted.
         self.discarding.fetch_sub(1, Ordering::AcqRel);
-        // Before the caller looks for quiescence. Pairs with the fence of whoever brings it later and
-        // then tells who could not be told meanwhile.
+        // Before the caller looks for quiescence. Pairs with the fence of whoever brings it later
+        // and then tells who could not be told meanwhile.
         fence(Ordering::SeqCst);
     }
 
@@ -252,10 +255,11 @@ impl Ledger {
 
     /// What became of the deliveries, given how many were `taken` out of the queue and how many are
     /// resolved. What was accepted is to be filled in by the caller, who reads it afterwards. The
-    /// account is exact if `resolved` was read before, nothing was being discarded then (L5), and what
-    /// is accepted equals it.
+    /// account is exact if `resolved` was read before, nothing was being discarded then (L5), and
+    /// what is accepted equals it.
     pub(crate) fn account(&self, taken: u64, resolved: u64) -> Report {
-        // Acquire: what is accepted, read later, counts at least the items that these outcomes are of.
+        // Acquire: what is accepted, read later, counts at least the items that these outcomes are
+        // of.
         let failed = self.failed.load(Ordering::Acquire);
         let abandoned = self.abandoned.load(Ordering::Acquire);
         let panicked = self.panicked.load(Ordering::Acquire);

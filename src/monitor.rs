@@ -46,26 +46,26 @@ impl<T> Monitor<T> {
         Self(shared.clone())
     }
 
-    /// Waits until no work is left, whether the channel is open or closed: nothing queued, and no task
-    /// in hand, at one instant.
+    /// Waits until no work is left, whether the channel is open or closed: nothing queued, and no
+    /// task in hand, at one instant.
     ///
     /// On a plain channel an item is dealt with when it is received. An item counts from the moment
-    /// its send succeeds; a send that waits for room does not count yet. A channel that was never used
-    /// has no work left.
+    /// its send succeeds; a send that waits for room does not count yet. A channel that was never
+    /// used has no work left.
     ///
     /// Everything that workers did before they ended their tasks happens before what follows.
     ///
     /// While items keep coming there may never be an instant with none, and this waits on. To be
-    /// sure of an end, pause the producers, or close the channel and await [`finished`](Self::finished).
-    /// Awaited by a worker with a task in hand, it waits for itself.
+    /// sure of an end, pause the producers, or close the channel and await
+    /// [`finished`](Self::finished). Awaited by a worker with a task in hand, it waits for itself.
     ///
     /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///
     /// # Errors
     ///
     /// When anything has failed since the channel was made, or since
-    /// [`take_failure`](Self::take_failure): with the first failure and the whole account. It waits for
-    /// the rest of the work first; to hear of a failure early, await [`failed`](Self::failed).
+    /// [`take_failure`](Self::take_failure): with the first failure and the whole account. It waits
+    /// for the rest of the work first; to hear of a failure early, await [`failed`](Self::failed).
     ///
     /// # Examples
     ///
@@ -89,9 +89,9 @@ impl<T> Monitor<T> {
 
     /// Waits for the end: the channel is closed, and no work is left. It stays so.
     ///
-    /// What a clean shutdown awaits. Somebody must close the channel, or drop all senders: this does
-    /// not. And while a receiver is alive that nobody receives from, what is queued stays queued:
-    /// leave the receivers to those who work.
+    /// What a clean shutdown awaits. Somebody must close the channel, or drop all senders: this
+    /// does not. And while a receiver is alive that nobody receives from, what is queued stays
+    /// queued: leave the receivers to those who work.
     ///
     /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///
@@ -164,8 +164,8 @@ impl<T> Monitor<T> {
         self.0.outstanding()
     }
 
-    /// How the channel is doing. It takes no lock, and costs little enough to be asked for a progress
-    /// bar sixty times a second.
+    /// How the channel is doing. It takes no lock, and costs little enough to be asked for a
+    /// progress bar sixty times a second.
     ///
     /// # Examples
     ///
@@ -217,10 +217,11 @@ impl<T> Monitor<T> {
 
     /// Closes the channel, and takes out and hands back what is queued: work that nobody has begun.
     ///
-    /// Tasks in hand are not touched: they end as they would, and what they put back or leave there meanwhile is
-    /// received as always. To stop that too, have the workers look at [`is_closed`](crate::TaskReceiver::is_closed), or
-    /// drop the receivers. What is handed back counts as [`discarded`](crate::Report::discarded), which is no failure here. It may
-    /// wait for another thread that is within a few instructions of the end of a send.
+    /// Tasks in hand are not touched: they end as they would, and what they put back or leave there
+    /// meanwhile is received as always. To stop that too, have the workers look at
+    /// [`is_closed`](crate::TaskReceiver::is_closed), or drop the receivers. What is handed back
+    /// counts as [`discarded`](crate::Report::discarded), which is no failure here. It may wait for
+    /// another thread that is within a few instructions of the end of a send.
     ///
     /// # Examples
     ///

@@ -31,11 +31,11 @@ pub enum Abandon {
     /// It counts as abandoned, or as panicked while the thread unwinds, and is a failure.
     #[default]
     Count,
-    /// Its item is queued again, as by [`Task::retry`](crate::Task::retry), while attempts remain and a
-    /// receiver lives. After that it counts as with [`Count`](Self::Count).
+    /// Its item is queued again, as by [`Task::retry`](crate::Task::retry), while attempts remain
+    /// and a receiver lives. After that it counts as with [`Count`](Self::Count).
     ///
-    /// If the last receiver goes right after, as with a sole worker that panics, the item is discarded
-    /// from the queue, and that is the failure that `join` gives.
+    /// If the last receiver goes right after, as with a sole worker that panics, the item is
+    /// discarded from the queue, and that is the failure that `join` gives.
     Requeue,
 }
 

@@ -21,12 +21,12 @@ use crate::wait::Attempt;
 
 /// The receiving side of a plain channel: an item is dealt with when it is handed over.
 ///
-/// It can be cloned and shared between threads; each item goes to one receiver. When the last receiver
-/// is dropped, the channel is closed and what is queued is dropped at once.
+/// It can be cloned and shared between threads; each item goes to one receiver. When the last
+/// receiver is dropped, the channel is closed and what is queued is dropped at once.
 ///
-/// It is a [`Stream`] of the items, which ends when the channel is closed and empty. One item wakes one
-/// of those that wait, streams and [`recv`](Self::recv)s alike. So a stream that was polled, is then
-/// neither polled again nor dropped, and has its turn, keeps an item's wake to itself: in a
+/// It is a [`Stream`] of the items, which ends when the channel is closed and empty. One item wakes
+/// one of those that wait, streams and [`recv`](Self::recv)s alike. So a stream that was polled, is
+/// then neither polled again nor dropped, and has its turn, keeps an item's wake to itself: in a
 /// `select!`, use [`recv`](Self::recv), whose future is dropped.
 ///
 /// # Examples
@@ -57,8 +57,8 @@ impl<T> Receiver<T> {
     /// Waiting receivers are woken in the order they came, one for each item sent. A receiver that
     /// comes along just then may be quicker, and the woken one waits anew.
     ///
-    /// While items are there it is ready at once. A loop that never finds the channel empty never lets
-    /// other futures of its task or thread run: let it yield now and then.
+    /// While items are there it is ready at once. A loop that never finds the channel empty never
+    /// lets other futures of its task or thread run: let it yield now and then.
     ///
     /// # Cancel safety
     ///
@@ -91,8 +91,8 @@ impl<T> Receiver<T> {
 
     /// Receives an item if there is one now.
     ///
-    /// It does not wait for items. It may wait for another thread that is within a few instructions of
-    /// the end of a send.
+    /// It does not wait for items. It may wait for another thread that is within a few instructions
+    /// of the end of a send.
     ///
     /// # Errors
     ///
@@ -153,8 +153,8 @@ impl<T> Receiver<T> {
         Drained::new(self.0.close_now())
     }
 
-    /// Whether the channel is closed. What was queued may still be received: to receive until the end,
-    /// go on until [`recv`](Self::recv) says that it is reached.
+    /// Whether the channel is closed. What was queued may still be received: to receive until the
+    /// end, go on until [`recv`](Self::recv) says that it is reached.
     ///
     /// # Examples
     ///

@@ -9,12 +9,13 @@ use std::sync::Arc;
 ///
 /// Nothing was queued and nothing in hand then, so it adds up:
 ///
-/// * `sent + followed_up + retried == received + discarded`: whatever was queued, by a send, as new work or to
-///   be tried again, was delivered or discarded.
+/// * `sent + followed_up + retried == received + discarded`: whatever was queued, by a send, as new
+///   work or to be tried again, was delivered or discarded.
 /// * `received == done + failed + abandoned + panicked + retried`: each delivery ended in one way.
 ///
-/// So every item that was accepted is exactly one of done, failed, abandoned, panicked and discarded, however
-/// often it was tried. On a plain channel every delivery is done when it is handed over.
+/// So every item that was accepted is exactly one of done, failed, abandoned, panicked and
+/// discarded, however often it was tried. On a plain channel every delivery is done when it is
+/// handed over.
 ///
 /// # Examples
 ///
@@ -50,20 +51,22 @@ pub struct Report {
     pub abandoned: u64,
     /// Tasks dropped by a panic.
     pub panicked: u64,
-    /// Deliveries whose item was put back to be tried again: with [`Task::retry`](crate::Task::retry), or
-    /// dropped under [`Abandon::Requeue`](crate::Abandon::Requeue).
+    /// Deliveries whose item was put back to be tried again: with
+    /// [`Task::retry`](crate::Task::retry), or dropped under
+    /// [`Abandon::Requeue`](crate::Abandon::Requeue).
     pub retried: u64,
     /// Items that were queued when the last receiver went, which is a failure, or when
-    /// [`close_now`](crate::Monitor::close_now) handed them back, which is none. Their delivery never came.
+    /// [`close_now`](crate::Monitor::close_now) handed them back, which is none. Their delivery
+    /// never came.
     pub discarded: u64,
 }
 
 /// How a channel is doing right now: what [`Monitor::stats`](crate::Monitor::stats) gives.
 ///
-/// `queued` and `in_hand` were each true at one instant during the call, or lie between what was true at
-/// two. The counts of the report are read one after the other while the channel goes on, so they need not
-/// add up to the last item. When it stands still, all of it is exact, and
-/// `sent + followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
+/// `queued` and `in_hand` were each true at one instant during the call, or lie between what was
+/// true at two. The counts of the report are read one after the other while the channel goes on, so
+/// they need not add up to the last item. When it stands still, all of it is exact, and `sent +
+/// followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
 ///
 /// # Examples
 ///
@@ -116,10 +119,12 @@ pub struct Stats {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// A task ended with [`fail`](crate::Task::fail); or with a [`retry`](crate::Task::retry) that was
-    /// refused, and then the error is a [`RetryError<()>`](crate::RetryError) unless the worker gave its own.
+    /// A task ended with [`fail`](crate::Task::fail); or with a [`retry`](crate::Task::retry) that
+    /// was refused, and then the error is a [`RetryError<()>`](crate::RetryError) unless the worker
+    /// gave its own.
     Failed(Arc<dyn Error + Send + Sync>),
-    /// A task was dropped with neither `done` nor `fail`: its worker returned early or was cancelled.
+    /// A task was dropped with neither `done` nor `fail`: its worker returned early or was
+    /// cancelled.
     Abandoned,
     /// A task was dropped by a panic.
     Panicked,

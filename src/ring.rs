@@ -245,7 +245,8 @@ impl<T, C: Counter> Ring<T, C> {
         Slots(&self.slots)
     }
 
-    /// Claims up to `want` positions for filling, in one exchange; gives the first and their number.
+    /// Claims up to `want` positions for filling, in one exchange; gives the first and their
+    /// number.
     #[inline]
     fn claim_vacant(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoVacancy> {
         // Acquire, here and on failure: what follows reads `head` later than this.
@@ -297,7 +298,8 @@ impl<T, C: Counter> Ring<T, C> {
         }
     }
 
-    /// Claims up to `want` positions for emptying, in one exchange; gives the first and their number.
+    /// Claims up to `want` positions for emptying, in one exchange; gives the first and their
+    /// number.
     #[inline]
     fn claim_filled(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoItem> {
         // Acquire, here and on failure: what follows reads `tail` later than this.
@@ -396,7 +398,8 @@ impl<T, C: Counter> Ring<T, C> {
     /// How many positions have been claimed for filling: the items accepted so far.
     pub(crate) fn pushed(&self) -> u64 {
         // SeqCst: read after what is resolved (see `ledger`); and, on a plain channel, after
-        // `Ledger::set_awaited` or `set_ending` in their store-load race with the exchange on `head`.
+        // `Ledger::set_awaited` or `set_ending` in their store-load race with the exchange on
+        // `head`.
         self.tail.load(Ordering::SeqCst) / STEP
     }
 

@@ -102,13 +102,13 @@ where
 impl<T, F, Fut> Unpin for Run<T, F, Fut> {}
 
 impl<T> TaskReceiver<T> {
-    /// Works the channel off inside this one future: calls `f` on each item, and has up to `limit` of the
-    /// futures it gives at work at once. `Ok` is [done](crate::Ticket::done), and an error
+    /// Works the channel off inside this one future: calls `f` on each item, and has up to `limit`
+    /// of the futures it gives at work at once. `Ok` is [done](crate::Ticket::done), and an error
     /// [fails](crate::Ticket::fail) the task.
     ///
-    /// It spawns nothing: all of it runs wherever this future is polled, and no two of the futures run in
-    /// parallel. It is ready when the channel is finished. How the work went, [`join`](Self::join) and
-    /// [`Monitor`](crate::Monitor) tell.
+    /// It spawns nothing: all of it runs wherever this future is polled, and no two of the futures
+    /// run in parallel. It is ready when the channel is finished. How the work went,
+    /// [`join`](Self::join) and [`Monitor`](crate::Monitor) tell.
     ///
     /// Every 128 items it lets other futures of its thread run.
     ///
@@ -118,14 +118,15 @@ impl<T> TaskReceiver<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it drops the futures that are at work, and their tasks count as abandoned;
-    /// also when the destructor of one of them panics, whose own task then counts as panicked.
-    /// What it had not received stays in the channel, if there are other receivers.
+    /// Dropped before it is ready, it drops the futures that are at work, and their tasks count as
+    /// abandoned; also when the destructor of one of them panics, whose own task then counts as
+    /// panicked. What it had not received stays in the channel, if there are other receivers.
     ///
     /// # Panics
     ///
-    /// When `f` or one of its futures does; that task then counts as panicked, and so do the others at work
-    /// if the panic drops this future. The future also panics when polled after it was ready.
+    /// When `f` or one of its futures does; that task then counts as panicked, and so do the others
+    /// at work if the panic drops this future. The future also panics when polled after it was
+    /// ready.
     ///
     /// # Examples
     ///
@@ -234,8 +235,8 @@ where
 }
 
 impl<T, F, Fut> Drop for Run<T, F, Fut> {
-    /// Drops all that are at work, although the destructor of one panics: `FuturesUnordered` would leak
-    /// the others then, and their tasks would never end.
+    /// Drops all that are at work, although the destructor of one panics: `FuturesUnordered` would
+    /// leak the others then, and their tasks would never end.
     fn drop(&mut self) {
         let mut running = Pin::new(&mut self.running).iter_pin_mut();
         run_all(|| running.next(), Running::abandon);

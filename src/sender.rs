@@ -13,8 +13,8 @@ use crate::sync::atomic::Ordering;
 
 /// The sending side of a channel.
 ///
-/// It can be cloned and shared between threads. When the last sender is dropped, the channel is closed;
-/// what is queued can still be received.
+/// It can be cloned and shared between threads. When the last sender is dropped, the channel is
+/// closed; what is queued can still be received.
 ///
 /// # Examples
 ///
@@ -37,8 +37,8 @@ pub struct Sender<T>(pub(crate) SenderSide<T>);
 impl<T> Sender<T> {
     /// Sends an item, waiting while the channel is full.
     ///
-    /// Waiting senders are woken in the order they came, one for each item taken. A sender that comes
-    /// along just then may be quicker, and the woken one waits anew.
+    /// Waiting senders are woken in the order they came, one for each item taken. A sender that
+    /// comes along just then may be quicker, and the woken one waits anew.
     ///
     /// # Cancel safety
     ///
@@ -71,8 +71,8 @@ impl<T> Sender<T> {
 
     /// Sends an item if there is room now.
     ///
-    /// It does not wait for room. It may wait for another thread that is within a few instructions of
-    /// taking an item from the very slot.
+    /// It does not wait for room. It may wait for another thread that is within a few instructions
+    /// of taking an item from the very slot.
     ///
     /// # Errors
     ///
@@ -148,7 +148,8 @@ impl<T> Sender<T> {
         Closed::new(&self.0)
     }
 
-    /// Whether the channel is closed, so that no send that begins now can succeed. If so, it stays so.
+    /// Whether the channel is closed, so that no send that begins now can succeed. If so, it stays
+    /// so.
     ///
     /// # Examples
     ///
@@ -164,8 +165,9 @@ impl<T> Sender<T> {
 
     /// Waits until no work is left: [`Monitor::join`].
     ///
-    /// This sender keeps the channel open meanwhile, so receivers go on waiting. To await the end, take a
-    /// [`monitor`](Self::monitor), drop the sender, and await [`finished`](Monitor::finished).
+    /// This sender keeps the channel open meanwhile, so receivers go on waiting. To await the end,
+    /// take a [`monitor`](Self::monitor), drop the sender, and await
+    /// [`finished`](Monitor::finished).
     ///
     /// # Errors
     ///
@@ -204,7 +206,8 @@ impl<T> Sender<T> {
     }
 
     /// How many items are queued; on a task channel, those that tasks have put back or left there
-    /// included: these take no room, so there may be more than fit. Others may send and receive meanwhile.
+    /// included: these take no room, so there may be more than fit. Others may send and receive
+    /// meanwhile.
     ///
     /// # Examples
     ///
@@ -248,9 +251,9 @@ impl<T> Sender<T> {
         self.0.is_full()
     }
 
-    /// How many items can be sent that nobody has received: `Some`, as every channel of this crate is
-    /// bounded. What tasks put back or leave there is not counted: [`is_full`](Self::is_full) tells whether there
-    /// is room.
+    /// How many items can be sent that nobody has received: `Some`, as every channel of this crate
+    /// is bounded. What tasks put back or leave there is not counted: [`is_full`](Self::is_full)
+    /// tells whether there is room.
     ///
     /// # Examples
     ///

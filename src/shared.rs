@@ -8,11 +8,11 @@
 //! * **S1** The channel is alive while a handle is, and while a delivery is unresolved.
 //! * **S2** The count of handles never rises from zero. Whoever takes it there sets the ledger's
 //!   ORPHANED, once.
-//! * **S3** The channel is freed by whoever comes second of: setting ORPHANED, and resolving the last item (L4).
-//!   These are exchanges of one word, so there is exactly one.
-//! * **S4** When the last receiver goes, the queue is emptied for good: the ring is closed, the lane
-//!   ended. So a channel that is freed, or reached through an [`ErasedClaim`], holds no item then, and
-//!   may be on any thread.
+//! * **S3** The channel is freed by whoever comes second of: setting ORPHANED, and resolving the
+//!   last item (L4). These are exchanges of one word, so there is exactly one.
+//! * **S4** When the last receiver goes, the queue is emptied for good: the ring is closed, the
+//!   lane ended. So a channel that is freed, or reached through an [`ErasedClaim`], holds no item
+//!   then, and may be on any thread.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -136,7 +136,8 @@ impl<T> Shared<T> {
         self.0 == other.0
     }
 
-    /// Takes an item of a task channel, and the claim that comes with it. See [`Channel::take_task`].
+    /// Takes an item of a task channel, and the claim that comes with it. See
+    /// [`Channel::take_task`].
     #[inline]
     pub(crate) fn take_task(&self, origin: &mut Origin) -> Attempt<Result<(T, Claim<T>), Over>> {
         let Kind::Tasks(lane) = &self.kind else {
@@ -254,8 +255,8 @@ impl<T> Claim<T> {
         Ok(())
     }
 
-    /// Ends the delivery by queueing its item for another; if that is not to be, with the failure that
-    /// `refused` makes of the reason.
+    /// Ends the delivery by queueing its item for another; if that is not to be, with the failure
+    /// that `refused` makes of the reason.
     pub(crate) fn retry(
         self,
         item: T,
@@ -292,7 +293,8 @@ impl<T> Claim<T> {
         drop(claim);
     }
 
-    /// Queues the item for another delivery and ends this one; gives both back if that is not to be.
+    /// Queues the item for another delivery and ends this one; gives both back if that is not to
+    /// be.
     fn put_back(self, item: T, attempt: u32) -> Result<(), (Self, RetryError<T>)> {
         /// Ends the delivery when dropped, so also when a waker panics.
         struct Leaving<T>(Option<Claim<T>>);
@@ -312,8 +314,8 @@ impl<T> Claim<T> {
         if !allowed {
             return Err((self, RetryError::Exhausted(item)));
         }
-        // The item is accepted anew before this delivery is resolved, and the wake too comes before:
-        // afterwards the channel may be gone.
+        // The item is accepted anew before this delivery is resolved, and the wake too comes
+        // before: afterwards the channel may be gone.
         if let Err(item) = self.channel().put_in_lane(item, attempt.saturating_add(1)) {
             return Err((self, RetryError::Terminated(item)));
         }

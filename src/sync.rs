@@ -1,8 +1,8 @@
 //! The standard library's synchronisation, or loom's under `--cfg loom`.
 //!
 //! Every atomic, lock and cell of the crate comes from here, and nothing else in `src` names loom
-//! (but `#[cfg(loom)]` test modules). The `Arc` behind a [`Waker`] stays the standard library's, for no
-//! other will do there.
+//! (but `#[cfg(loom)]` test modules). The `Arc` behind a [`Waker`] stays the standard library's,
+//! for no other will do there.
 //!
 //! [`Waker`]: std::task::Waker
 
@@ -63,7 +63,8 @@ mod freed_visibly {
                 fn drop(&mut self) {
                     // A model that has failed is not there any more.
                     if !panicking() {
-                        // A step like any other write, and so tried before and after those of others.
+                        // A step like any other write, and so tried before and after those of
+                        // others.
                         self.0.fetch_add(0, Ordering::Relaxed);
                         // And one that all others must happen before.
                         self.0.with_mut(|_| ());
@@ -98,10 +99,10 @@ mod freed_visibly {
 /// Stands between a `SeqCst` access of one atomic and a later `SeqCst` load of another, on the
 /// fast side of a store-load race.
 ///
-/// The language orders the two, as all `SeqCst` accesses, so there is nothing to do. Loom orders them only
-/// as acquire and release, and would report races that cannot happen; it does model the fence. To
-/// be called right after the first access, so that loom orders no more than the language does: what
-/// is stored between here and the later load, it may see late.
+/// The language orders the two, as all `SeqCst` accesses, so there is nothing to do. Loom orders
+/// them only as acquire and release, and would report races that cannot happen; it does model the
+/// fence. To be called right after the first access, so that loom orders no more than the language
+/// does: what is stored between here and the later load, it may see late.
 #[inline(always)]
 pub(crate) fn seqcst_accesses_are_ordered() {
     #[cfg(loom)]

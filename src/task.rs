@@ -16,9 +16,9 @@ use crate::shared::ErasedClaim;
 
 /// An item of a [task channel](crate::tasks), and the duty to say how it ended.
 ///
-/// It dereferences to the item. While it lives, [`join`](crate::Monitor::join) waits. It counts as a
-/// success by [`done`](Self::done) only: dropped otherwise it is *abandoned*, or *panicked* if the
-/// thread unwinds, and either is a failure at join (or it is tried again, if the channel was
+/// It dereferences to the item. While it lives, [`join`](crate::Monitor::join) waits. It counts as
+/// a success by [`done`](Self::done) only: dropped otherwise it is *abandoned*, or *panicked* if
+/// the thread unwinds, and either is a failure at join (or it is tried again, if the channel was
 /// [built](crate::Builder::on_abandon) so). Nothing can count it twice, and only a
 /// [`mem::forget`](std::mem::forget) can keep it from being counted.
 ///
@@ -138,16 +138,18 @@ impl<T> Task<T> {
     /// Ends this delivery and queues the item to be tried again, behind what tasks have put back or
     /// left there before.
     ///
-    /// It never waits: it takes no room, and works on a full channel and on a closed one, whose receivers
-    /// wait for just that. What is put back and what was sent are received in turn. There is no pause before
-    /// the next attempt; a worker that wants one sleeps while it holds the task.
+    /// It never waits: it takes no room, and works on a full channel and on a closed one, whose
+    /// receivers wait for just that. What is put back and what was sent are received in turn. There
+    /// is no pause before the next attempt; a worker that wants one sleeps while it holds the task.
     ///
-    /// Attempts are without limit unless [`Builder::max_attempts`](crate::Builder::max_attempts) sets one.
+    /// Attempts are without limit unless [`Builder::max_attempts`](crate::Builder::max_attempts)
+    /// sets one.
     ///
     /// # Errors
     ///
-    /// When this was the last attempt, or no receiver is left. The task has then ended as failed, with a
-    /// [`RetryError<()>`](RetryError) as its error; [`retry_or_fail`](Self::retry_or_fail) gives your own.
+    /// When this was the last attempt, or no receiver is left. The task has then ended as failed,
+    /// with a [`RetryError<()>`](RetryError) as its error; [`retry_or_fail`](Self::retry_or_fail)
+    /// gives your own.
     ///
     /// # Examples
     ///
@@ -176,18 +178,18 @@ impl<T> Task<T> {
         claim.retry(item, attempt, |reason| Failure::Failed(Arc::new(reason)))
     }
 
-    /// As [`retry`](Self::retry), and where that is refused, as [`fail`](Self::fail): the failure that `join`
-    /// gives is then what went wrong with the last attempt.
+    /// As [`retry`](Self::retry), and where that is refused, as [`fail`](Self::fail): the failure
+    /// that `join` gives is then what went wrong with the last attempt.
     ///
     /// # Errors
     ///
-    /// When this was the last attempt, or no receiver is left. The task has then ended as failed with
-    /// `error`.
+    /// When this was the last attempt, or no receiver is left. The task has then ended as failed
+    /// with `error`.
     ///
     /// # Panics
     ///
-    /// If the conversion of `error` does, which is made only where the retry is refused; the task then counts
-    /// as panicked.
+    /// If the conversion of `error` does, which is made only where the retry is refused; the task
+    /// then counts as panicked.
     ///
     /// # Examples
     ///
@@ -224,9 +226,10 @@ impl<T> Task<T> {
 
     /// Queues new work that this task has come upon, to be received as a task of its own.
     ///
-    /// It never waits: it takes no room, and works on a full channel and on a closed one. So workers may
-    /// feed their own queue without a deadlock, however small it is; but nothing bounds how much they
-    /// leave there. `join` does not see an instant without work between this task and what follows it.
+    /// It never waits: it takes no room, and works on a full channel and on a closed one. So
+    /// workers may feed their own queue without a deadlock, however small it is; but nothing bounds
+    /// how much they leave there. `join` does not see an instant without work between this task and
+    /// what follows it.
     ///
     /// # Errors
     ///
@@ -258,7 +261,8 @@ impl<T> Task<T> {
         self.in_hand.claim.follow_up(item).map_err(SendError)
     }
 
-    /// Which delivery of the item this is: 1 for the first, and one more each time it is tried again.
+    /// Which delivery of the item this is: 1 for the first, and one more each time it is tried
+    /// again.
     ///
     /// # Examples
     ///
@@ -341,8 +345,8 @@ impl<T: fmt::Debug> fmt::Debug for Task<T> {
 
 /// The duty of a [`Task`] whose item has been moved away.
 ///
-/// Ends as a task does: well by [`done`](Self::done) only, and dropped otherwise it is abandoned, or
-/// panicked. It may go to any thread, whatever its item was.
+/// Ends as a task does: well by [`done`](Self::done) only, and dropped otherwise it is abandoned,
+/// or panicked. It may go to any thread, whatever its item was.
 ///
 /// # Examples
 ///

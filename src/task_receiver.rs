@@ -23,23 +23,25 @@ use crate::task::Task;
 use crate::wait::Attempt;
 use crate::wait::Wait;
 
-/// The receiving side of a [task channel](crate::tasks): every item comes as a [`Task`], which counts
-/// as outstanding until it is ended.
+/// The receiving side of a [task channel](crate::tasks): every item comes as a [`Task`], which
+/// counts as outstanding until it is ended.
 ///
-/// It can be cloned and shared between threads; each task goes to one receiver. When the last receiver
-/// is dropped, the channel is closed and what is queued is dropped at once, counted as *discarded*.
+/// It can be cloned and shared between threads; each task goes to one receiver. When the last
+/// receiver is dropped, the channel is closed and what is queued is dropped at once, counted as
+/// *discarded*.
 ///
-/// It ends when the channel is *finished*: closed, with nothing queued and no task in hand anywhere.
-/// So a worker that goes on until the end is there for all the work there is, also for what tasks
-/// [put back](Task::retry) or [leave](Task::follow_up), which is received in turn with what was sent.
+/// It ends when the channel is *finished*: closed, with nothing queued and no task in hand
+/// anywhere. So a worker that goes on until the end is there for all the work there is, also for
+/// what tasks [put back](Task::retry) or [leave](Task::follow_up), which is received in turn with
+/// what was sent.
 ///
-/// A worker that holds a task while it awaits the next one waits for itself then, if nobody else has work
-/// left: `StreamExt::chunks` does that. To take several at a time, await one, and take along what
-/// [`try_recv`](Self::try_recv) gives. And a receiver that nobody receives from keeps what is queued
-/// queued: give it to a worker, or drop it.
+/// A worker that holds a task while it awaits the next one waits for itself then, if nobody else
+/// has work left: `StreamExt::chunks` does that. To take several at a time, await one, and take
+/// along what [`try_recv`](Self::try_recv) gives. And a receiver that nobody receives from keeps
+/// what is queued queued: give it to a worker, or drop it.
 ///
-/// It is a [`Stream`] of the tasks. As of a [`Receiver`](crate::Receiver), one item wakes one of those
-/// that wait, and a stream that is left half-way keeps a wake to itself.
+/// It is a [`Stream`] of the tasks. As of a [`Receiver`](crate::Receiver), one item wakes one of
+/// those that wait, and a stream that is left half-way keeps a wake to itself.
 ///
 /// # Examples
 ///
@@ -74,8 +76,8 @@ impl<T> TaskReceiver<T> {
     /// Waiting receivers are woken in the order they came, one for each item sent. A receiver that
     /// comes along just then may be quicker, and the woken one waits anew.
     ///
-    /// While tasks are there it is ready at once. A loop that never finds the channel empty never lets
-    /// other futures of its task or thread run: let it yield now and then.
+    /// While tasks are there it is ready at once. A loop that never finds the channel empty never
+    /// lets other futures of its task or thread run: let it yield now and then.
     ///
     /// # Cancel safety
     ///
@@ -84,7 +86,8 @@ impl<T> TaskReceiver<T> {
     ///
     /// # Errors
     ///
-    /// When the channel is finished, for good: closed, nothing queued, and no task in hand anywhere.
+    /// When the channel is finished, for good: closed, nothing queued, and no task in hand
+    /// anywhere.
     ///
     /// # Panics
     ///
@@ -109,8 +112,8 @@ impl<T> TaskReceiver<T> {
 
     /// Receives a task if there is one now.
     ///
-    /// It does not wait for items. It may wait for another thread that is within a few instructions of
-    /// the end of a send.
+    /// It does not wait for items. It may wait for another thread that is within a few instructions
+    /// of the end of a send.
     ///
     /// # Errors
     ///
@@ -172,8 +175,8 @@ impl<T> TaskReceiver<T> {
         Drained::new(self.0.close_now())
     }
 
-    /// Whether the channel is closed. What was queued may still be received: to receive until the end,
-    /// go on until [`recv`](Self::recv) says that it is reached.
+    /// Whether the channel is closed. What was queued may still be received: to receive until the
+    /// end, go on until [`recv`](Self::recv) says that it is reached.
     ///
     /// # Examples
     ///
@@ -221,8 +224,8 @@ impl<T> TaskReceiver<T> {
         Monitor::new(&self.0)
     }
 
-    /// How many items are queued, those that tasks have put back or left there included: these take no
-    /// room, so there may be more than fit. Others may send and receive meanwhile.
+    /// How many items are queued, those that tasks have put back or left there included: these take
+    /// no room, so there may be more than fit. Others may send and receive meanwhile.
     ///
     /// # Examples
     ///
@@ -265,9 +268,9 @@ impl<T> TaskReceiver<T> {
         self.0.is_full()
     }
 
-    /// How many items can be sent that nobody has received: `Some`, as every channel of this crate is
-    /// bounded. What tasks put back or leave there is not counted: [`is_full`](Self::is_full) tells whether there
-    /// is room.
+    /// How many items can be sent that nobody has received: `Some`, as every channel of this crate
+    /// is bounded. What tasks put back or leave there is not counted: [`is_full`](Self::is_full)
+    /// tells whether there is room.
     ///
     /// # Examples
     ///

@@ -14,15 +14,15 @@
 //!   is called or leaves; by whoever calls it, or by the waiter if it leaves uncalled.
 //! * **W2** The seat is taken only by who found `waiting` at zero, so its occupant has waited
 //!   longest and is called first.
-//! * **W3** No wake is lost. A waiter, having sat or stood, fences and tries again before it sleeps. Who
-//!   makes the condition true does so by a `SeqCst` read-modify-write, or fences after it; who passes
-//!   a wake on sees the condition true by a `SeqCst` load; and then looks at `waiting`. Whichever
-//!   comes second in the order of `SeqCst` operations sees the other.
-//! * **W4** A wake is spent on one waiter, which answers for it: it finds the condition untrue at one
-//!   instant after, or leaves the list and has the wake passed on if the condition still holds.
-//! * **W5** A user's waker is cloned, called and dropped outside all locks, event-listener's included.
-//!   What event-listener holds is a [`Bystander`]: called under the list's lock, it moves the
-//!   user's waker to `called`, and [`Waiters::wake`] runs it when that lock is gone.
+//! * **W3** No wake is lost. A waiter, having sat or stood, fences and tries again before it
+//!   sleeps. Who makes the condition true does so by a `SeqCst` read-modify-write, or fences after
+//!   it; who passes a wake on sees the condition true by a `SeqCst` load; and then looks at
+//!   `waiting`. Whichever comes second in the order of `SeqCst` operations sees the other.
+//! * **W4** A wake is spent on one waiter, which answers for it: it finds the condition untrue at
+//!   one instant after, or leaves the list and has the wake passed on if the condition still holds.
+//! * **W5** A user's waker is cloned, called and dropped outside all locks, event-listener's
+//!   included. What event-listener holds is a [`Bystander`]: called under the list's lock, it moves
+//!   the user's waker to `called`, and [`Waiters::wake`] runs it when that lock is gone.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -218,7 +218,8 @@ impl<R> Attempt<R> {
         }
     }
 
-    /// What an attempt comes to once it is decided; none if it is blocked. For those who do not wait.
+    /// What an attempt comes to once it is decided; none if it is blocked. For those who do not
+    /// wait.
     #[inline]
     pub(crate) fn decided(mut attempt: impl FnMut() -> Self) -> Option<R> {
         let mut backoff = Backoff::default();
@@ -236,8 +237,8 @@ impl Wait {
     /// The wait loop: tries, lists itself if that was in vain, tries again, sleeps.
     ///
     /// `attempt` may be called several times, and not after it is ready. Then no user code has run
-    /// since, and the waiter may still be listed: the caller does at once what the success calls for,
-    /// and then [`cancel`](Self::cancel)s.
+    /// since, and the waiter may still be listed: the caller does at once what the success calls
+    /// for, and then [`cancel`](Self::cancel)s.
     #[inline]
     pub(crate) fn poll<R>(
         &mut self,
@@ -323,12 +324,13 @@ impl Wait {
         stays
     }
 
-    /// Leaves the list, with success or without; true if a wake was spent on this waiter. The caller
-    /// answers for it: if the condition still holds, it wakes another (W4).
+    /// Leaves the list, with success or without; true if a wake was spent on this waiter. The
+    /// caller answers for it: if the condition still holds, it wakes another (W4).
     ///
     /// After a success too, for that makes up for wakes that others sit on:
     ///
-    /// 1. Stream S and receivers R and Q wait, in this order; two items come, and S and R are called.
+    /// 1. Stream S and receivers R and Q wait, in this order; two items come, and S and R are
+    ///    called.
     /// 2. S is not polled again, nor dropped. R takes the first item.
     /// 3. The second item is there, and Q sleeps: its wake went to S.
     #[inline]

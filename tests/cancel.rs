@@ -356,7 +356,8 @@ impl<K: Kind> World<'_, K> {
 fn run<K: Kind>(case: Case) {
     let (sender, receiver) = K::channel::<Item>(1);
     let monitor = sender.monitor();
-    // The world has only what the waiters do not use, so that it can drop the last handle of a side.
+    // The world has only what the waiters do not use, so that it can drop the last handle of a
+    // side.
     let own = Own::<K> {
         sender: matches!(case.op, Op::Send | Op::Closed).then(|| sender.clone()),
         receiver: matches!(case.op, Op::Recv | Op::Stream).then(|| receiver.clone()),

@@ -1,7 +1,8 @@
 //! The example `checksum`, run as its users run it, and measured against `sha256sum`.
 //!
 //! Nothing here is timed. A test that needs the program to be in the middle of its work gives it
-//! more work than [`PATIENCE`](program::PATIENCE) lasts for, so that only what is tested can end it in time.
+//! more work than [`PATIENCE`](program::PATIENCE) lasts for, so that only what is tested can end it
+//! in time.
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
@@ -390,8 +391,8 @@ fn too_long(directory: &str, name: &str) -> String {
     format!("checksum: \"{directory}/{name}\": File name too long (os error 36)\n")
 }
 
-/// Files that take far longer than [`PATIENCE`](program::PATIENCE) to hash, each of them only a moment. Also returns
-/// their digest.
+/// Files that take far longer than [`PATIENCE`](program::PATIENCE) to hash, each of them only a
+/// moment. Also returns their digest.
 fn endless_tree(files: usize) -> (TempDir, String) {
     let tree = tempfile::tempdir().unwrap();
     let path = |number| tree.path().join(format!("{number}"));

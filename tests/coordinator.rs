@@ -1,6 +1,8 @@
-//! The example `coordinator`: its type by itself, and the program around it, run as its users run it.
+//! The example `coordinator`: its type by itself, and the program around it, run as its users run
+//! it.
 //!
-//! Nothing here is timed: a grace period is either 0, or longer than [`PATIENCE`](program::PATIENCE).
+//! Nothing here is timed: a grace period is either 0, or longer than
+//! [`PATIENCE`](program::PATIENCE).
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
@@ -296,7 +298,8 @@ fn a_reader_that_waits_for_its_input_does_not_hold_up_the_end() {
 
 #[test]
 fn a_worker_that_hangs_is_named_and_its_record_is_accounted_for() {
-    // Often, since where the records are when the grace period ends, in which queue or hand, is by chance.
+    // Often, since where the records are when the grace period ends, in which queue or hand, is by
+    // chance.
     for _ in 0..30 {
         let args = ["--hang-at=3", "--fail-at=5000", "--grace=0", "-r1", "-w8"];
         let output = program(&args).args(["-c1000", ENDLESS]).run();

@@ -1,5 +1,5 @@
-//! The example `crawl`, run as its users run it: on its own site, and on sites that are served here, which
-//! count the requests themselves and answer when the test wants.
+//! The example `crawl`, run as its users run it: on its own site, and on sites that are served
+//! here, which count the requests themselves and answer when the test wants.
 //!
 //! Nothing here is timed. A test that interrupts the program holds back the answers meanwhile.
 
@@ -37,7 +37,8 @@ fn sixteen_workers_and_a_queue_of_one_fetch_every_page_exactly_once() {
 
     output.assert_code(0);
     assert_eq!(output.stderr.text(), "");
-    // 500 pages answered 503 twice. Each page has 4 links, and each but page 0 one that leads to it.
+    // 500 pages answered 503 twice. Each page has 4 links, and each but page 0 one that leads to
+    // it.
     assert_eq!(
         summary(&output),
         "\
@@ -182,7 +183,8 @@ fn ctrl_c_ends_the_pages_in_hand_and_counts_the_ones_left() {
     let output = run.finish();
     output.assert_code(130);
 
-    // Of the 20 pages behind page 0, three were in hand. Two of the pages in hand had a new link each.
+    // Of the 20 pages behind page 0, three were in hand. Two of the pages in hand had a new link
+    // each.
     assert_eq!(
         output.stderr.text(),
         "crawl: 17 pages are left in the queue; ending the pages in hand; Ctrl-C again quits at once\n\
@@ -407,8 +409,9 @@ async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<String, Sta
     }
 }
 
-/// A crawl with three workers, that has fetched page `/` with links to twenty pages, and is waiting for the
-/// answers to three of them. Two of the twenty, among the first, have a link to a further page.
+/// A crawl with three workers, that has fetched page `/` with links to twenty pages, and is waiting
+/// for the answers to three of them. Two of the twenty, among the first, have a link to a further
+/// page.
 fn held_crawl() -> (Served, Run) {
     let links = (1..=20).map(|number| format!(r#"<a href="/{number}">"#));
     let site = Served::new(&[

@@ -353,7 +353,8 @@ fn cancelling_after_some_results_accounts_for_every_job() {
 
 #[test]
 fn cancelling_cancels_what_is_queued() {
-    // Unless the machine is so busy elsewhere that all jobs are run before the first result is seen.
+    // Unless the machine is so busy elsewhere that all jobs are run before the first result is
+    // seen.
     eventually("a run that cancels jobs", || {
         let output = program(&["-j10", "-w1", "-c9", "--cancel-after=1", "100000"]).run();
         let [done, _, cancelled, _] = match output.code {

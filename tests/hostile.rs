@@ -1,5 +1,5 @@
-//! Proves that wakers may do with the channel what they like: send, receive, close, drop waiters and
-//! handles, poll at once, from within their own `clone`, `wake` and `drop`.
+//! Proves that wakers may do with the channel what they like: send, receive, close, drop waiters
+//! and handles, poll at once, from within their own `clone`, `wake` and `drop`.
 
 #![cfg(not(loom))]
 
@@ -180,8 +180,8 @@ impl Hostile {
 
     fn waker(self: &Rc<Self>) -> Waker {
         let data = Rc::into_raw(Rc::clone(self)).cast();
-        // SAFETY: the functions of `HOSTILE` keep the contract of a `RawWaker`, but that they are for
-        // one thread; the tests that use them have one.
+        // SAFETY: the functions of `HOSTILE` keep the contract of a `RawWaker`, but that they are
+        // for one thread; the tests that use them have one.
         unsafe { Waker::from_raw(RawWaker::new(data, &HOSTILE)) }
     }
 }

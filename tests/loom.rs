@@ -5,28 +5,30 @@
 //! ```
 //!
 //! `LOOM_MAX_PREEMPTIONS` says how often a thread is interrupted at most, 2 if it is not set; the
-//! largest models never take more, for that would be hours. Those named `l01` and so on are the ones
-//! that any channel needs; the others are of what this one does its own way. There is no `l19`, weak
-//! handles, before there are weak handles.
+//! largest models never take more, for that would be hours. Those named `l01` and so on are the
+//! ones that any channel needs; the others are of what this one does its own way. There is no
+//! `l19`, weak handles, before there are weak handles.
 //!
-//! Every model also wants that nobody sleeps for ever, that each item is dropped once, and that each
-//! channel is freed once and not touched afterwards (see `Quarantine` in `support`).
+//! Every model also wants that nobody sleeps for ever, that each item is dropped once, and that
+//! each channel is freed once and not touched afterwards (see `Quarantine` in `support`).
 //!
 //! # What loom does not see
 //!
-//! * A `SeqCst` load finds the newest of `SeqCst` stores, always, as a read-modify-write does. No model
-//!   fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of senders and
-//!   receivers, or the guess of `head` in `claim_filled` are `Relaxed`, as far as can be told because what
-//!   they order is read in one of these ways. Nor when `Lane::push` or the load in `Lane::pushed` are:
-//!   the fence that loom sees stands in for them.
-//! * Of a thread that loads and then writes, it remembers the load: it need not try what another loaded
-//!   before the write and goes on from after it. No model fails when `Lane::is_empty` reads `pushed` first.
-//! * Freeing is no step of a model by itself. So each atomic of the crate is written to when it is dropped,
-//!   under loom (see `sync`).
+//! * A `SeqCst` load finds the newest of `SeqCst` stores, always, as a read-modify-write does. No
+//!   model fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of
+//!   senders and receivers, or the guess of `head` in `claim_filled` are `Relaxed`, as far as can
+//!   be told because what they order is read in one of these ways. Nor when `Lane::push` or the
+//!   load in `Lane::pushed` are: the fence that loom sees stands in for them.
+//! * Of a thread that loads and then writes, it remembers the load: it need not try what another
+//!   loaded before the write and goes on from after it. No model fails when `Lane::is_empty` reads
+//!   `pushed` first.
+//! * Freeing is no step of a model by itself. So each atomic of the crate is written to when it is
+//!   dropped, under loom (see `sync`).
 //!
 //! # Each model can fail
 //!
-//! What was broken in `src`, one line at a time, and the models that then failed; some, where it is many.
+//! What was broken in `src`, one line at a time, and the models that then failed; some, where it is
+//! many.
 //!
 //! | broken | fails |
 //! |---|---|
@@ -122,14 +124,16 @@
 //! | `is_finished`: accepted read first | a_failure_is_not_missed_when_one_task_follows_another |
 //! | `is_finished`: closed is finished | 3: the_failure_of_the_last_task… |
 //!
-//! Some of these end the test program at once: a model that fails while it holds a task panics once more.
+//! Some of these end the test program at once: a model that fails while it holds a task panics once
+//! more.
 //!
 //! Broken without a model that fails, besides those above: `announce` reads `is_closed` first;
-//! `Wait::enter` raises `waiting` late; `call` calls all of the crowd for one, or does not lower `waiting`; no
-//! `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on; `pass_item_on` always wakes;
-//! `task_taken` tells of room for what came from the lane; `record_retry`, `record_handed_back`,
-//! `begin_discarding` or their loads in `account` are `Relaxed`; `Discarding` resolves before it counts. By
-//! reasoning, these cost needless wakes at most, or something else orders the same.
+//! `Wait::enter` raises `waiting` late; `call` calls all of the crowd for one, or does not lower
+//! `waiting`; no `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on;
+//! `pass_item_on` always wakes; `task_taken` tells of room for what came from the lane;
+//! `record_retry`, `record_handed_back`, `begin_discarding` or their loads in `account` are
+//! `Relaxed`; `Discarding` resolves before it counts. By reasoning, these cost needless wakes at
+//! most, or something else orders the same.
 
 #![cfg(loom)]
 

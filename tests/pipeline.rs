@@ -1,7 +1,7 @@
 //! The example `pipeline`, run as its users run it.
 //!
-//! Nothing here is timed. How full a queue was is told by what the program saw many times over, and a test
-//! that interrupts it gives it more work than [`PATIENCE`](program::PATIENCE) lasts for.
+//! Nothing here is timed. How full a queue was is told by what the program saw many times over, and
+//! a test that interrupts it gives it more work than [`PATIENCE`](program::PATIENCE) lasts for.
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
@@ -395,7 +395,8 @@ impl Accounts {
         }
     }
 
-    /// What went into a queue came out one way or the other, and what B did is what C's queue was sent.
+    /// What went into a queue came out one way or the other, and what B did is what C's queue was
+    /// sent.
     #[track_caller]
     fn assert_add_up(&self) {
         for queue in [self.to_b, self.to_c] {

@@ -1,8 +1,8 @@
 //! The example `process_pool`, run as its users run it, and its workers killed from outside.
 //!
 //! A test that needs the program to be in the middle of its work makes each item take longer than
-//! [`PATIENCE`](program::PATIENCE), or has more of them than can be done in it. Two that stop a worker in the
-//! middle of an item give themselves seconds for that.
+//! [`PATIENCE`](program::PATIENCE), or has more of them than can be done in it. Two that stop a
+//! worker in the middle of an item give themselves seconds for that.
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
@@ -275,8 +275,8 @@ fn a_program_that_is_gone_cannot_be_started_again() {
 #[test]
 fn a_worker_that_never_comes_up_is_not_started_for_ever() {
     let (output, pool) = after_its_program(|program| {
-        // Not written from here: a process that another test starts meanwhile would have it open, and what
-        // is open for writing cannot be run.
+        // Not written from here: a process that another test starts meanwhile would have it open,
+        // and what is open for writing cannot be run.
         let script = r#"printf '#!/bin/sh\nexit 7\n' >new && chmod +x new && mv new "$0""#;
         let sh = command("sh", program.parent().unwrap());
         sh.args(["-c", script]).arg(program).run().assert_code(0);
@@ -499,8 +499,8 @@ fn after_its_program(change: impl FnOnce(&Path)) -> (Output, Program) {
 
 /// Kills a worker for every so many results, from outside. Also returns how many.
 ///
-/// The results are read from a pipe that cannot hold them all, so the program is not done before most of
-/// the workers have been killed, however slow this is.
+/// The results are read from a pipe that cannot hold them all, so the program is not done before
+/// most of the workers have been killed, however slow this is.
 fn massacre(items: u64, limit: &str, every: usize) -> (Output, usize) {
     let seed = fastrand::u64(..);
     eprintln!("seed: {seed}");
@@ -624,8 +624,8 @@ struct Account {
 }
 
 impl Account {
-    /// Checks all that holds of any run that was not cut short: it adds up, each result is right, and every item
-    /// has one, or is told to have failed, or is left.
+    /// Checks all that holds of any run that was not cut short: it adds up, each result is right,
+    /// and every item has one, or is told to have failed, or is left.
     #[track_caller]
     fn of(output: &Output, items: Range<u64>) -> Self {
         let text = output.stderr.text();

@@ -1,26 +1,29 @@
-//! Channels under load, on everybody's executor: nothing is lost, doubled, reordered, or left waiting.
+//! Channels under load, on everybody's executor: nothing is lost, doubled, reordered, or left
+//! waiting.
 //!
 //! Each test runs one executor through all topologies, capacities and ways to end, on plain
-//! channels and on task channels. The surroundings are hostile: futures are cancelled, polled for nothing
-//! and moved, receivers change between `recv`, `try_recv` and the stream, handles are cloned and
-//! dropped; workers fail, abandon their tasks and panic. In every cell is proved, against what the
-//! actors know of their own doing:
+//! channels and on task channels. The surroundings are hostile: futures are cancelled, polled for
+//! nothing and moved, receivers change between `recv`, `try_recv` and the stream, handles are
+//! cloned and dropped; workers fail, abandon their tasks and panic. In every cell is proved,
+//! against what the actors know of their own doing:
 //!
-//! * Whatever was sent is received once, or discarded when the last receiver goes; a cancelled or refused
-//!   send delivers nothing. Every item is dropped once.
+//! * Whatever was sent is received once, or discarded when the last receiver goes; a cancelled or
+//!   refused send delivers nothing. Every item is dropped once.
 //! * Each consumer sees the items of each producer in the order they were sent.
 //! * There are never more items queued than fit.
 //! * A `join` is true at one real instant, and what workers did before is seen after it.
 //! * `finished` comes when the channel is closed and all work is ended, `failed` with the first
-//!   failure, the end of a stream when nothing can come any more. The reports add up, and are exact.
+//!   failure, the end of a stream when nothing can come any more. The reports add up, and are
+//!   exact.
 //! * Everybody comes to an end: no wake is lost.
 //! * The channel is freed, once, when the last handle and the last task are gone.
 //!
-//! Work that comes back (retries, follow-ups, requeued tasks, what `close_now` hands back) has a stress of
-//! its own, [`pool`], which knows what became of each item.
+//! Work that comes back (retries, follow-ups, requeued tasks, what `close_now` hands back) has a
+//! stress of its own, [`pool`], which knows what became of each item.
 //!
-//! A failure names its cell and the seed of all decisions: `TOLLGATE_STRESS_SEED=… cargo test --test stress`
-//! makes the same ones. The threads may still do otherwise, so it may take some runs.
+//! A failure names its cell and the seed of all decisions: `TOLLGATE_STRESS_SEED=… cargo test
+//! --test stress` makes the same ones. The threads may still do otherwise, so it may take some
+//! runs.
 
 #![cfg(not(loom))]
 

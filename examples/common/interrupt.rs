@@ -17,8 +17,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) struct Interrupts(Signal);
 
 impl Interrupts {
-    /// From here on the first Ctrl-C does not end the process by itself. The second does, at once, also
-    /// when whoever awaits them is held up by a reader that does not read.
+    /// From here on the first Ctrl-C does not end the process by itself. The second does, at once,
+    /// also when whoever awaits them is held up by a reader that does not read.
     pub(crate) fn listen() -> io::Result<Self> {
         let mut all = signals()?;
         tokio::spawn(async move {

@@ -38,8 +38,9 @@ struct Errors {
 }
 
 impl Coordinator {
-    /// Asks everybody to stop: because of an error, or without one, cleanly. The first error is what
-    /// [`join`](Self::join) gives, also when it comes after a clean stop; further ones are counted.
+    /// Asks everybody to stop: because of an error, or without one, cleanly. The first error is
+    /// what [`join`](Self::join) gives, also when it comes after a clean stop; further ones are
+    /// counted.
     pub(crate) fn request_stop(&self, error: Option<Cause>) {
         if let Some(error) = error {
             let mut errors = self.errors();
@@ -64,8 +65,9 @@ impl Coordinator {
 
     /// Waits until the whole crew has ended, which is a clean stop if nobody has requested another.
     ///
-    /// Once a stop is requested, all that has not begun is handed back, and the crew has until `grace` is
-    /// over. Whoever then still runs is named; what only such stragglers keep from ending is handed back, too.
+    /// Once a stop is requested, all that has not begun is handed back, and the crew has until
+    /// `grace` is over. Whoever then still runs is named; what only such stragglers keep from
+    /// ending is handed back, too.
     pub(crate) async fn join(&self, mut crew: Crew, grace: Duration) -> Ended {
         tokio::select! {
             () = crew.ended(self) => {}
@@ -114,8 +116,8 @@ pub(crate) struct Stragglers {
 }
 
 impl Stragglers {
-    /// Aborts them, and waits for the end of each: its next `await`. One that blocks its thread is waited
-    /// for in vain: then drop them, which waits for nobody. Gives their names.
+    /// Aborts them, and waits for the end of each: its next `await`. One that blocks its thread is
+    /// waited for in vain: then drop them, which waits for nobody. Gives their names.
     pub(crate) async fn abort(mut self) -> Vec<String> {
         self.members.shutdown().await;
         self.names
@@ -149,7 +151,8 @@ impl Crew {
         self.names.insert(handle.id(), name);
     }
 
-    /// Has what is queued handed back as soon as a stop is requested: the work is not to begin any more.
+    /// Has what is queued handed back as soon as a stop is requested: the work is not to begin any
+    /// more.
     pub(crate) fn hand_back_at_stop<T: Send + 'static>(
         &mut self,
         queue: TaskReceiver<T>,

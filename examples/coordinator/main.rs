@@ -1,17 +1,18 @@
 //! `coordinator [FILE...]`: adds up the numbers in files, with TensorFlow's `QueueRunner` and
 //! `Coordinator` rebuilt on tollgate.
 //!
-//! Readers enqueue records, workers dequeue and parse them, and enqueue the results for a consumer. Each of them
-//! may fail, and then all are to stop, soon, and with a true account.
+//! Readers enqueue records, workers dequeue and parse them, and enqueue the results for a consumer.
+//! Each of them may fail, and then all are to stop, soon, and with a true account.
 //!
 //! What it shows of tollgate:
 //!
 //! - **An end that travels.** The last reader drops its sender, and that closes the first queue.
 //!   `Monitor::finished` says when its last record is dealt with; only then is the second closed.
-//! - **Handing back.** After a stop, `close_now` takes out of the queue what nobody has begun. It can be read again
-//!   another time: `--left`. A reader that waits for room has its record refused, rather than lost.
-//! - **Stragglers.** A worker that never ends can be aborted. It drops its task, which counts as abandoned;
-//!   so `finished` is ready all the same, and its report adds up to what was read.
+//! - **Handing back.** After a stop, `close_now` takes out of the queue what nobody has begun. It
+//!   can be read again another time: `--left`. A reader that waits for room has its record refused,
+//!   rather than lost.
+//! - **Stragglers.** A worker that never ends can be aborted. It drops its task, which counts as
+//!   abandoned; so `finished` is ready all the same, and its report adds up to what was read.
 //!
 //! The coordinator is in `coordinator.rs`, and knows nothing of records.
 
@@ -49,7 +50,8 @@ use crate::reader::Shard;
 
 /// Add up the numbers in files, one to the line
 ///
-/// The first error stops everybody: what is in hand is finished, and what has not begun is handed back.
+/// The first error stops everybody: what is in hand is finished, and what has not begun is handed
+/// back.
 #[derive(Parser)]
 #[command(name = "coordinator", after_help = EXIT_STATUS)]
 struct Args {
@@ -121,7 +123,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let ended = Runtime::new().and_then(|runtime| {
         let ended = runtime.block_on(run(args));
-        // Dropped, it would wait for a file that is still being opened, such as a fifo without a writer.
+        // Dropped, it would wait for a file that is still being opened, such as a fifo without a
+        // writer.
         runtime.shutdown_background();
         ended
     });
@@ -131,7 +134,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Reads, parses, sums up and reports. An error is one of the program's own, such as no room for the output.
+/// Reads, parses, sums up and reports. An error is one of the program's own, such as no room for
+/// the output.
 async fn run(args: Args) -> io::Result<ExitCode> {
     let coordinator = Coordinator::default();
     let interrupts = Interrupts::listen()?;

@@ -1,4 +1,5 @@
-//! Readers, a queue, workers, a queue, and the consumer: how they are put together, and taken apart.
+//! Readers, a queue, workers, a queue, and the consumer: how they are put together, and taken
+//! apart.
 
 use std::io;
 use std::sync::Arc;
@@ -101,7 +102,8 @@ impl Pipeline {
     /// Waits for the end, or for the grace period after a stop, and makes the account.
     pub(crate) async fn end(self, coordinator: &Coordinator, grace: Duration) -> io::Result<Ended> {
         let ended = coordinator.join(self.crew, grace).await;
-        // None of ours blocks its thread. Without them all work is at its end, and so are the queues.
+        // None of ours blocks its thread. Without them all work is at its end, and so are the
+        // queues.
         let stragglers = ended.stragglers.abort().await;
         let sum = self.consumer.await?;
         let records = report(self.records.finished().await);

@@ -125,8 +125,8 @@ impl Reader {
     }
 }
 
-/// A record in its reader's hand. Refused by the queue, or dropped while it waits for room, it is handed
-/// back as those in the queue are.
+/// A record in its reader's hand. Refused by the queue, or dropped while it waits for room, it is
+/// handed back as those in the queue are.
 struct Unsent<'a> {
     record: Option<Record>,
     left: &'a Left<Record>,

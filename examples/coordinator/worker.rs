@@ -34,8 +34,8 @@ pub(crate) struct Worker {
 impl Worker {
     /// Works until the queue is finished, or a stop is requested and nothing is there to be done.
     ///
-    /// The queue alone would keep it until all tasks have ended, in whoever's hands; and then one straggler would make
-    /// stragglers of all.
+    /// The queue alone would keep it until all tasks have ended, in whoever's hands; and then one
+    /// straggler would make stragglers of all.
     pub(crate) async fn run(self, name: String) {
         let mut stopped = pin!(self.coordinator.stopped());
         loop {
@@ -52,7 +52,8 @@ impl Worker {
             coop::consume_budget().await;
             match self.parse(&record, &name).await {
                 Ok(number) => {
-                    // Refused when the grace period is over: nobody will take the result, so it is not done.
+                    // Refused when the grace period is over: nobody will take the result, so it is
+                    // not done.
                     if self.results.send(Parsed { record, number }).await.is_ok() {
                         ticket.done();
                     }
@@ -121,7 +122,8 @@ pub(crate) struct Sum {
     pub(crate) records: u64,
 }
 
-/// Adds up the results until the second queue is finished; requests a clean stop when there are enough.
+/// Adds up the results until the second queue is finished; requests a clean stop when there are
+/// enough.
 pub(crate) async fn consume(
     results: TaskReceiver<Parsed>,
     enough: Option<u64>,

@@ -82,8 +82,9 @@ pub(crate) async fn fetch(client: &Client, url: &Url) -> Result<String, Reason> 
 
 /// The links of `page` to pages of the same site.
 ///
-/// A link is what stands between `href="` and the next quote, resolved against the page's own address.
-/// That does for pages written like ours; character references and other quotes it does not know.
+/// A link is what stands between `href="` and the next quote, resolved against the page's own
+/// address. That does for pages written like ours; character references and other quotes it does
+/// not know.
 pub(crate) fn links(page: &str, url: &Url) -> impl Iterator<Item = Url> {
     page.split("href=\"").skip(1).filter_map(|rest| {
         let (link, _) = rest.split_once('"')?;

@@ -3,15 +3,16 @@
 //! What it shows of tollgate:
 //!
 //! - **Workers that feed their own queue.** A page's links are queued with `Task::follow_up`, which
-//!   never waits, so a capacity of 1 will do, in cycles as well. (It is the set of pages seen that ends
-//!   the cycles, and that bounds what is queued: a page is queued once.)
+//!   never waits, so a capacity of 1 will do, in cycles as well. (It is the set of pages seen that
+//!   ends the cycles, and that bounds what is queued: a page is queued once.)
 //! - **An end that nobody announces.** The first page is sent, and the sender dropped. The workers
 //!   receive until no page is queued and none in hand that might link to more: `Monitor::finished`.
-//! - **Retries.** A page that answers 503 is put back with `Task::retry_or_fail`, up to `--max-attempts`. There is
-//!   no pause in the channel: a worker sleeps while it holds the task, and is busy meanwhile.
+//! - **Retries.** A page that answers 503 is put back with `Task::retry_or_fail`, up to
+//!   `--max-attempts`. There is no pause in the channel: a worker sleeps while it holds the task,
+//!   and is busy meanwhile.
 //! - **Failures.** Any other answer fails the task, and the crawl goes on. The report adds up.
-//! - **Stopping early.** Ctrl-C takes out what is queued with `Monitor::close_now`. The workers end the
-//!   pages in hand and leave; the links found there are discarded with the last of them.
+//! - **Stopping early.** Ctrl-C takes out what is queued with `Monitor::close_now`. The workers end
+//!   the pages in hand and leave; the links found there are discarded with the last of them.
 
 mod fetch;
 #[path = "../common/interrupt.rs"]
@@ -176,7 +177,8 @@ fn channel(args: &Args) -> (Sender<Url>, TaskReceiver<Url>) {
         .build_tasks()
 }
 
-/// The receivers end up with the workers alone: once all of them have left, what is queued is discarded.
+/// The receivers end up with the workers alone: once all of them have left, what is queued is
+/// discarded.
 fn spawn_workers(count: u16, worker: Worker) -> JoinSet<()> {
     (0..count).map(|_| worker.clone().run()).collect()
 }
@@ -209,7 +211,8 @@ async fn finish(
             }
         }
         tokio::spawn(async move {
-            // The second, or a first while the summary is written: there is nothing left to wait for.
+            // The second, or a first while the summary is written: there is nothing left to wait
+            // for.
             interrupts.recv().await;
             process::exit(INTERRUPTED.into());
         });

@@ -164,7 +164,8 @@ fn manners(options: &Options, rng: &mut Rng) -> Vec<Manner> {
     manners
 }
 
-/// Links to each page from one before it that will be fetched, so that all are within reach of page 0.
+/// Links to each page from one before it that will be fetched, so that all are within reach of page
+/// 0.
 fn bring_into_reach(pages: &mut [Page], rng: &mut Rng) {
     let mut reached = Vec::new();
     for number in 0..pages.len() {

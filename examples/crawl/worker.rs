@@ -52,8 +52,8 @@ impl Worker {
     pub(crate) async fn run(mut self) {
         loop {
             let task = tokio::select! {
-                // First, so that no more is taken once it is time to stop. The `recv` dropped with it
-                // has taken nothing.
+                // First, so that no more is taken once it is time to stop. The `recv` dropped with
+                // it has taken nothing.
                 biased;
                 () = is_true(&mut self.stopped) => return,
                 task = self.pages.recv() => task,

@@ -1,14 +1,17 @@
-//! `executor`: Python's `ThreadPoolExecutor` in a page, with a program around it that counts primes.
+//! `executor`: Python's `ThreadPoolExecutor` in a page, with a program around it that counts
+//! primes.
 //!
 //! What it shows of tollgate:
 //!
-//! - **An end without sentinels.** The threads receive until the channel is finished. A shutdown closes it;
-//!   nobody polls, and no item that says "stop" has to be put into the queue once for each thread.
-//! - **Cancelling what has not begun.** `close_now` hands back the jobs that are queued, and leaves those
-//!   in hand alone.
-//! - **Waiting for the rest.** `Monitor::finished` is the `wait` of a shutdown. A job that panics fails its
-//!   task, and neither its thread nor whoever waits is any the worse for it.
-//! - **Backpressure.** `submit` waits while the queue is full; so `map` may be given an endless iterator.
+//! - **An end without sentinels.** The threads receive until the channel is finished. A shutdown
+//!   closes it; nobody polls, and no item that says "stop" has to be put into the queue once for
+//!   each thread.
+//! - **Cancelling what has not begun.** `close_now` hands back the jobs that are queued, and leaves
+//!   those in hand alone.
+//! - **Waiting for the rest.** `Monitor::finished` is the `wait` of a shutdown. A job that panics
+//!   fails its task, and neither its thread nor whoever waits is any the worse for it.
+//! - **Backpressure.** `submit` waits while the queue is full; so `map` may be given an endless
+//!   iterator.
 //! - **Threads.** The futures need no runtime: `pollster::block_on` is all.
 //!
 //! The executor is in `pool.rs`; `job.rs` is how a result comes back.
@@ -136,7 +139,8 @@ struct Tally {
     cancelled: u64,
 }
 
-/// Goes through the results in order, and shuts the executor down when there are as many as asked for.
+/// Goes through the results in order, and shuts the executor down when there are as many as asked
+/// for.
 fn count(args: &Args, executor: &Executor) -> Tally {
     let bar = progress(args);
     let (below, jobs, panic_at) = (args.below, args.jobs, args.panic_at);

@@ -28,8 +28,8 @@ use crate::job::Job;
 
 /// Runs calls on threads of its own, as Python's `ThreadPoolExecutor` does.
 ///
-/// Dropped without a [`shutdown`](Self::shutdown) it is shut down then, and waits until all that was
-/// submitted has been run, as Python's `with` does at its end.
+/// Dropped without a [`shutdown`](Self::shutdown) it is shut down then, and waits until all that
+/// was submitted has been run, as Python's `with` does at its end.
 pub(crate) struct Executor {
     jobs: Sender<Job>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -55,8 +55,8 @@ impl Executor {
         })
     }
 
-    /// Has `call` run by one of the threads. Waits while the queue is full: jobs that submit jobs need
-    /// a queue with room for these.
+    /// Has `call` run by one of the threads. Waits while the queue is full: jobs that submit jobs
+    /// need a queue with room for these.
     pub(crate) fn submit<F, R>(&self, call: F) -> Result<Handle<R>, ShutDown>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -67,8 +67,8 @@ impl Executor {
         Ok(handle)
     }
 
-    /// The results of `call` for each of the items, in order. It takes no more items than can be queued and
-    /// in hand ahead of the result asked for, and none after a shutdown.
+    /// The results of `call` for each of the items, in order. It takes no more items than can be
+    /// queued and in hand ahead of the result asked for, and none after a shutdown.
     pub(crate) fn map<I, F, R>(
         &self,
         items: I,
@@ -94,8 +94,9 @@ impl Executor {
         })
     }
 
-    /// Takes no further job; and cancels those that have not begun, if told to: says how many. `wait` is
-    /// for the end of all others. A job of this executor does not wait: that would be for itself.
+    /// Takes no further job; and cancels those that have not begun, if told to: says how many.
+    /// `wait` is for the end of all others. A job of this executor does not wait: that would be for
+    /// itself.
     pub(crate) fn shutdown(&self, wait: bool, cancel_pending: bool) -> usize {
         let cancelled = if cancel_pending {
             // Dropped, a job tells its handle.
@@ -133,7 +134,8 @@ impl Drop for Executor {
 fn work(jobs: &TaskReceiver<Job>) {
     while let Ok(task) = block_on(jobs.recv()) {
         let (job, ticket) = task.split();
-        // A job catches its own panics. There remains the value nobody wants that panics when dropped.
+        // A job catches its own panics. There remains the value nobody wants that panics when
+        // dropped.
         match panic::catch_unwind(AssertUnwindSafe(job)) {
             Ok(Ok(())) => ticket.done(),
             Ok(Err(error)) => ticket.fail(error),

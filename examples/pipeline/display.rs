@@ -43,7 +43,8 @@ enum Form {
 }
 
 impl Display {
-    /// Lines if it is told how often; otherwise bars on stderr, drawn only where that is a terminal.
+    /// Lines if it is told how often; otherwise bars on stderr, drawn only where that is a
+    /// terminal.
     pub(crate) fn new(queues: Queues, lines: Option<Duration>, quiet: bool) -> Self {
         Self {
             every: lines.unwrap_or(REDRAW),

@@ -5,17 +5,20 @@
 //! What it shows of tollgate:
 //!
 //! - **Backpressure.** The queue before the slow stage is full and the ones behind it empty, and
-//!   whoever is before it waits in `send`: however many numbers, at most `--capacity` wait in a queue.
-//! - **The end goes forward.** A drops its sender, which closes its queue. B's workers receive until
-//!   that queue is finished and drop theirs, which closes the next. Nothing tells a stage that its work is
-//!   over but its own queue. `Monitor::finished` is awaited for each, in their order.
-//! - **Nothing falls between two queues.** B ends a task when C's queue has accepted what came of it.
-//!   So once A's queue is finished, all that it ever held is accounted for in the next.
+//!   whoever is before it waits in `send`: however many numbers, at most `--capacity` wait in a
+//!   queue.
+//! - **The end goes forward.** A drops its sender, which closes its queue. B's workers receive
+//!   until that queue is finished and drop theirs, which closes the next. Nothing tells a stage
+//!   that its work is over but its own queue. `Monitor::finished` is awaited for each, in their
+//!   order.
+//! - **Nothing falls between two queues.** B ends a task when C's queue has accepted what came of
+//!   it. So once A's queue is finished, all that it ever held is accounted for in the next.
 //! - **Failures.** A number that B cannot square fails its task, and the others go on.
-//! - **Trouble goes backward.** If C must give up, it drops its receiver, which closes its queue. B's
-//!   sends fail, B gives up, and so does A in turn. What was still queued is counted as discarded.
-//! - **Stopping early.** Ctrl-C closes A's queue. A stops, what it has sent is drained through B and C,
-//!   and the pipeline ends as ever.
+//! - **Trouble goes backward.** If C must give up, it drops its receiver, which closes its queue.
+//!   B's sends fail, B gives up, and so does A in turn. What was still queued is counted as
+//!   discarded.
+//! - **Stopping early.** Ctrl-C closes A's queue. A stops, what it has sent is drained through B
+//!   and C, and the pipeline ends as ever.
 
 mod display;
 #[path = "../common/interrupt.rs"]
@@ -47,8 +50,8 @@ use crate::summary::warn;
 
 /// Square numbers in a pipeline of three stages, and watch the queues between them
 ///
-/// A makes the numbers from 1, B squares them, C writes and adds up the squares. A slow stage fills the
-/// queue before it and leaves the one behind it empty: try --delay-b=0 --delay-c=20.
+/// A makes the numbers from 1, B squares them, C writes and adds up the squares. A slow stage fills
+/// the queue before it and leaves the one behind it empty: try --delay-b=0 --delay-c=20.
 #[derive(Parser)]
 #[command(name = "pipeline", verbatim_doc_comment, after_help = EXIT_STATUS)]
 struct Args {
@@ -170,8 +173,8 @@ async fn create(path: Option<&Path>) -> io::Result<Option<File>> {
     }
 }
 
-/// The ends of the queues are left to the workers alone. With one kept elsewhere C's queue would never
-/// close, nor A's if all workers were gone.
+/// The ends of the queues are left to the workers alone. With one kept elsewhere C's queue would
+/// never close, nor A's if all workers were gone.
 fn spawn_workers(count: u16, squarer: Squarer) {
     for _ in 0..count {
         tokio::spawn(squarer.clone().run());
@@ -235,8 +238,8 @@ async fn finish(queues: &Queues, display: &Display, mut interrupts: Interrupts) 
     }
 }
 
-/// Awaits the queues in their order: when all of the first is done, its squares are in the second, which
-/// closes.
+/// Awaits the queues in their order: when all of the first is done, its squares are in the second,
+/// which closes.
 async fn both(queues: &Queues) -> (Ended, Ended) {
     (queues.to_b.finished().await, queues.to_c.finished().await)
 }

@@ -24,8 +24,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Sends the numbers from 1, waiting whenever the queue is full, until it has sent them all or the
-    /// queue is closed. Returns how many it sent.
+    /// Sends the numbers from 1, waiting whenever the queue is full, until it has sent them all or
+    /// the queue is closed. Returns how many it sent.
     pub(crate) async fn run(self) -> u64 {
         for number in 1..=self.items {
             // Closed, by Ctrl-C or because B has gone: nobody wants any more.
@@ -51,7 +51,8 @@ pub(crate) struct Squarer {
 }
 
 impl Squarer {
-    /// Squares until A's queue is finished. With the last worker goes the last sender: C's queue closes.
+    /// Squares until A's queue is finished. With the last worker goes the last sender: C's queue
+    /// closes.
     pub(crate) async fn run(self) {
         while let Ok(task) = self.numbers.recv().await {
             work(self.delay).await;

@@ -52,8 +52,8 @@ impl Job {
 
 /// The lines of stdin, read on a thread of its own.
 ///
-/// The parent closes stdin when it is through with this process, or when it dies, however it dies. Either
-/// way nobody wants an answer any more: the process ends at once, whatever it is at.
+/// The parent closes stdin when it is through with this process, or when it dies, however it dies.
+/// Either way nobody wants an answer any more: the process ends at once, whatever it is at.
 fn listen() -> io::Result<mpsc::Receiver<io::Result<String>>> {
     let (lines, requests) = mpsc::channel();
     thread::Builder::new().spawn(move || {

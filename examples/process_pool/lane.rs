@@ -69,7 +69,8 @@ impl Lane {
         }
     }
 
-    /// The next task. A worker that dies meanwhile is noticed here, where it costs no item an attempt.
+    /// The next task. A worker that dies meanwhile is noticed here, where it costs no item an
+    /// attempt.
     async fn next(&mut self) -> Option<Task<u64>> {
         loop {
             tokio::select! {

@@ -1,21 +1,25 @@
-//! `process_pool`: the Collatz steps of many numbers, computed by worker processes that may be killed.
+//! `process_pool`: the Collatz steps of many numbers, computed by worker processes that may be
+//! killed.
 //!
-//! Python's `multiprocessing.JoinableQueue` counts items until workers say `task_done`. When a worker is
-//! killed, nobody says it, and `join` hangs. Here the count is kept where the kill does not reach: the
-//! parent holds a `Task` for each item that a worker process has, and sees by the pipe when it dies.
+//! Python's `multiprocessing.JoinableQueue` counts items until workers say `task_done`. When a
+//! worker is killed, nobody says it, and `join` hangs. Here the count is kept where the kill does
+//! not reach: the parent holds a `Task` for each item that a worker process has, and sees by the
+//! pipe when it dies.
 //!
 //! What it shows of tollgate:
 //!
-//! - **Retries.** The item of a worker that died goes back by `Task::retry_or_fail`, for any lane to take up,
-//!   `Builder::max_attempts` times at most: an item that kills every worker cannot hold the rest up.
-//! - **An end to await.** The producer drops its sender. A lane leaves when nothing is queued *and* nothing
-//!   in hand anywhere, so lanes are there for whatever comes back; then `Monitor::finished` has the account.
-//! - **A receive that can be cancelled.** A lane waits for a task and for the death of its idle worker at
-//!   once. The `recv` that is dropped when the worker dies first has taken nothing.
-//! - **Stopping early.** On Ctrl-C `Monitor::close_now` takes out what nobody has begun. Items in hand are
-//!   finished, and tried again if they must.
-//! - **A plain channel.** Results go to the thread that prints them through `tollgate::bounded`. Where
-//!   nobody reads them, the lanes wait, then the producer.
+//! - **Retries.** The item of a worker that died goes back by `Task::retry_or_fail`, for any lane
+//!   to take up, `Builder::max_attempts` times at most: an item that kills every worker cannot hold
+//!   the rest up.
+//! - **An end to await.** The producer drops its sender. A lane leaves when nothing is queued *and*
+//!   nothing in hand anywhere, so lanes are there for whatever comes back; then `Monitor::finished`
+//!   has the account.
+//! - **A receive that can be cancelled.** A lane waits for a task and for the death of its idle
+//!   worker at once. The `recv` that is dropped when the worker dies first has taken nothing.
+//! - **Stopping early.** On Ctrl-C `Monitor::close_now` takes out what nobody has begun. Items in
+//!   hand are finished, and tried again if they must.
+//! - **A plain channel.** Results go to the thread that prints them through `tollgate::bounded`.
+//!   Where nobody reads them, the lanes wait, then the producer.
 
 #[path = "../common/interrupt.rs"]
 mod interrupt;
@@ -216,7 +220,8 @@ fn start_lanes(
         .collect()
 }
 
-/// Sends all items, waiting whenever the channel is full, or as many as it takes until it is closed.
+/// Sends all items, waiting whenever the channel is full, or as many as it takes until it is
+/// closed.
 async fn produce(sender: Sender<u64>, from: u64, items: u64) {
     for number in 0..items {
         if sender.send(from + number).await.is_err() {
@@ -234,8 +239,8 @@ struct End {
 }
 
 impl End {
-    /// Waits until the lanes have left, each with its worker gone, and all is printed. Trouble or an
-    /// interrupt makes that soon.
+    /// Waits until the lanes have left, each with its worker gone, and all is printed. Trouble or
+    /// an interrupt makes that soon.
     async fn wait(
         &mut self,
         mut lanes: JoinSet<io::Result<()>>,

@@ -22,8 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) result: JobResult,
 }
 
-/// Prints the outcomes as they come, on a thread of its own: writing blocks. Gives how that ended, which it
-/// does when there are no more, or with an error.
+/// Prints the outcomes as they come, on a thread of its own: writing blocks. Gives how that ended,
+/// which it does when there are no more, or with an error.
 pub(crate) fn start(
     outcomes: Receiver<Outcome>,
     bar: ProgressBar,
@@ -53,7 +53,8 @@ fn print(outcomes: &Receiver<Outcome>, bar: &ProgressBar) -> io::Result<()> {
     out.flush()
 }
 
-/// A bar on stderr, if that is a terminal and stdout none: there the results themselves are the progress.
+/// A bar on stderr, if that is a terminal and stdout none: there the results themselves are the
+/// progress.
 pub(crate) fn bar(hidden: bool, items: u64) -> ProgressBar {
     let target = if hidden || io::stdout().is_terminal() {
         ProgressDrawTarget::hidden()

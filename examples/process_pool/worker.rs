@@ -18,8 +18,8 @@ use crate::protocol::JobResult;
 use crate::protocol::Reply;
 use crate::protocol::Request;
 
-/// How many processes in a row may end before they are ready. One may, for somebody may kill it; where all
-/// do, the next one will, too.
+/// How many processes in a row may end before they are ready. One may, for somebody may kill it;
+/// where all do, the next one will, too.
 const STARTS: u32 = 5;
 
 /// How to start a worker: this program once more.
@@ -41,7 +41,8 @@ impl Recipe {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        // A terminal sends Ctrl-C to the whole group. It is for the parent to say when a worker ends.
+        // A terminal sends Ctrl-C to the whole group. It is for the parent to say when a worker
+        // ends.
         #[cfg(unix)]
         command.process_group(0);
         #[cfg(windows)]
@@ -130,8 +131,8 @@ impl Worker {
         let _ = self.child.start_kill();
     }
 
-    /// Kills the process, unless it has ended. How it ended, it says afterwards; nothing more will come
-    /// from it.
+    /// Kills the process, unless it has ended. How it ended, it says afterwards; nothing more will
+    /// come from it.
     pub(crate) async fn kill(mut self) -> io::Result<ExitStatus> {
         self.shoot();
         self.child.wait().await

@@ -34,16 +34,16 @@ impl<T> Channel<T> {
         resolved == self.accepted()
     }
 
-    /// Whether the channel is closed and quiescent, for good, and all that became of the items has been
-    /// written down.
+    /// Whether the channel is closed and quiescent, for good, and all that became of the items has
+    /// been written down.
     pub(crate) fn is_finished(&self) -> bool {
         // In this order: see L5 of `ledger`.
         let resolved = self.resolved();
         self.ring.is_closed() && !self.ledger.is_discarding() && resolved == self.accepted()
     }
 
-    /// The outcome of all work, if none was left at one instant during the call and all that became of
-    /// it has been written down.
+    /// The outcome of all work, if none was left at one instant during the call and all that became
+    /// of it has been written down.
     pub(crate) fn outcome(&self) -> Option<Result<Report, JoinError>> {
         // In this order: see `ledger`.
         let resolved = self.resolved();
@@ -72,8 +72,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// How far one count is ahead of another: at one instant during the call, if the one rises by ones.
-    /// Else between what was true at two.
+    /// How far one count is ahead of another: at one instant during the call, if the one rises by
+    /// ones. Else between what was true at two.
     fn ahead(&self, count: impl Fn(&Self) -> u64, of: impl Fn(&Self) -> u64) -> usize {
         let mut behind = of(self);
         loop {

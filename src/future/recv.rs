@@ -99,8 +99,8 @@ pub(crate) fn poll_task<T>(
 
 /// Makes a task of what was taken, tells those whom that concerns, and leaves `not_empty`.
 ///
-/// Mostly there is nobody to tell and nothing to leave. Then nothing runs that could panic, and the task
-/// stays in registers: it need not lie in memory for unwinding to find it.
+/// Mostly there is nobody to tell and nothing to leave. Then nothing runs that could panic, and the
+/// task stays in registers: it need not lie in memory for unwinding to find it.
 #[inline]
 pub(crate) fn hand_over<T>(
     channel: &Channel<T>,

@@ -242,7 +242,8 @@ fn a_task_is_received_or_handed_back() {
     });
 }
 
-/// Nothing is queued, and the end comes with the last of closing, handing back nothing, and the task.
+/// Nothing is queued, and the end comes with the last of closing, handing back nothing, and the
+/// task.
 #[test]
 fn a_task_in_hand_outlives_close_now() {
     model(|tally| {

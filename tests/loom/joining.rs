@@ -192,8 +192,8 @@ fn a_joiner_of_the_next_round_is_told_too() {
     });
 }
 
-/// The same for a joiner who has asked to be told of the first round and is not listed yet: the mark
-/// it then set is gone.
+/// The same for a joiner who has asked to be told of the first round and is not listed yet: the
+/// mark it then set is gone.
 #[test]
 fn a_joiner_that_lists_itself_between_two_rounds_is_told() {
     deep_model(|tally| {

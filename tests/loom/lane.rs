@@ -104,7 +104,8 @@ fn a_retry_into_a_full_channel_is_received_along_with_what_fills_it() {
     });
 }
 
-/// A sender that waits for room is not told of what leaves the lane, and is of what leaves the ring.
+/// A sender that waits for room is not told of what leaves the lane, and is of what leaves the
+/// ring.
 #[test]
 fn a_retry_into_a_full_channel_leaves_a_sender_its_wake() {
     large_model(|tally| {
@@ -391,8 +392,8 @@ fn two_receivers_get_what_was_sent_and_what_follows_a_task() {
     });
 }
 
-/// Of two that receive while both hold something, one gets what waits in the lane, and one what waits in
-/// the ring.
+/// Of two that receive while both hold something, one gets what waits in the lane, and one what
+/// waits in the ring.
 #[test]
 fn two_receivers_take_from_ring_and_lane_in_turn() {
     model(|tally| {

@@ -40,8 +40,8 @@ use tollgate::Report;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
-/// Tries `scenario` in every interleaving with as many preemptions as `LOOM_MAX_PREEMPTIONS` says, 2
-/// if it does not. All items of an execution must be gone at its end, each dropped once.
+/// Tries `scenario` in every interleaving with as many preemptions as `LOOM_MAX_PREEMPTIONS` says,
+/// 2 if it does not. All items of an execution must be gone at its end, each dropped once.
 pub(crate) fn model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
     let mut builder = Builder::new();
     builder.preemption_bound.get_or_insert(2);
@@ -173,8 +173,8 @@ pub(crate) fn requeuing_tasks(most: u32) -> (Sender<Item>, TaskReceiver<Item>) {
     seen_by_the_allocator(|| builder.build_tasks())
 }
 
-/// What somebody does before telling of it: a plain write, which loom wants ordered before the read.
-/// Read it in the future that is told: [`block_on`] fences.
+/// What somebody does before telling of it: a plain write, which loom wants ordered before the
+/// read. Read it in the future that is told: [`block_on`] fences.
 #[derive(Clone)]
 pub(crate) struct Work(Arc<Ordered>);
 
@@ -231,13 +231,13 @@ pub(crate) fn assert_adds_up(report: &Report) {
     assert_eq!(report.received, ended + report.retried, "{report:?}");
 }
 
-/// Runs a future as an executor does. Unlike loom's, it comes back for no reason but a call, and its
-/// wakers are counted without loom: cloning one is no step of the model.
+/// Runs a future as an executor does. Unlike loom's, it comes back for no reason but a call, and
+/// its wakers are counted without loom: cloning one is no step of the model.
 ///
 /// A future that calls its waker while it is polled has met a slot that is claimed and asks to be
-/// polled again. Two that do so could take turns for ever, in an interleaving that is not fair. So it
-/// is polled once more, and then when some other [operation](operation) has come to its end, as that of
-/// the claimant must.
+/// polled again. Two that do so could take turns for ever, in an interleaving that is not fair. So
+/// it is polled once more, and then when some other [operation](operation) has come to its end, as
+/// that of the claimant must.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let (calls, called) = mpsc::channel();
@@ -311,7 +311,8 @@ impl Wake for Parker {
 /// Runs `f`, and tells those who saw a slot claimed that it may be released now.
 pub(crate) fn operation<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
-    // Between this and the fence in `await_operations`, the second sees the first. Neither is a step.
+    // Between this and the fence in `await_operations`, the second sees the first. Neither is a
+    // step.
     fence(Ordering::SeqCst);
     for parker in BUSY.take() {
         parker.calls.send(()).expect("the parker has a receiver");
@@ -397,7 +398,8 @@ thread_local! {
     static CHANNELS: Cell<usize> = const { Cell::new(0) };
     /// Whether what is allocated now is a channel.
     static MAKING: Cell<bool> = const { Cell::new(false) };
-    /// How a channel is allocated, once there was one. Nothing else is as large and as widely aligned.
+    /// How a channel is allocated, once there was one. Nothing else is as large and as widely
+    /// aligned.
     static LAYOUT: Cell<Option<Layout>> = const { Cell::new(None) };
 }
 

@@ -1,5 +1,5 @@
-//! What the tests of the examples share: running a program as its users do, with its output captured,
-//! and never waiting for it without end.
+//! What the tests of the examples share: running a program as its users do, with its output
+//! captured, and never waiting for it without end.
 
 #![allow(dead_code)] // Each test binary uses a part.
 

@@ -102,8 +102,8 @@ impl Part {
         self.truth.check_failed(failure.as_ref());
     }
 
-    /// After a cancellation, perhaps: does nothing until somebody else of the crew has done some work, if
-    /// anybody is active. A wake that the cancelled future kept to itself is then missed.
+    /// After a cancellation, perhaps: does nothing until somebody else of the crew has done some
+    /// work, if anybody is active. A wake that the cancelled future kept to itself is then missed.
     async fn rest(&mut self, crew: &Crew) {
         let relaxed = Ordering::Relaxed;
         let leave_one = |active| (active > 1).then(|| active - 1);

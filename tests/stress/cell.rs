@@ -107,8 +107,8 @@ impl Cell {
         on_one_place * on_many * optimized
     }
 
-    /// Decisions for the part of the cell with this name. They are the same in every run with the same
-    /// seed; what the threads make of them is not.
+    /// Decisions for the part of the cell with this name. They are the same in every run with the
+    /// same seed; what the threads make of them is not.
     pub(crate) fn rng(&self, part: &str) -> fastrand::Rng {
         // FNV-1a: all that matters is that parts of cells differ.
         let name = format!("{self:?} {part}");

@@ -17,7 +17,8 @@ use tokio::runtime;
 
 use crate::cell::Executor;
 
-/// How long the futures of one cell, which need milliseconds, may take before they are held to hang.
+/// How long the futures of one cell, which need milliseconds, may take before they are held to
+/// hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A part in a cell, and its name.

@@ -1,5 +1,5 @@
-//! Handles and tasks of one channel, dropped by two threads at once: whoever comes last frees it, and
-//! nobody does twice.
+//! Handles and tasks of one channel, dropped by two threads at once: whoever comes last frees it,
+//! and nobody does twice.
 
 use std::hint::spin_loop;
 use std::sync::Arc;

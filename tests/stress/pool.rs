@@ -1,18 +1,18 @@
-//! A pool of workers that do whatever a task allows: they end it well, fail it, try it again, drop it,
-//! panic, split it, leave new work; several at a time, in any order. Somebody joins throughout.
+//! A pool of workers that do whatever a task allows: they end it well, fail it, try it again, drop
+//! it, panic, split it, leave new work; several at a time, in any order. Somebody joins throughout.
 //!
-//! It is run in *lives*: a channel with a capacity, a policy and a way to end. In each life items are sent
-//! in rounds, and after each round but the last all work is awaited; then nothing moves, and the
-//! channel's account must be that of the items, to the last one. What is known of an item:
+//! It is run in *lives*: a channel with a capacity, a policy and a way to end. In each life items
+//! are sent in rounds, and after each round but the last all work is awaited; then nothing moves,
+//! and the channel's account must be that of the items, to the last one. What is known of an item:
 //!
-//! * It has one fate, noted before its end. Whether dropping a task ends its item, the item tells: if it
-//!   is dropped while its thread drops the task, it was abandoned. If it is dropped at any other moment, it
-//!   was discarded.
+//! * It has one fate, noted before its end. Whether dropping a task ends its item, the item tells:
+//!   if it is dropped while its thread drops the task, it was abandoned. If it is dropped at any
+//!   other moment, it was discarded.
 //! * It knows how often it was delivered, which is what `attempt` must say.
 //!
-//! A *chain* is work that is certainly outstanding for a while: one item after the other, each left by the
-//! one before, with retries in between. A join that begins and ends while the same chain is alive has
-//! seen an instant that there was not.
+//! A *chain* is work that is certainly outstanding for a while: one item after the other, each left
+//! by the one before, with retries in between. A join that begins and ends while the same chain is
+//! alive has seen an instant that there was not.
 
 use std::cell::Cell as ThreadCell;
 use std::num::NonZeroU32;
@@ -122,7 +122,8 @@ enum Fate {
 const FATES: usize = 8;
 
 thread_local! {
-    /// The item whose task this thread drops just now, and what that is for it, if it drops the item.
+    /// The item whose task this thread drops just now, and what that is for it, if it drops the
+    /// item.
     static DROPPING: ThreadCell<Option<(usize, Fate)>> = const { ThreadCell::new(None) };
 }
 
@@ -396,7 +397,8 @@ async fn drive(mut part: Part, ending: Ending, sender: Sender<Item>) {
         let made = part.truth.made.load(Ordering::Relaxed);
         let is_last = made + round > ITEMS / 2;
         let turning_point = part.rng.usize(0..round);
-        // What `close_now` takes is resolved before it is given out, so no chain can be told to end.
+        // What `close_now` takes is resolved before it is given out, so no chain can be told to
+        // end.
         let may_have_chain = !(is_last && ending == Ending::CloseNow);
         for number in 0..round {
             if is_last && number == turning_point {

@@ -77,8 +77,8 @@ pub(crate) struct Truth {
     made: Vec<AtomicUsize>,
     /// How many attempts each producer has begun.
     begun: Vec<AtomicUsize>,
-    /// In the upper half, how many sends have succeeded; in the lower, how many ends have begun. Both in
-    /// one word, so that what comes first is certain.
+    /// In the upper half, how many sends have succeeded; in the lower, how many ends have begun.
+    /// Both in one word, so that what comes first is certain.
     gauge: AtomicU64,
     /// How many sends had succeeded when the n-th end began.
     sent_when_ended: Vec<AtomicU32>,
@@ -143,8 +143,8 @@ impl Truth {
         );
     }
 
-    /// How many received items may not have been noted yet: of a plain channel, one for each consumer.
-    /// Ends of tasks are noted before they begin.
+    /// How many received items may not have been noted yet: of a plain channel, one for each
+    /// consumer. Ends of tasks are noted before they begin.
     fn unnoted(&self) -> u64 {
         match self.cell.kind {
             Kind::Plain => self.cell.consumers as u64,
@@ -242,7 +242,8 @@ impl Truth {
         }
     }
 
-    /// A join that began after `before` was taken says that there was an instant without any work left.
+    /// A join that began after `before` was taken says that there was an instant without any work
+    /// left.
     pub(crate) fn check_join(&self, before: &Before, result: &Result<Report, JoinError>) {
         let report = adds_up(result);
         let begun = self
@@ -327,8 +328,8 @@ impl Truth {
         }
     }
 
-    /// All actors have ended, and the channel is gone: what they know must be what it said, and it must have
-    /// let go of everything.
+    /// All actors have ended, and the channel is gone: what they know must be what it said, and it
+    /// must have let go of everything.
     pub(crate) fn check_all(&self, wakers: &AtomicUsize) {
         let mut discarded = 0;
         for (index, marks) in self.marks.iter().enumerate() {
@@ -361,8 +362,8 @@ impl Truth {
         assert_eq!(wakers.load(Ordering::Relaxed), 0, "wakers are left");
     }
 
-    /// Each join must have been true at one real instant: when all the items that it says were sent had
-    /// ended, one more must not have been sent already.
+    /// Each join must have been true at one real instant: when all the items that it says were sent
+    /// had ended, one more must not have been sent already.
     fn check_instants(&self) {
         for (sent, discarded) in self.joins.lock().unwrap().iter() {
             let ends = (sent - discarded).saturating_sub(self.unnoted()) as usize;
