@@ -112,7 +112,8 @@ impl<T> TaskReceiver<T> {
     ///
     /// Every 128 items it lets other futures of its thread run.
     ///
-    /// The items are parted from their tasks, so they cannot be [tried again](crate::Task::retry).
+    /// The items are parted from their tasks, so they can neither be
+    /// [tried again](crate::Task::retry) nor leave [new work](crate::Task::follow_up).
     ///
     /// Needs the feature `futures`.
     ///

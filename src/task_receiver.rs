@@ -36,9 +36,10 @@ use crate::wait::Wait;
 /// what was sent.
 ///
 /// A worker that holds a task while it awaits the next one waits for itself then, if nobody else
-/// has work left: `StreamExt::chunks` does that. To take several at a time, await one, and take
-/// along what [`try_recv`](Self::try_recv) gives. And a receiver that nobody receives from keeps
-/// what is queued queued: give it to a worker, or drop it.
+/// has work left: `StreamExt::chunks` and `collect` do that. To take several at a time, await one,
+/// and take along what [`try_recv`](Self::try_recv) gives, as `ready_chunks` does; to work on
+/// several, `for_each_concurrent` and `buffer_unordered` will do. And a receiver that nobody
+/// receives from keeps what is queued queued: give it to a worker, or drop it.
 ///
 /// It is a [`Stream`] of the tasks. As of a [`Receiver`](crate::Receiver), one item wakes one of
 /// those that wait, and a stream that is left half-way keeps a wake to itself.

@@ -5,11 +5,13 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
@@ -665,4 +667,76 @@ fn who_holds_a_task_and_awaits_the_next_one_waits_for_itself() {
     }
     assert_eq!(batches, [vec![1, 2], vec![3]]);
     assert_eq!(now(sender.join()).unwrap().done, 3);
+}
+
+/// Of the adapters, those that end tasks as they get them, or take along only what is there.
+#[test]
+fn streams_that_hold_no_task_while_they_wait_see_the_end() {
+    fn three() -> (Sender<u32>, TaskReceiver<u32>) {
+        let (sender, receiver) = tollgate::tasks(3);
+        for item in 1..=3 {
+            sender.try_send(item).unwrap();
+        }
+        sender.close();
+        (sender, receiver)
+    }
+
+    let (sender, receiver) = three();
+    let chunks = receiver.ready_chunks(2);
+    let work = chunks.for_each(async |chunk| chunk.into_iter().map(Task::done).for_each(drop));
+    now(work.boxed_local());
+    assert_eq!(now(sender.join()).unwrap().done, 3);
+
+    let (sender, receiver) = three();
+    let work = receiver.for_each_concurrent(2, async |task| assert!(task.done() <= 3));
+    now(work.boxed_local());
+    assert_eq!(now(sender.join()).unwrap().done, 3);
+
+    let (sender, receiver) = three();
+    let work = receiver.map(|task| async { task.done() });
+    assert_eq!(now(work.buffer_unordered(2).count().boxed_local()), 3);
+    assert_eq!(now(sender.join()).unwrap().done, 3);
+
+    // This one holds what it got.
+    let (_sender, receiver) = three();
+    assert!(receiver.collect::<Vec<_>>().now_or_never().is_none());
+}
+
+#[test]
+fn what_tasks_leave_takes_no_room() {
+    let (sender, receiver, task) = in_hand(1);
+    task.follow_up(2).unwrap();
+    assert!(!sender.is_full() && !receiver.is_full());
+    sender.try_send(3).unwrap();
+    assert!(sender.is_full() && receiver.is_full());
+    task.done();
+}
+
+/// Converting it may be dear, and its destructor may tell somebody.
+#[test]
+fn an_error_is_converted_only_where_the_retry_is_refused() {
+    struct Reason(Rc<Cell<u32>>);
+
+    impl From<Reason> for Box<dyn Error + Send + Sync> {
+        fn from(reason: Reason) -> Self {
+            reason.0.set(reason.0.get() + 1);
+            "at last".into()
+        }
+    }
+
+    let conversions = Rc::new(Cell::new(0));
+    let (sender, receiver) = limited(1, 2, Abandon::Count);
+    sender.try_send(1).unwrap();
+    for (allowed, expected) in [(true, 0), (false, 1)] {
+        let task = receiver.try_recv().unwrap();
+        let retried = task.retry_or_fail(Reason(Rc::clone(&conversions)));
+        assert_eq!((retried.is_ok(), conversions.get()), (allowed, expected));
+    }
+}
+
+#[test]
+#[should_panic = "`Abandon::Requeue` needs `max_attempts`"]
+fn a_worker_that_always_panics_must_not_be_given_its_item_for_ever() {
+    let builder = Builder::new().capacity(1).on_abandon(Abandon::Requeue);
+    let _ = builder.build_tasks::<u32>();
 }
