@@ -22,6 +22,7 @@
 //! their waiters.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use crate::error::TrySendError;
 use crate::lane::Lane;
@@ -199,7 +200,7 @@ impl<T> Channel<T> {
         match Self::take_from(lane, origin) {
             Some(item) => Attempt::Ready(Ok(item)),
             None => match why {
-                NoItem::Closed if self.is_quiescent() => Attempt::Ready(Err(Over)),
+                NoItem::Closed if self.is_finished() => Attempt::Ready(Err(Over)),
                 // What is in hand may yet come back.
                 NoItem::Empty | NoItem::Closed => Attempt::Blocked,
                 NoItem::Busy => Attempt::Busy,
@@ -281,7 +282,7 @@ impl<T> Channel<T> {
     /// Tells others last: their wakers may panic, and an item left in the queue would outlive what
     /// it borrows (S4 of `shared`).
     pub(crate) fn discard(&self) {
-        let mut discarding = Discarding::begin(self, Some(Failure::Discarded));
+        let mut discarding = Discarding::begin(self, true);
         let mut came_back = self.lane().map(Lane::end).unwrap_or_default();
         discarding.took(came_back.len() as u64);
         let next = || {
@@ -299,21 +300,22 @@ impl<T> Channel<T> {
     /// back or left there.
     pub(crate) fn close_now(&self) -> VecDeque<T> {
         self.close();
-        let mut items = VecDeque::new();
-        let mut discarding = Discarding::begin(self, None);
+        let mut items = Items(VecDeque::new());
+        let mut discarding = Discarding::begin(self, false);
         while let Some(item) = self.next_queued() {
             discarding.took(1);
-            items.push_back(item);
+            items.0.push_back(item);
         }
         if let Some(lane) = self.lane() {
             let came_back = lane.drain();
             discarding.took(came_back.len() as u64);
-            items.extend(came_back.into_iter().map(|waiting| waiting.item));
+            let came_back = came_back.into_iter().map(|waiting| waiting.item);
+            items.0.extend(came_back);
         }
         // By name: should a waker panic, the items are dropped rather than leaked
         // (rust-lang/rust#47949).
         drop(discarding);
-        items
+        mem::take(&mut items.0)
     }
 
     /// Takes an item out of the ring of a closed channel, if there is one, without handing it over.
@@ -338,7 +340,7 @@ impl<T> Channel<T> {
             first_failure: false,
         };
         if let Some(failure) = failure {
-            settlement.first_failure = self.ledger.record(failure, 1);
+            settlement.first_failure = self.ledger.record(failure);
         }
     }
 
@@ -382,26 +384,35 @@ impl<T> Drop for Settlement<'_, T> {
     }
 }
 
+/// Items that are dropped one by one, although the destructor of one panics.
+struct Items<T>(VecDeque<T>);
+
+impl<T> Drop for Items<T> {
+    fn drop(&mut self) {
+        run_all(|| self.0.pop_front(), drop);
+    }
+}
+
 /// Items are being taken out that are not handed over: L5 of `ledger`. Ends when dropped, whatever
 /// panics meanwhile, and tells who waits for it.
 ///
-/// Each is counted when it is taken, before its destructor runs. That may take long, and whoever
-/// looks at the figures meanwhile finds it neither received nor in hand; who joins waits for it.
+/// Each is counted when it has been taken, before its destructor runs. That may take long, and
+/// whoever looks at the figures meanwhile finds it neither received nor in hand; who joins waits
+/// for it.
 struct Discarding<'a, T> {
     channel: &'a Channel<T>,
-    /// What that is for each of them, if it is a failure.
-    failure: Option<Failure>,
-    /// Whether it was the first.
-    first_failure: bool,
+    /// Whether it is a failure if there are any.
+    fails: bool,
+    any: bool,
 }
 
 impl<'a, T> Discarding<'a, T> {
-    fn begin(channel: &'a Channel<T>, failure: Option<Failure>) -> Self {
+    fn begin(channel: &'a Channel<T>, fails: bool) -> Self {
         channel.ledger.begin_discarding();
         Self {
             channel,
-            failure,
-            first_failure: false,
+            fails,
+            any: false,
         }
     }
 
@@ -409,11 +420,9 @@ impl<'a, T> Discarding<'a, T> {
         if count == 0 {
             return;
         }
+        self.any = true;
         let ledger = &self.channel.ledger;
-        match &self.failure {
-            Some(failure) => self.first_failure |= ledger.record(failure.clone(), count),
-            None => ledger.record_handed_back(count),
-        }
+        ledger.record_discarded(count);
         if let Kind::Tasks(_) = self.channel.kind {
             ledger.resolve(count);
         }
@@ -422,9 +431,11 @@ impl<'a, T> Discarding<'a, T> {
 
 impl<T> Drop for Discarding<'_, T> {
     fn drop(&mut self) {
-        self.channel.ledger.end_discarding();
+        let ledger = &self.channel.ledger;
+        let first_failure = self.fails && self.any && ledger.note(Failure::Discarded);
+        ledger.end_discarding();
         // Also if nothing was taken out: a joiner may have been put off.
-        self.channel.announce(self.first_failure);
+        self.channel.announce(first_failure);
     }
 }
 

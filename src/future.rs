@@ -68,6 +68,9 @@ pub(crate) fn fmt_stats(
             .field("in_hand", &stats.in_hand)
             .field("senders", &stats.senders)
             .field("receivers", &stats.receivers);
+        if stats.discarding {
+            out.field("discarding", &true);
+        }
     }
     out.finish_non_exhaustive()
 }

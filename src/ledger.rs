@@ -31,9 +31,13 @@
 //! * **L4** [`ORPHANED`] is set once, when the last handle goes. From then on nothing is accepted,
 //!   and whoever resolves the last item frees the channel; nobody else is left to.
 //! * **L5** Who takes items out without handing them over raises `discarding` before the first, and
-//!   lowers it when `discarded` counts them all and those to be dropped have been. So who reads it
-//!   as zero, after `resolved` and before the counts, sees counts of the same items (on a plain
-//!   channel, taking an item resolves it), and no destructor is still to run.
+//!   lowers it when `discarded` counts them all, those to be dropped have been, and the failure, if
+//!   it is one, is noted. So who reads it as zero, after `resolved` and before the counts, sees
+//!   counts of the same items (on a plain channel, taking an item resolves it), and no destructor is
+//!   still to run.
+//! * **L6** [`ENDED`] is set by who finds the channel closed, quiescent and, by L5, told of in full.
+//!   From then on nothing is accepted and nothing can be taken out, so all of that stays true,
+//!   though somebody may yet raise `discarding` to take out what is not there.
 
 use std::mem;
 
@@ -57,6 +61,11 @@ const ORPHANED: u64 = 4;
 /// One resolved item.
 const ONE: u64 = 8;
 
+/// Somebody has seen the end.
+const ENDED: usize = 1;
+/// One that takes items out without handing them over.
+const DISCARDING: usize = 2;
+
 /// See the [module](self).
 pub(crate) struct Ledger {
     word: AtomicU64,
@@ -65,6 +74,7 @@ pub(crate) struct Ledger {
     panicked: AtomicU64,
     retried: AtomicU64,
     discarded: AtomicU64,
+    /// How many take items out without handing them over; and ENDED.
     discarding: AtomicUsize,
     first: Mutex<Option<Failure>>,
     /// Who awaits quiescence.
@@ -188,9 +198,9 @@ impl Ledger {
         word.fetch_or(ORPHANED, Ordering::AcqRel) / ONE
     }
 
-    /// Writes down what becomes of `items`, before they are resolved (L2); whether it is the first
+    /// Writes down what became of a delivery, before it is resolved (L2); whether it is the first
     /// failure.
-    pub(crate) fn record(&self, failure: Failure, items: u64) -> bool {
+    pub(crate) fn record(&self, failure: Failure) -> bool {
         let count = match failure {
             Failure::Failed(_) => &self.failed,
             Failure::Abandoned => &self.abandoned,
@@ -198,7 +208,12 @@ impl Ledger {
             Failure::Discarded => &self.discarded,
         };
         // Release: pairs with the Acquire in `account`; the items were accepted before.
-        count.fetch_add(items, Ordering::Release);
+        count.fetch_add(1, Ordering::Release);
+        self.note(failure)
+    }
+
+    /// Keeps a failure unless there is one; whether it is the first.
+    pub(crate) fn note(&self, failure: Failure) -> bool {
         // A later failure is dropped when the lock is gone: an error's destructor is user code.
         let later = with_lock(&self.first, |first| match first {
             None => {
@@ -219,20 +234,21 @@ impl Ledger {
     /// Items are about to be taken out without being handed over (L5).
     pub(crate) fn begin_discarding(&self) {
         // AcqRel: before the first of them is taken, which releases.
-        self.discarding.fetch_add(1, Ordering::AcqRel);
+        self.discarding.fetch_add(DISCARDING, Ordering::AcqRel);
     }
 
-    /// Writes down that these items were handed back by `close_now`, before they are resolved (L2).
-    pub(crate) fn record_handed_back(&self, items: u64) {
+    /// Writes down that so many items were taken out without being handed over, before they are
+    /// resolved (L2).
+    pub(crate) fn record_discarded(&self, items: u64) {
         // Release: as in `record`.
         self.discarded.fetch_add(items, Ordering::Release);
     }
 
-    /// All that were taken out are counted, and dropped if they are to be (L5). The caller looks
-    /// afterwards whether somebody must be told.
+    /// All that were taken out are counted, and dropped if they are to be; and the failure is noted
+    /// (L5). The caller looks afterwards whether somebody must be told.
     pub(crate) fn end_discarding(&self) {
-        // AcqRel: after they have been counted.
-        self.discarding.fetch_sub(1, Ordering::AcqRel);
+        // AcqRel: after all of that.
+        self.discarding.fetch_sub(DISCARDING, Ordering::AcqRel);
         // Before the caller looks for quiescence. Pairs with the fence of whoever brings it later
         // and then tells who could not be told meanwhile.
         fence(Ordering::SeqCst);
@@ -240,8 +256,16 @@ impl Ledger {
 
     /// Whether `discarded` may lag behind what has been taken out.
     pub(crate) fn is_discarding(&self) -> bool {
-        // Acquire: pairs with both of the above.
-        self.discarding.load(Ordering::Acquire) != 0
+        // Acquire: pairs with the above, and with `set_ended`.
+        let discarding = self.discarding.load(Ordering::Acquire);
+        discarding >= DISCARDING && discarding & ENDED == 0
+    }
+
+    /// Marks that the end has been seen (L6).
+    pub(crate) fn set_ended(&self) {
+        // Relaxed: an exchange goes on with the release sequences of those who discarded, so who
+        // finds the mark acquires from them as who set it did.
+        self.discarding.fetch_or(ENDED, Ordering::Relaxed);
     }
 
     /// The first failure since it was last taken.

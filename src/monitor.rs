@@ -55,9 +55,13 @@ impl<T> Monitor<T> {
     ///
     /// Everything that workers did before they ended their tasks happens before what follows.
     ///
+    /// When the last receiver goes, items that are still queued are dropped: it waits for their
+    /// destructors too.
+    ///
     /// While items keep coming there may never be an instant with none, and this waits on. To be
     /// sure of an end, pause the producers, or close the channel and await
-    /// [`finished`](Self::finished). Awaited by a worker with a task in hand, it waits for itself.
+    /// [`finished`](Self::finished). Awaited by a worker with a task in hand, or in such a
+    /// destructor, it waits for itself.
     ///
     /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///
@@ -146,7 +150,8 @@ impl<T> Monitor<T> {
         Failed::new(&self.0)
     }
 
-    /// How much work is left: items queued and tasks in hand.
+    /// How much work is left: items queued and tasks in hand. Items that are being
+    /// [discarded](crate::Stats::discarding) are not work any more.
     ///
     /// # Examples
     ///
@@ -222,6 +227,10 @@ impl<T> Monitor<T> {
     /// [`is_closed`](crate::TaskReceiver::is_closed), or drop the receivers. What is handed back
     /// counts as [`discarded`](crate::Report::discarded), which is no failure here. It may wait for
     /// another thread that is within a few instructions of the end of a send.
+    ///
+    /// # Panics
+    ///
+    /// When the waker of somebody who is told does. What has been taken out is dropped then.
     ///
     /// # Examples
     ///

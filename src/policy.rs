@@ -35,7 +35,8 @@ pub enum Abandon {
     /// and a receiver lives. After that it counts as with [`Count`](Self::Count).
     ///
     /// If the last receiver goes right after, as with a sole worker that panics, the item is
-    /// discarded from the queue, and that is the failure that `join` gives.
+    /// discarded from the queue, and that is the failure that `join` gives, unless there was one
+    /// before.
     Requeue,
 }
 

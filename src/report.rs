@@ -44,8 +44,9 @@ pub struct Report {
     pub received: u64,
     /// Deliveries that ended well.
     pub done: u64,
-    /// Deliveries that ended with [`Task::fail`](crate::Task::fail), or with a
-    /// [`Task::retry`](crate::Task::retry) that was refused.
+    /// Deliveries that ended with [`Task::fail`](crate::Task::fail) or
+    /// [`Ticket::fail`](crate::Ticket::fail), or with a [`Task::retry`](crate::Task::retry) that
+    /// was refused.
     pub failed: u64,
     /// Tasks dropped with neither `done` nor `fail`.
     pub abandoned: u64,
@@ -64,9 +65,10 @@ pub struct Report {
 /// How a channel is doing right now: what [`Monitor::stats`](crate::Monitor::stats) gives.
 ///
 /// `queued` and `in_hand` were each true at one instant during the call, or lie between what was
-/// true at two. The counts of the report are read one after the other while the channel goes on, so
-/// they need not add up to the last item. When it stands still, all of it is exact, and `sent +
-/// followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
+/// true at two; an item that is being discarded may count as in hand for a moment. The counts of
+/// the report are read one after the other while the channel goes on, so they need not add up to
+/// the last item. When it stands still, all of it is exact, and `sent + followed_up == done +
+/// failed + abandoned + panicked + discarded + queued + in_hand`.
 ///
 /// # Examples
 ///
@@ -89,6 +91,10 @@ pub struct Stats {
     pub queued: usize,
     /// Tasks received and not yet ended.
     pub in_hand: usize,
+    /// Whether the last receiver is dropping what was queued, or
+    /// [`close_now`](crate::Monitor::close_now) is taking it out. `join` and `finished` wait for the
+    /// end of that, and so for the destructors.
+    pub discarding: bool,
     /// Whether the channel is closed.
     pub closed: bool,
     /// Senders alive.

@@ -89,6 +89,7 @@ mod freed_visibly {
         fn load(order: Ordering) -> usize;
         fn fetch_add(value: usize, order: Ordering) -> usize;
         fn fetch_sub(value: usize, order: Ordering) -> usize;
+        fn fetch_or(bits: usize, order: Ordering) -> usize;
         fn fetch_xor(bits: usize, order: Ordering) -> usize;
         fn compare_exchange_weak(
             current: usize, new: usize, success: Ordering, failure: Ordering

@@ -118,8 +118,14 @@
 //! | `begin_discarding`: after the items are taken | 7: the_account_tells… |
 //! | `end_discarding`: before the items are counted | 7: a_discard_is_heard_of_though… |
 //! | `end_discarding`: no fence | 4: a_task_in_hand_outlives_close_now … |
+//! | `Discarding`: failure noted after the gauge is lowered | 6: a_discard_is_heard_of_though… |
 //! | `Discarding`: nothing told when nothing was taken | 5: a_task_in_hand_outlives_close_now … |
-//! | `record_handed_back` omitted | 6: the_account_tells… |
+//! | `record_discarded` omitted | 6: the_account_tells… |
+//! | `is_discarding`: ENDED not looked at | 3: an_end_that_was_seen_outlasts_close_now … |
+//! | `outcome`: the end not marked | 2: an_end_that_was_seen_outlasts_close_now … |
+//! | `outcome`: the end marked of an open channel | a_join_of_an_open_channel_is_no_end |
+//! | `is_finished`: the end not marked | a_task_receiver_ends_when_the_channel_is_finished |
+//! | `take_task`: quiescent is finished | a_task_receiver_ends_when_the_channel_is_finished |
 //! | `is_finished`: `is_discarding` not looked at, or first | a_discard_is_heard_of_though_nothing_is_left |
 //! | `is_finished`: accepted read first | a_failure_is_not_missed_when_one_task_follows_another |
 //! | `is_finished`: closed is finished | 3: the_failure_of_the_last_task… |
@@ -131,7 +137,7 @@
 //! `Wait::enter` raises `waiting` late; `call` calls all of the crowd for one, or does not lower
 //! `waiting`; no `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on;
 //! `pass_item_on` always wakes; `task_taken` tells of room for what came from the lane;
-//! `record_retry`, `record_handed_back`, `begin_discarding` or their loads in `account` are
+//! `record_retry`, `record_discarded`, `begin_discarding` or their loads in `account` are
 //! `Relaxed`; `Discarding` resolves before it counts. By reasoning, these cost needless wakes at
 //! most, or something else orders the same.
 

@@ -13,6 +13,8 @@ use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -20,6 +22,7 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::RawWaker;
 use std::task::RawWakerVTable;
+use std::task::Wake;
 use std::task::Waker;
 
 use futures_util::FutureExt;
@@ -527,6 +530,7 @@ on_both_kinds! {
     a_receive_that_passes_an_item_on_to_one_who_panics_ends_what_it_took,
     an_error_is_dropped_once_though_its_destructor_panics,
     what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics,
+    what_was_to_be_handed_back_is_dropped_though_a_waker_and_a_destructor_panic,
 }
 
 fn a_send_whose_receiver_panics_when_woken_still_passes_room_on<K: Kind>() {
@@ -600,6 +604,41 @@ fn what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics<K: Kin
     assert_eq!(tally.drops(), [1; 2]);
     assert!(failed.is_woken() && join_waker.wakes() > 0);
     assert!(common::poll(&mut join, &join_waker).is_ready());
+}
+
+/// Two panics at once would end the process.
+fn what_was_to_be_handed_back_is_dropped_though_a_waker_and_a_destructor_panic<K: Kind>() {
+    struct PanickingWaker;
+
+    impl Wake for PanickingWaker {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+
+    struct PanickingItem(Rc<Cell<u32>>);
+
+    impl Drop for PanickingItem {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            panic!("a destructor");
+        }
+    }
+
+    let drops = Rc::new(Cell::new(0));
+    let (sender, receiver) = K::channel(2);
+    for _ in 0..2 {
+        let item = PanickingItem(Rc::clone(&drops));
+        assert!(sender.try_send(item).is_ok());
+    }
+    let mut join = sender.join();
+    let waker = Waker::from(Arc::new(PanickingWaker));
+    let polled = Pin::new(&mut join).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let closing = catch_unwind(AssertUnwindSafe(|| drop(sender.close_now())));
+    assert_eq!(closing.unwrap_err().downcast_ref(), Some(&"a waker"));
+    assert_eq!(drops.get(), 2);
+    drop(receiver);
 }
 
 #[test]

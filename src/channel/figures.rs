@@ -39,7 +39,12 @@ impl<T> Channel<T> {
     pub(crate) fn is_finished(&self) -> bool {
         // In this order: see L5 of `ledger`.
         let resolved = self.resolved();
-        self.ring.is_closed() && !self.ledger.is_discarding() && resolved == self.accepted()
+        let finished =
+            self.ring.is_closed() && !self.ledger.is_discarding() && resolved == self.accepted();
+        if finished {
+            self.ledger.set_ended();
+        }
+        finished
     }
 
     /// The outcome of all work, if none was left at one instant during the call and all that became
@@ -51,10 +56,17 @@ impl<T> Channel<T> {
             // Who does will tell when it is done.
             return None;
         }
+        let closed = self.ring.is_closed();
         let account = self.ledger.account(resolved, resolved);
         let first = self.ledger.first_failure();
         let report = self.with_accepted(account);
-        (resolved == report.sent + report.followed_up + report.retried).then(|| match first {
+        if resolved != report.sent + report.followed_up + report.retried {
+            return None;
+        }
+        if closed {
+            self.ledger.set_ended();
+        }
+        Some(match first {
             None => Ok(report),
             Some(first) => Err(JoinError { report, first }),
         })
@@ -111,6 +123,7 @@ impl<T> Channel<T> {
         Stats {
             queued: self.len(),
             in_hand,
+            discarding: self.ledger.is_discarding(),
             closed: self.ring.is_closed(),
             // Relaxed: figures to look at.
             senders: self.senders.load(Ordering::Relaxed),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use loom::thread;
 use tollgate::Failure;
+use tollgate::Monitor;
 use tollgate::Receiver;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
@@ -17,9 +18,11 @@ use crate::support::account;
 use crate::support::block_on;
 use crate::support::bounded;
 use crate::support::failed_account;
+use crate::support::flag;
 use crate::support::large_model;
 use crate::support::model;
 use crate::support::operation;
+use crate::support::poll;
 use crate::support::send;
 use crate::support::shared;
 use crate::support::tasks;
@@ -301,5 +304,84 @@ fn what_ring_and_lane_hold_is_handed_back() {
         let report = account(block_on(sender.monitor().finished()));
         assert_eq!((report.followed_up, report.done), (1, 1 + received));
         assert_eq!(report.discarded, drained);
+    });
+}
+
+fn is_finished(monitor: &Monitor<Item>) -> bool {
+    let (_, waker) = flag();
+    poll(&mut monitor.finished(), &waker).is_ready()
+}
+
+/// Of a plain channel too, whose items are resolved when they are taken out.
+#[test]
+fn an_end_that_was_seen_outlasts_close_now() {
+    model(|tally| {
+        let (sender, receiver) = queued(tally, 1);
+        let monitor = sender.monitor();
+        assert!(sender.close());
+        let closer = thread::spawn({
+            let monitor = monitor.clone();
+            move || monitor.close_now().count() as u64
+        });
+        let received = receive_once(&receiver);
+        if is_finished(&monitor) {
+            assert!(is_finished(&monitor), "the end was taken back");
+            let report = account(block_on(monitor.join()));
+            assert_eq!(
+                (report.received, report.discarded),
+                (received, 1 - received)
+            );
+        }
+        assert_eq!(closer.join().unwrap() + received, 1);
+    });
+}
+
+#[test]
+fn an_end_that_was_seen_outlasts_the_last_receiver() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let receiver = Arc::into_inner(receiver).unwrap();
+        assert!(sender.close());
+        let last = thread::spawn(move || drop(receiver));
+        drop(task.done());
+        let monitor = sender.monitor();
+        if is_finished(&monitor) {
+            assert!(is_finished(&monitor), "the end was taken back");
+        }
+        last.join().unwrap();
+        assert!(is_finished(&monitor));
+    });
+}
+
+/// What is handed back is resolved before it is told of.
+#[test]
+fn a_task_receiver_ends_when_the_channel_is_finished() {
+    model(|tally| {
+        let (sender, receiver) = shared(tasks(1));
+        send(&sender, tally.item(1));
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let received = work_until_the_end(&receiver);
+        let monitor = sender.monitor();
+        assert!(is_finished(&monitor));
+        assert_eq!(closer.join().unwrap() + received, 1);
+    });
+}
+
+/// What is found at a join of an open channel is no end: more may be sent, and discarded.
+#[test]
+fn a_join_of_an_open_channel_is_no_end() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let monitor = sender.monitor();
+        account(block_on(monitor.join()));
+        send(&sender, tally.item(1));
+        let last = thread::spawn(move || drop(receiver));
+        let error = failed_account(block_on(monitor.finished()));
+        assert_eq!(error.report.discarded, 1);
+        last.join().unwrap();
+        drop(sender);
     });
 }
