@@ -19,6 +19,7 @@ use crate::inbound::Delivery;
 use crate::truth::Item;
 use crate::truth::Outcome;
 use crate::truth::Truth;
+use crate::truth::assert_each_is_accounted_for;
 use crate::truth::mark;
 
 /// How many items each channel is sent.
@@ -110,6 +111,9 @@ fn piles_of_a_channel(channel: usize, truth: &Arc<Truth>, rng: &mut fastrand::Rn
     for _ in 0..rng.usize(1..ITEMS) {
         pieces.push(Piece::Task(receive()));
     }
+    let stats = sender.monitor().stats();
+    assert_each_is_accounted_for(&stats);
+    assert_eq!((stats.report.failed, stats.in_hand), (1, pieces.len()));
     if rng.bool() {
         pieces.push(Piece::Monitor(sender.monitor()));
     }

@@ -11,6 +11,8 @@ use futures_util::FutureExt;
 use futures_util::task::noop_waker_ref;
 use tollgate::Monitor;
 
+use crate::truth::assert_adds_up;
+
 /// How often items are sent before earlier ones are ended.
 const STEPS: usize = if cfg!(debug_assertions) {
     300_000
@@ -44,6 +46,9 @@ pub(crate) fn run<T: Send>(
         over.store(true, Ordering::Relaxed);
         end();
     });
+    let report = monitor.join().now_or_never().unwrap().unwrap();
+    assert_adds_up(&report);
+    assert_eq!(report.sent, report.done);
 }
 
 /// Polls joins, each several times, until one is ready.

@@ -1,9 +1,10 @@
 //! A pool of workers that do whatever a task allows: they end it well, fail it, try it again, drop
 //! it, panic, split it, leave new work; several at a time, in any order. Somebody joins throughout.
 //!
-//! It is run in *lives*: a channel with a capacity, a policy and a way to end. In each life items
-//! are sent in rounds, and after each round but the last all work is awaited; then nothing moves,
-//! and the channel's account must be that of the items, to the last one. What is known of an item:
+//! It is run in *lives*: a channel with a capacity, a policy and a way to end. In each life several
+//! producers send items in rounds, and after each round but the last all work is awaited; then
+//! nothing moves, and the channel's account must be that of the items, to the last one. What is
+//! known of an item:
 //!
 //! * It has one fate, noted before its end. Whether dropping a task ends its item, the item tells:
 //!   if it is dropped while its thread drops the task, it was abandoned. If it is dropped at any
@@ -28,6 +29,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use smol::channel;
 use tollgate::Abandon;
 use tollgate::Builder;
 use tollgate::JoinError;
@@ -42,6 +44,7 @@ use tollgate::TaskReceiver;
 use crate::cell::Executor;
 use crate::executor::Actor;
 use crate::truth::assert_adds_up;
+use crate::truth::assert_each_is_accounted_for;
 
 /// How many tasks are dealt with in all.
 const TASKS: u64 = if cfg!(debug_assertions) {
@@ -52,6 +55,7 @@ const TASKS: u64 = if cfg!(debug_assertions) {
 /// How many items a life may have at most.
 const ITEMS: usize = 16_000;
 
+const PRODUCERS: usize = 3;
 const WORKERS: usize = 4;
 const JOINERS: usize = 2;
 /// How many tasks a worker holds at most.
@@ -326,10 +330,21 @@ impl Life {
             executor: self.executor,
             rng: rng.fork(),
         };
-        let mut actors = vec![Actor::new(
-            "driver".into(),
-            drive(part(), self.ending, sender),
-        )];
+        let mut actors = Vec::new();
+        let mut producers = Vec::new();
+        let (over, rounds_over) = channel::bounded(PRODUCERS);
+        for number in 0..PRODUCERS {
+            let (to_producer, rounds) = channel::bounded(1);
+            let producer = produce(part(), rounds, sender.clone(), over.clone());
+            actors.push(Actor::new(format!("producer {number}"), producer));
+            producers.push(to_producer);
+        }
+        let rounds = Rounds {
+            producers,
+            over: rounds_over,
+        };
+        let driver = drive(part(), rounds, self.ending, sender);
+        actors.push(Actor::new("driver".into(), driver));
         for number in 0..WORKERS {
             let worker = work(part(), receiver.clone());
             actors.push(Actor::new(format!("worker {number}"), worker));
@@ -389,27 +404,63 @@ impl Part {
     }
 }
 
-/// Sends in rounds, joins after each, and brings the end.
-async fn drive(mut part: Part, ending: Ending, sender: Sender<Item>) {
-    let monitor = sender.monitor();
-    loop {
-        let round = 1 << part.rng.u32(0..11);
-        let made = part.truth.made.load(Ordering::Relaxed);
-        let is_last = made + round > ITEMS / 2;
-        let turning_point = part.rng.usize(0..round);
-        // What `close_now` takes is resolved before it is given out, so no chain can be told to
-        // end.
-        let may_have_chain = !(is_last && ending == Ending::CloseNow);
-        for number in 0..round {
-            if is_last && number == turning_point {
-                turn(&part, ending, &monitor);
-            }
-            let has_chain = may_have_chain && part.rng.u32(0..256) == 0;
+/// What one producer is to do in a round.
+struct Round {
+    items: usize,
+    may_have_chains: bool,
+}
+
+/// The driver's lines to the producers, and theirs to the driver.
+struct Rounds {
+    producers: Vec<channel::Sender<Round>>,
+    over: channel::Receiver<()>,
+}
+
+/// Sends what each round asks for, or as much as is taken.
+async fn produce(
+    mut part: Part,
+    rounds: channel::Receiver<Round>,
+    sender: Sender<Item>,
+    over: channel::Sender<()>,
+) {
+    while let Ok(round) = rounds.recv().await {
+        for _ in 0..round.items {
+            let has_chain = round.may_have_chains && part.rng.u32(0..256) == 0;
             let chain = has_chain.then(|| part.rng.u32(1..50));
             if !send(&part, &sender, chain).await {
                 break;
             }
             part.rest(64).await;
+        }
+        over.send(()).await.unwrap();
+    }
+}
+
+/// Has items sent in rounds, joins after each, and brings the end.
+async fn drive(mut part: Part, rounds: Rounds, ending: Ending, sender: Sender<Item>) {
+    let monitor = sender.monitor();
+    loop {
+        let most = 1 << part.rng.u32(0..10);
+        let made = part.truth.made.load(Ordering::Relaxed);
+        let is_last = made + PRODUCERS * most > ITEMS / 2;
+        // What `close_now` takes is resolved before it is given out, so no chain can be told to
+        // end.
+        let may_have_chains = !(is_last && ending == Ending::CloseNow);
+        for producer in &rounds.producers {
+            let round = Round {
+                items: part.rng.usize(1..=most),
+                may_have_chains,
+            };
+            producer.send(round).await.unwrap();
+        }
+        if is_last {
+            for _ in 0..part.rng.usize(0..most) {
+                part.rest(64).await;
+            }
+            turn(&part, ending, &monitor);
+        }
+        for _ in &rounds.producers {
+            rounds.over.recv().await.unwrap();
         }
         if is_last {
             break;
@@ -418,8 +469,10 @@ async fn drive(mut part: Part, ending: Ending, sender: Sender<Item>) {
         part.truth.check(&result);
         let stats = monitor.stats();
         assert_eq!((stats.queued, stats.in_hand), (0, 0));
+        assert_each_is_accounted_for(&stats);
         assert_eq!(stats.report, *report_of(&result));
     }
+    drop(rounds);
     match ending {
         Ending::SendersGo => drop(sender),
         _ => drop(sender.close()),

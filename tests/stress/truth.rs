@@ -22,6 +22,7 @@ use std::sync::atomic::Ordering;
 use tollgate::Failure;
 use tollgate::JoinError;
 use tollgate::Report;
+use tollgate::Stats;
 
 use crate::cell::Cell;
 use crate::cell::Ending;
@@ -399,6 +400,17 @@ pub(crate) fn assert_adds_up(report: &Report) {
     let ended = report.done + report.failed + report.abandoned + report.panicked;
     assert_eq!(queued, report.received + report.discarded, "{report:?}");
     assert_eq!(report.received, ended + report.retried, "{report:?}");
+}
+
+/// The identity of an account while nothing moves, whatever is queued and in hand: every item is
+/// one of these.
+#[track_caller]
+pub(crate) fn assert_each_is_accounted_for(stats: &Stats) {
+    let report = &stats.report;
+    let ended = report.done + report.failed + report.abandoned + report.panicked;
+    let left = (stats.queued + stats.in_hand) as u64;
+    let items = report.sent + report.followed_up;
+    assert_eq!(items, ended + report.discarded + left, "{stats:?}");
 }
 
 /// What is sent.
