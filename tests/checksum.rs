@@ -208,6 +208,13 @@ fn failures_that_cannot_be_written_do_not_panic() {
 }
 
 #[test]
+fn a_message_is_written_in_one_piece() {
+    let pieces = checksum(Path::new("/")).arg("missing").pieces_of_stderr();
+    let message = "checksum: \"missing\": No such file or directory (os error 2)\n";
+    assert_eq!(pieces, [message]);
+}
+
+#[test]
 fn help_tells_the_arguments_and_the_exit_status() {
     let output = checksum(Path::new("/")).arg("--help").run();
 

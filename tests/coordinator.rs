@@ -451,6 +451,15 @@ fn output_that_cannot_be_written_fails() {
 }
 
 #[test]
+fn a_message_is_written_in_one_piece() {
+    let pieces = program(&["--records=1", "--fail-at=1"]).pieces_of_stderr();
+    let account = "1 records read: 0 summed up, 1 failed, 0 handed back, 0 in stragglers' hands";
+    let error = r#"bad record at shard 1:1: "1": told to fail by --fail-at"#;
+    let expected = [account, error].map(|line| format!("coordinator: {line}\n"));
+    assert_eq!(pieces, expected);
+}
+
+#[test]
 fn a_terminal_shows_progress_unless_quiet() {
     let terminal = |options: &str| {
         let line = format!(

@@ -299,6 +299,20 @@ fn a_summary_that_cannot_be_written_fails() {
 }
 
 #[test]
+fn a_message_is_written_in_one_piece() {
+    let pieces = crawl()
+        .args(["--pages=4", "--missing=3"])
+        .pieces_of_stderr();
+    assert_eq!(pieces.len(), 3, "{pieces:?}");
+    assert!(
+        pieces
+            .iter()
+            .all(|piece| piece.ends_with(": 404 Not Found\n")),
+        "{pieces:?}"
+    );
+}
+
+#[test]
 fn a_terminal_shows_progress_unless_quiet() {
     let terminal = |options: &str| {
         let program = example("crawl");

@@ -427,6 +427,13 @@ fn output_that_cannot_be_written_fails() {
 }
 
 #[test]
+fn a_message_is_written_in_one_piece() {
+    let pieces = program(&["--cancel-after=0", "-w1", "-c1"]).pieces_of_stderr();
+    assert_eq!(pieces.len(), 1, "{pieces:?}");
+    assert!(pieces[0].ends_with(" not submitted\n"), "{pieces:?}");
+}
+
+#[test]
 fn a_terminal_shows_progress_unless_quiet() {
     let terminal = |options: &str| {
         let line = format!("'{}' {options} >/dev/null", example("executor").display());

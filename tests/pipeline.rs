@@ -162,6 +162,18 @@ fn output_that_cannot_be_created_is_told() {
 }
 
 #[test]
+fn a_message_is_written_in_one_piece() {
+    let pieces = pipeline(Path::new("/"))
+        .args(["--items=1", "--fail-every=1"])
+        .pieces_of_stderr();
+    assert_eq!(pieces.len(), 1, "{pieces:?}");
+    assert!(
+        pieces[0].ends_with("; first: B cannot square 1\n"),
+        "{pieces:?}"
+    );
+}
+
+#[test]
 fn a_summary_that_cannot_be_written_fails() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let output = pipeline(Path::new("/")).arg("--items=1").stdout(full).run();

@@ -344,6 +344,20 @@ fn stderr_that_cannot_be_written_does_not_panic() {
 }
 
 #[test]
+fn a_message_is_written_in_one_piece() {
+    let pieces = Program::new()
+        .invoke()
+        .args(["--from=0", "-n1", "-w1"])
+        .pieces_of_stderr();
+    assert_eq!(pieces.len(), 2, "{pieces:?}");
+    assert_eq!(pieces[0], "process_pool: 0: never comes to 1\n");
+    assert!(
+        pieces[1].ends_with(" 1 workers started, 0 died\n"),
+        "{pieces:?}"
+    );
+}
+
+#[test]
 fn help_tells_the_arguments_and_the_exit_status() {
     let output = command(example("process_pool"), Path::new("/"))
         .arg("--help")

@@ -18,6 +18,8 @@
 mod interrupt;
 mod outcome;
 mod progress;
+#[path = "../common/stderr.rs"]
+mod stderr;
 mod walk;
 mod worker;
 
@@ -41,7 +43,7 @@ use tollgate::Report;
 use crate::interrupt::INTERRUPTED;
 use crate::interrupt::Interrupts;
 use crate::outcome::Summary;
-use crate::outcome::warn;
+use crate::stderr::warn;
 use crate::walk::Entry;
 use crate::worker::Worker;
 

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::stderr::warn;
+
 /// How hashing one file ended. A failure is shared with the channel, which keeps the first.
 pub(crate) type Outcome = Result<Checksum, Arc<Failure>>;
 
@@ -119,9 +121,4 @@ fn escape(byte: u8) -> Option<&'static [u8]> {
         b'\r' => Some(b"\\r"),
         _ => None,
     }
-}
-
-/// Writes a line to stderr. Unlike `eprintln!` it does not panic when nobody reads it any more.
-pub(crate) fn warn(message: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "checksum: {message}");
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::coordinator::Cause;
 use crate::reader::Record;
-use crate::warn;
+use crate::stderr::warn;
 use crate::worker::Sum;
 
 /// Every record that was read is one of these.

@@ -22,12 +22,13 @@ mod coordinator;
 mod interrupt;
 mod pipeline;
 mod reader;
+#[path = "../common/stderr.rs"]
+mod stderr;
 mod worker;
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ use crate::pipeline::Ended;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Plan;
 use crate::reader::Shard;
+use crate::stderr::warn;
 
 /// Add up the numbers in files, one to the line
 ///
@@ -237,9 +239,4 @@ fn progress(quiet: bool) -> ProgressBar {
     };
     let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
     ProgressBar::with_draw_target(None, target).with_style(style)
-}
-
-/// Writes a line to stderr. Unlike `eprintln!` it does not panic when nobody reads it any more.
-pub(crate) fn warn(message: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "coordinator: {message}");
 }

@@ -14,7 +14,7 @@ use tollgate::TaskReceiver;
 
 use crate::coordinator::Coordinator;
 use crate::reader::Record;
-use crate::warn;
+use crate::stderr::warn;
 
 /// What a worker makes of a record.
 pub(crate) struct Parsed {

@@ -19,6 +19,8 @@ mod fetch;
 mod interrupt;
 mod progress;
 mod site;
+#[path = "../common/stderr.rs"]
+mod stderr;
 mod summary;
 mod worker;
 
@@ -45,8 +47,8 @@ use tollgate::TaskReceiver;
 use crate::interrupt::INTERRUPTED;
 use crate::interrupt::Interrupts;
 use crate::site::Site;
+use crate::stderr::warn;
 use crate::summary::Summary;
-use crate::summary::warn;
 use crate::worker::Seen;
 use crate::worker::Worker;
 

@@ -1,6 +1,5 @@
 //! What became of the crawl, and how it is told.
 
-use std::fmt;
 use std::io;
 use std::io::ErrorKind;
 use std::io::Write;
@@ -10,6 +9,7 @@ use tollgate::JoinError;
 use tollgate::Report;
 
 use crate::site::Site;
+use crate::stderr::warn;
 use crate::worker::Failure;
 use crate::worker::LinkCount;
 
@@ -101,9 +101,4 @@ fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
-}
-
-/// Writes a line to stderr. Unlike `eprintln!` it does not panic when nobody reads it any more.
-pub(crate) fn warn(message: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "crawl: {message}");
 }

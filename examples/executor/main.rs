@@ -20,8 +20,9 @@ mod error;
 mod job;
 mod pool;
 mod primes;
+#[path = "../common/stderr.rs"]
+mod stderr;
 
-use std::fmt;
 use std::io;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -37,6 +38,7 @@ use indicatif::ProgressStyle;
 
 use crate::error::JobError;
 use crate::pool::Executor;
+use crate::stderr::warn;
 
 /// Count the primes below N on a pool of threads
 #[derive(Parser)]
@@ -189,9 +191,4 @@ fn progress(args: &Args) -> ProgressBar {
 
 fn at_least_one(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).expect("the arguments have been checked")
-}
-
-/// Writes a line to stderr. Unlike `eprintln!` it does not panic when nobody reads it any more.
-fn warn(message: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "executor: {message}");
 }

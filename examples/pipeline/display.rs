@@ -12,7 +12,7 @@ use tokio::time;
 use tollgate::Monitor;
 
 use crate::stages::Square;
-use crate::summary::print_line;
+use crate::stderr::print_line;
 
 const TEMPLATE: &str = "{prefix} {bar:32} {pos:>4}/{len} queued, {msg}";
 

@@ -24,6 +24,8 @@ mod display;
 #[path = "../common/interrupt.rs"]
 mod interrupt;
 mod stages;
+#[path = "../common/stderr.rs"]
+mod stderr;
 mod summary;
 
 use std::io;
@@ -45,8 +47,8 @@ use crate::interrupt::Interrupts;
 use crate::stages::Drain;
 use crate::stages::Source;
 use crate::stages::Squarer;
+use crate::stderr::warn;
 use crate::summary::Summary;
-use crate::summary::warn;
 
 /// Square numbers in a pipeline of three stages, and watch the queues between them
 ///

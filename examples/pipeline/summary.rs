@@ -1,7 +1,6 @@
 //! What became of the numbers, and how it is told.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::io::ErrorKind;
 use std::io::Write;
@@ -10,6 +9,7 @@ use tollgate::JoinError;
 use tollgate::Report;
 
 use crate::stages::Total;
+use crate::stderr::warn;
 
 type Ended = Result<Report, JoinError>;
 
@@ -81,13 +81,4 @@ fn account(ended: &Ended) -> String {
         "{sent} sent = {done} done + {failed} failed + {abandoned} abandoned + {panicked} panicked \
          + {discarded} discarded"
     )
-}
-
-/// Writes a line to stderr. Unlike `eprintln!` it does not panic when nobody reads it any more.
-pub(crate) fn print_line(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-pub(crate) fn warn(message: impl fmt::Display) {
-    print_line(format_args!("pipeline: {message}"));
 }

@@ -13,8 +13,8 @@ use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use crate::output::Outcome;
-use crate::output::warn;
 use crate::protocol::JobResult;
+use crate::stderr::warn;
 use crate::worker::Recipe;
 use crate::worker::Worker;
 

@@ -27,6 +27,8 @@ mod job;
 mod lane;
 mod output;
 mod protocol;
+#[path = "../common/stderr.rs"]
+mod stderr;
 mod worker;
 
 use std::fmt;
@@ -59,7 +61,7 @@ use crate::job::Job;
 use crate::lane::Lane;
 use crate::lane::Pool;
 use crate::output::Outcome;
-use crate::output::warn;
+use crate::stderr::warn;
 use crate::worker::Recipe;
 
 /// Print how many Collatz steps each of many numbers takes to come to 1

@@ -1,6 +1,5 @@
 //! What is printed, and the progress bar.
 
-use std::fmt;
 use std::io;
 use std::io::BufWriter;
 use std::io::IsTerminal;
@@ -15,6 +14,7 @@ use tokio::sync::oneshot;
 use tollgate::Receiver;
 
 use crate::protocol::JobResult;
+use crate::stderr::warn;
 
 /// What became of an item.
 pub(crate) struct Outcome {
@@ -64,11 +64,4 @@ pub(crate) fn bar(hidden: bool, items: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} items")
         .expect("the template is valid");
     ProgressBar::with_draw_target(Some(items), target).with_style(style)
-}
-
-/// Writes a line to stderr. Unlike `eprintln!` it does not panic when nobody reads it any more.
-pub(crate) fn warn(message: impl fmt::Display) {
-    // In one piece, for others write there, too.
-    let line = format!("process_pool: {message}\n");
-    let _ = io::stderr().write_all(line.as_bytes());
 }

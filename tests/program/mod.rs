@@ -8,6 +8,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::fs::File;
+use std::iter;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -84,6 +87,20 @@ impl Invocation {
 
     pub(crate) fn run(self) -> Output {
         self.start().finish()
+    }
+
+    /// Runs it, and gives what it wrote to stderr, each piece by itself. Few of them: nobody reads
+    /// meanwhile.
+    pub(crate) fn pieces_of_stderr(self) -> Vec<String> {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        self.stderr(File::from(OwnedFd::from(theirs))).run();
+        ours.set_nonblocking(true).unwrap();
+        let mut piece = [0; 4096];
+        iter::from_fn(|| {
+            let length = ours.recv(&mut piece).ok()?;
+            Some(String::from_utf8_lossy(&piece[..length]).into_owned())
+        })
+        .collect()
     }
 }
 
