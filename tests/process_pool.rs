@@ -25,12 +25,12 @@ use std::thread;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use tempfile::TempDir;
 
 use program::Bytes;
 use program::Invocation;
 use program::Output;
 use program::PATIENCE;
+use program::Pipe;
 use program::Run;
 use program::command;
 use program::eventually;
@@ -243,6 +243,7 @@ fn a_second_ctrl_c_quits_at_once_and_the_workers_go() {
     let output = run.finish();
     output.assert_code(130);
     assert_eq!(output.stdout.text(), "");
+    assert_eq!(said(&output.stderr, "Ctrl-C again"), 1);
     // They go when their parent does, a little later.
     eventually("the workers to go", || {
         pool.workers().is_empty().then_some(())
@@ -327,6 +328,28 @@ fn a_reader_that_does_not_read_holds_it_up_but_not_against_ctrl_c() {
     run.interrupt();
 
     run.finish().assert_code(130);
+    drop(pipe.read);
+}
+
+#[test]
+fn a_reader_of_stderr_that_does_not_read_does_not_keep_a_second_ctrl_c_away() {
+    let pool = Program::new();
+    let pipe = Pipe::new();
+    pipe.fill();
+    // A start is to be told: that holds up all lanes, as one by one would many threads.
+    let run = pool.invoke().env("TOKIO_WORKER_THREADS", "1");
+    let run = run.args([ENDLESS, "-w2", "-v"]).stderr(pipe.write);
+    let mut run = run.start();
+    eventually("a lane to be held up", || {
+        run.is_held_up_by_stderr().then_some(())
+    });
+
+    // Not twice alone: one may be sent before another has been noticed, and be the same then.
+    let status = eventually("the end", || {
+        run.interrupt();
+        run.child.try_wait().unwrap()
+    });
+    assert_eq!(status.code(), Some(130));
     drop(pipe.read);
 }
 
@@ -566,40 +589,6 @@ fn kill_one(
     alive.retain(|pid| !killed.contains(pid));
     let pid = random.choice(alive)?;
     kill(pid, Signal::SIGKILL).is_ok().then_some(pid)
-}
-
-struct Pipe {
-    directory: TempDir,
-    read: File,
-    write: File,
-}
-
-impl Pipe {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("fifo");
-        let mkfifo = command("mkfifo", directory.path());
-        mkfifo.arg(&path).run().assert_code(0);
-        // Opening one end waits for the other, unless both are there.
-        let both = File::options().read(true).write(true).open(&path).unwrap();
-        let read = File::open(&path).unwrap();
-        let write = File::options().write(true).open(&path).unwrap();
-        drop(both);
-        Self {
-            directory,
-            read,
-            write,
-        }
-    }
-
-    /// Leaves no room for another byte.
-    fn fill(&self) {
-        let dd = command("dd", self.directory.path());
-        let options = ["if=/dev/zero", "of=fifo", "bs=4096", "oflag=nonblock"];
-        let output = dd.args(options).run();
-        output.assert_code(1);
-        assert_eq!(said(&output.stderr, "temporarily unavailable"), 1);
-    }
 }
 
 /// Lines that can be waited for with patience, and are not read ahead beyond a buffer.

@@ -26,7 +26,6 @@ mod worker;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::process;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -41,7 +40,7 @@ use tollgate::Monitor;
 use tollgate::Report;
 
 use crate::interrupt::INTERRUPTED;
-use crate::interrupt::Interrupts;
+use crate::interrupt::Interrupt;
 use crate::outcome::Summary;
 use crate::stderr::warn;
 use crate::walk::Entry;
@@ -92,7 +91,7 @@ async fn main() -> ExitCode {
 /// An error is one of the program's own (no thread to be had, no room for the output). A file that
 /// cannot be read is no such error but part of the summary.
 async fn run(args: Args) -> io::Result<ExitCode> {
-    let interrupts = Interrupts::listen()?;
+    let interrupt = Interrupt::listen()?;
     let interrupted = Arc::new(AtomicBool::new(false));
 
     let (sender, receiver) = tollgate::tasks(args.capacity as usize);
@@ -111,7 +110,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let bar = progress.clone();
     let walker = spawn("walk", move || walk::walk(&args.path, &sender, &bar))?;
 
-    let finished = finish(&monitor, interrupts, &interrupted, &progress).await;
+    let finished = finish(&monitor, interrupt, &interrupted, &progress).await;
 
     let interrupted = interrupted.load(Ordering::Relaxed);
     // A walk that panicked has closed the channel, too, with files still to come. One that was
@@ -134,24 +133,19 @@ async fn run(args: Args) -> io::Result<ExitCode> {
 /// Waits until every file has been dealt with; an interrupt makes that soon.
 async fn finish(
     monitor: &Monitor<Entry>,
-    mut interrupts: Interrupts,
+    interrupt: Interrupt,
     interrupted: &AtomicBool,
     progress: &ProgressBar,
 ) -> Result<Report, JoinError> {
     tokio::select! {
         _ = monitor.finished() => {}
-        () = interrupts.recv() => {
+        () = interrupt.first() => {
             // Relaxed: a worker that sees it late hashes one file more.
             interrupted.store(true, Ordering::Relaxed);
             monitor.close();
             progress.suspend(|| warn("finishing the files in hand; Ctrl-C again quits at once"));
         }
     }
-    tokio::spawn(async move {
-        // The second, or a first while the output is written: there is nothing left to wait for.
-        interrupts.recv().await;
-        process::exit(INTERRUPTED.into());
-    });
     let finished = monitor.finished().await;
     progress.finish_and_clear();
     finished

@@ -2,35 +2,52 @@
 
 use std::io;
 use std::process;
+use std::thread;
 
+use tokio::runtime;
 #[cfg(unix)]
 use tokio::signal::unix::Signal;
 #[cfg(windows)]
 use tokio::signal::windows::CtrlC as Signal;
+use tokio::sync::oneshot;
 
 /// What a shell reports of a program that SIGINT ended: 128 and the number of the signal.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// The interrupts of this process, of which the second ends it.
+/// The first interrupt of this process, of which the second ends it.
 ///
-/// Unlike `tokio::signal::ctrl_c`, it misses none between two calls of `recv`.
-pub(crate) struct Interrupts(Signal);
+/// Dropped, it leaves that to the first: whoever awaits it no more has nothing left to stop.
+pub(crate) struct Interrupt(oneshot::Receiver<()>);
 
-impl Interrupts {
-    /// From here on the first Ctrl-C does not end the process by itself. The second does, at once,
-    /// also when whoever awaits them is held up by a reader that does not read.
+impl Interrupt {
+    /// From here on the first Ctrl-C does not end the process by itself. The second does, at once.
     pub(crate) fn listen() -> io::Result<Self> {
-        let mut all = signals()?;
-        tokio::spawn(async move {
+        // On a thread that does nothing else: all others may be held up by a reader that does not
+        // read.
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let mut all = {
+            let _guard = runtime.enter();
+            signals()?
+        };
+        let (heard, first) = oneshot::channel();
+        let listen = async move {
             all.recv().await;
-            all.recv().await;
+            if heard.send(()).is_ok() {
+                all.recv().await;
+            }
             process::exit(INTERRUPTED.into());
-        });
-        signals().map(Self)
+        };
+        thread::Builder::new()
+            .name("ctrl-c".to_owned())
+            .spawn(move || runtime.block_on(listen))?;
+        Ok(Self(first))
     }
 
-    pub(crate) async fn recv(&mut self) {
-        self.0.recv().await;
+    pub(crate) async fn first(self) {
+        // An error would be that nobody listens, and somebody does as long as the process lives.
+        let _ = self.0.await;
     }
 }
 

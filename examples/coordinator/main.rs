@@ -43,7 +43,7 @@ use tokio::runtime::Runtime;
 use crate::account::Chain;
 use crate::coordinator::Coordinator;
 use crate::interrupt::INTERRUPTED;
-use crate::interrupt::Interrupts;
+use crate::interrupt::Interrupt;
 use crate::pipeline::Ended;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Plan;
@@ -140,8 +140,8 @@ fn main() -> ExitCode {
 /// the output.
 async fn run(args: Args) -> io::Result<ExitCode> {
     let coordinator = Coordinator::default();
-    let interrupts = Interrupts::listen()?;
-    tokio::spawn(stop_at(interrupts, coordinator.clone()));
+    let interrupt = Interrupt::listen()?;
+    tokio::spawn(stop_at(interrupt, coordinator.clone()));
 
     let plan = Plan {
         shards: shards(&args),
@@ -210,8 +210,8 @@ fn shards(args: &Args) -> Vec<Shard> {
 }
 
 /// Ctrl-C is an error like any other.
-async fn stop_at(mut interrupts: Interrupts, coordinator: Coordinator) {
-    interrupts.recv().await;
+async fn stop_at(interrupt: Interrupt, coordinator: Coordinator) {
+    interrupt.first().await;
     coordinator.request_stop(Some(Arc::new(Interrupted)));
     warn("finishing what is in hand; Ctrl-C again quits at once");
 }

@@ -26,7 +26,6 @@ mod worker;
 
 use std::io;
 use std::num::NonZeroU32;
-use std::process;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -45,7 +44,7 @@ use tollgate::Sender;
 use tollgate::TaskReceiver;
 
 use crate::interrupt::INTERRUPTED;
-use crate::interrupt::Interrupts;
+use crate::interrupt::Interrupt;
 use crate::site::Site;
 use crate::stderr::warn;
 use crate::summary::Summary;
@@ -123,7 +122,7 @@ async fn main() -> ExitCode {
 /// An error is one of the program's own (no port to be had, no room for the summary). A page that
 /// cannot be fetched is no such error but part of the summary.
 async fn run(args: Args) -> io::Result<ExitCode> {
-    let interrupts = Interrupts::listen()?;
+    let interrupt = Interrupt::listen()?;
     let (start, site) = open_site(&args).await?;
     summary::print_start(&start)?;
 
@@ -147,7 +146,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     drop(sender);
 
     let bar = progress::bar(args.quiet);
-    let finished = finish(&monitor, interrupts, &stop, &bar).await;
+    let finished = finish(&monitor, interrupt, &stop, &bar).await;
     // A retry that is refused ends its task first, and then the worker learns of it and says which.
     while workers.join_next().await.is_some() {}
 
@@ -196,14 +195,14 @@ fn exit_code(summary: &Summary) -> ExitCode {
 /// Waits until every page has been dealt with; an interrupt makes that soon.
 async fn finish(
     monitor: &Monitor<Url>,
-    mut interrupts: Interrupts,
+    interrupt: Interrupt,
     stop: &watch::Sender<bool>,
     bar: &ProgressBar,
 ) -> Result<Report, JoinError> {
     let ended = async {
         tokio::select! {
             _ = monitor.finished() => {}
-            () = interrupts.recv() => {
+            () = interrupt.first() => {
                 let left = monitor.close_now().len();
                 stop.send_replace(true);
                 bar.suspend(|| warn(format_args!(
@@ -212,12 +211,6 @@ async fn finish(
                 )));
             }
         }
-        tokio::spawn(async move {
-            // The second, or a first while the summary is written: there is nothing left to wait
-            // for.
-            interrupts.recv().await;
-            process::exit(INTERRUPTED.into());
-        });
         monitor.finished().await
     };
     let finished = tokio::select! {

@@ -31,7 +31,6 @@ mod summary;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -43,7 +42,7 @@ use tollgate::Report;
 use crate::display::Display;
 use crate::display::Queues;
 use crate::interrupt::INTERRUPTED;
-use crate::interrupt::Interrupts;
+use crate::interrupt::Interrupt;
 use crate::stages::Drain;
 use crate::stages::Source;
 use crate::stages::Squarer;
@@ -126,7 +125,7 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> io::Result<ExitCode> {
     // First, for it waits where a pipe has no reader, and nobody listens to Ctrl-C meanwhile.
     let output = create(args.output.as_deref()).await?;
-    let interrupts = Interrupts::listen()?;
+    let interrupt = Interrupt::listen()?;
 
     let (to_b, from_a) = tollgate::tasks(args.capacity as usize);
     let (to_c, from_b) = tollgate::tasks(args.capacity as usize);
@@ -153,7 +152,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let made = tokio::spawn(source.run());
 
     let display = Display::new(queues.clone(), args.stats.map(millis), args.quiet);
-    let ends = watch(&queues, &display, interrupts).await;
+    let ends = watch(&queues, &display, interrupt).await;
     let summary = Summary {
         items: args.items,
         // Neither panics; if one did, its queue would have closed, and looked as if all were well.
@@ -208,9 +207,9 @@ struct Ends {
 }
 
 /// Shows the queues until both are finished.
-async fn watch(queues: &Queues, display: &Display, interrupts: Interrupts) -> Ends {
+async fn watch(queues: &Queues, display: &Display, interrupt: Interrupt) -> Ends {
     let ends = tokio::select! {
-        ends = finish(queues, display, interrupts) => ends,
+        ends = finish(queues, display, interrupt) => ends,
         never = display.run() => match never {},
     };
     display.finish();
@@ -218,20 +217,16 @@ async fn watch(queues: &Queues, display: &Display, interrupts: Interrupts) -> En
 }
 
 /// Waits until both queues are finished; an interrupt closes the first, and the rest follows.
-async fn finish(queues: &Queues, display: &Display, mut interrupts: Interrupts) -> Ends {
+async fn finish(queues: &Queues, display: &Display, interrupt: Interrupt) -> Ends {
     let mut interrupted = false;
     tokio::select! {
         _ = both(queues) => {}
-        () = interrupts.recv() => {
+        () = interrupt.first() => {
             interrupted = true;
             queues.to_b.close();
             display.suspend(|| warn("A stops; draining the queues; Ctrl-C again quits at once"));
         }
     }
-    tokio::spawn(async move {
-        interrupts.recv().await;
-        process::exit(INTERRUPTED.into());
-    });
     let (to_b, to_c) = both(queues).await;
     Ends {
         to_b,

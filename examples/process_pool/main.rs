@@ -36,6 +36,7 @@ use std::io;
 use std::num::NonZeroU32;
 use std::num::NonZeroU64;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -56,7 +57,7 @@ use tollgate::Sender;
 use tollgate::TaskReceiver;
 
 use crate::interrupt::INTERRUPTED;
-use crate::interrupt::Interrupts;
+use crate::interrupt::Interrupt;
 use crate::job::Job;
 use crate::lane::Lane;
 use crate::lane::Pool;
@@ -153,7 +154,7 @@ fn main() -> ExitCode {
 /// Starts all there is, waits for its end, and reports.
 #[tokio::main]
 async fn run(args: &Args) -> io::Result<ExitCode> {
-    let interrupts = Interrupts::listen()?;
+    let interrupt = Interrupt::listen()?;
     let (sender, receiver) = Builder::new()
         .capacity(args.capacity as usize)
         .max_attempts(args.max_attempts)
@@ -175,7 +176,7 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
         interrupted: false,
         broken: false,
     };
-    end.wait(lanes, printing, interrupts).await;
+    end.wait(lanes, printing, interrupt).await;
     end.bar.finish_and_clear();
     let report = match monitor.finished().await {
         Ok(report) => report,
@@ -247,9 +248,10 @@ impl End {
         &mut self,
         mut lanes: JoinSet<io::Result<()>>,
         mut printing: oneshot::Receiver<io::Result<()>>,
-        mut interrupts: Interrupts,
+        interrupt: Interrupt,
     ) {
         let mut printed = false;
+        let mut interrupt = pin!(interrupt.first());
         while !(printed && lanes.is_empty()) {
             tokio::select! {
                 // A lane that panicked is in the report, and its hook has said why.
@@ -264,7 +266,7 @@ impl End {
                         Err(_) => self.break_off("cannot print any more"),
                     }
                 }
-                () = interrupts.recv() => {
+                () = &mut interrupt, if !self.interrupted => {
                     self.interrupted = true;
                     self.stop("finishing the items in hand; Ctrl-C again quits at once");
                 }

@@ -67,6 +67,11 @@ impl Invocation {
         self
     }
 
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     pub(crate) fn stdout(mut self, file: File) -> Self {
         self.command.stdout(file);
         self
@@ -135,6 +140,16 @@ impl Run {
         entries.filter_map(|entry| Some(entry.ok()?.path()))
     }
 
+    /// Whether a thread waits in the system for somebody to read stderr.
+    pub(crate) fn is_held_up_by_stderr(&self) -> bool {
+        let is_held_up = |task: &Path| {
+            // The number of the call, and its arguments.
+            let call = fs::read_to_string(task.join("syscall")).unwrap_or_default();
+            call.split(' ').nth(1) == Some("0x2")
+        };
+        self.proc("task").any(|task| is_held_up(&task))
+    }
+
     pub(crate) fn interrupt(&self) {
         let kill = command("sh", Path::new("/")).args(["-c", r#"kill -s INT "$0""#]);
         kill.arg(self.child.id().to_string()).run().assert_code(0);
@@ -180,6 +195,42 @@ impl Bytes {
 impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.escape_ascii().fmt(f)
+    }
+}
+
+/// A pipe of which both ends are at hand.
+pub(crate) struct Pipe {
+    directory: TempDir,
+    pub(crate) read: File,
+    pub(crate) write: File,
+}
+
+impl Pipe {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        let mkfifo = command("mkfifo", directory.path());
+        mkfifo.arg(&path).run().assert_code(0);
+        // Opening one end waits for the other, unless both are there.
+        let both = File::options().read(true).write(true).open(&path).unwrap();
+        let read = File::open(&path).unwrap();
+        let write = File::options().write(true).open(&path).unwrap();
+        drop(both);
+        Self {
+            directory,
+            read,
+            write,
+        }
+    }
+
+    /// Leaves no room for another byte.
+    pub(crate) fn fill(&self) {
+        let dd = command("dd", self.directory.path());
+        let options = ["if=/dev/zero", "of=fifo", "bs=4096", "oflag=nonblock"];
+        let output = dd.args(options).run();
+        output.assert_code(1);
+        let why = output.stderr.text();
+        assert!(why.contains("temporarily unavailable"), "{why}");
     }
 }
 
