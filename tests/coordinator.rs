@@ -15,10 +15,16 @@ use std::fs;
 use std::fs::File;
 use std::future;
 use std::io;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::libc;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -31,10 +37,13 @@ use coordinator::lock;
 use program::Invocation;
 use program::Output;
 use program::PATIENCE;
+use program::Pipe;
 use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
+use program::lines_of;
+use program::next;
 
 // The type.
 
@@ -348,18 +357,83 @@ fn a_straggler_after_a_clean_stop_is_a_failure() {
 
 #[test]
 fn ctrl_c_stops_all_and_every_record_is_accounted_for() {
-    let run = program(&["--hang-at=1", "--grace=0", ENDLESS]).start();
-    wait_for_hang(&run);
+    // Often, since it is by chance which of its threads is the first to speak.
+    for _ in 0..30 {
+        let run = program(&["--hang-at=1", "--grace=0", ENDLESS]).start();
+        wait_for_hang(&run);
+        run.interrupt();
+        let output = run.finish();
+        output.assert_code(130);
+
+        let counts = counts(&output);
+        let dealt_with = counts.summed_up + counts.handed_back + counts.in_hand;
+        assert_eq!(dealt_with, counts.read);
+        assert!(counts.in_hand >= 1);
+        let stderr = output.stderr.text();
+        assert!(stderr.ends_with("coordinator: interrupted\n"), "{stderr}");
+        assert_eq!(stderr.lines().nth(1), Some(CTRL_C), "{stderr}");
+    }
+}
+
+#[test]
+fn ctrl_c_stops_all_though_nobody_reads_that_it_does() {
+    let tree = tree(&[]);
+    make_fifo(&tree);
+    let input = tree.path().join("fifo");
+    let pipe = Pipe::new();
+    pipe.fill();
+    let invocation = program_in(&tree, &["fifo", PATIENT]);
+    let run = invocation.stderr(pipe.write).start();
+    // It cannot be opened before the reader has done so.
+    let mut records = eventually("the reader", || {
+        let mut options = File::options();
+        options.write(true).custom_flags(libc::O_NONBLOCK);
+        options.open(&input).ok()
+    });
+
     run.interrupt();
+    eventually("the message to be held up", || {
+        run.is_held_up_by_stderr().then_some(())
+    });
+    eventually("the reader to leave", || {
+        let written = records.write_all(b"1\n");
+        (written.err()?.kind() == io::ErrorKind::BrokenPipe).then_some(())
+    });
+
+    // What it was filled with is no line.
+    let stderr = lines_of(pipe.read);
+    let first = next(&stderr).unwrap_or_default();
+    assert_eq!(first.trim_start_matches('\0'), CTRL_C);
+    while next(&stderr).is_some() {}
+    run.finish().assert_code(130);
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_is_told_on_a_line_of_its_own() {
+    let tree = tree(&[]);
+    let options = "--records=5000 --hang-at=5000 -r1 -w1 --grace=0";
+    let program = example("coordinator");
+    let line = format!("echo $$ >pid; exec '{}' {options} >out", program.display());
+    let script = command("script", tree.path());
+    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    eventually("the bar to be back after word of the hang", || {
+        let shown = run.captured("stdout").text();
+        let (_, after) = shown.split_once(" hangs on ")?;
+        after.contains(" records summed up").then_some(())
+    });
+    let pid = fs::read_to_string(tree.path().join("pid")).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap());
+    kill(pid, Signal::SIGINT).unwrap();
+
     let output = run.finish();
     output.assert_code(130);
-
-    let counts = counts(&output);
-    let dealt_with = counts.summed_up + counts.handed_back + counts.in_hand;
-    assert_eq!(dealt_with, counts.read);
-    assert!(counts.in_hand >= 1);
-    let stderr = output.stderr.text();
-    assert!(stderr.ends_with("coordinator: interrupted\n"), "{stderr}");
+    let shown = output.stdout.text();
+    let hangs = "coordinator: worker-1 hangs on ";
+    for message in [hangs, CTRL_C] {
+        let (before, _) = shown.split_once(message).expect(message);
+        let is_clear = before.ends_with('\n') || before.ends_with("\x1b[2K");
+        assert!(is_clear, "{message:?} after {before:?}");
+    }
 }
 
 #[test]
@@ -483,6 +557,9 @@ fn a_terminal_shows_progress_unless_quiet() {
 
 /// More records than any test waits for.
 const ENDLESS: &str = "--records=1000000000000000";
+
+/// What it says to a first Ctrl-C.
+const CTRL_C: &str = "coordinator: finishing what is in hand; Ctrl-C again quits at once";
 
 /// A grace period that no test waits for.
 const PATIENT: &str = "--grace=1000000";

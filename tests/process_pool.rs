@@ -12,15 +12,11 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::fs::File;
-use std::io::BufRead;
-use std::io::BufReader;
 use std::ops::Range;
 use std::path::Path;
 use std::process;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
-use std::thread;
 
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
@@ -29,12 +25,13 @@ use nix::unistd::Pid;
 use program::Bytes;
 use program::Invocation;
 use program::Output;
-use program::PATIENCE;
 use program::Pipe;
 use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
+use program::lines_of;
+use program::next;
 
 /// Milliseconds of work that no test waits for.
 const ENDLESS: &str = "--pause=3600000";
@@ -589,28 +586,6 @@ fn kill_one(
     alive.retain(|pid| !killed.contains(pid));
     let pid = random.choice(alive)?;
     kill(pid, Signal::SIGKILL).is_ok().then_some(pid)
-}
-
-/// Lines that can be waited for with patience, and are not read ahead beyond a buffer.
-fn lines_of(file: File) -> mpsc::Receiver<String> {
-    let (lines, receiver) = mpsc::sync_channel(1);
-    thread::spawn(move || {
-        for line in BufReader::new(file).lines() {
-            if lines.send(line.unwrap()).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// None at the end.
-fn next(lines: &mpsc::Receiver<String>) -> Option<String> {
-    match lines.recv_timeout(PATIENCE) {
-        Ok(line) => Some(line),
-        Err(mpsc::RecvTimeoutError::Disconnected) => None,
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("waited too long for a result"),
-    }
 }
 
 // What it says.

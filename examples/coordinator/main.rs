@@ -30,6 +30,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 use tokio::runtime::Runtime;
+use tokio::task;
 
 use crate::account::Chain;
 use crate::coordinator::Coordinator;
@@ -141,7 +143,6 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> io::Result<ExitCode> {
     let coordinator = Coordinator::default();
     let interrupt = Interrupt::listen()?;
-    tokio::spawn(stop_at(interrupt, coordinator.clone()));
 
     let plan = Plan {
         shards: shards(&args),
@@ -151,8 +152,10 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         fail_at: args.fail_at,
         hang_at: args.hang_at,
     };
-    let pipeline = Pipeline::start(plan, &coordinator, progress(args.quiet));
-    let ended = pipeline.end(&coordinator, args.grace).await?;
+    let bar = progress(args.quiet);
+    let pipeline = Pipeline::start(plan, &coordinator, bar.clone());
+    let end = pipeline.end(&coordinator, args.grace);
+    let ended = interruptible(end, interrupt, &coordinator, bar).await?;
 
     let printed = ended.account.print();
     let written = match &args.left {
@@ -209,11 +212,33 @@ fn shards(args: &Args) -> Vec<Shard> {
         .collect()
 }
 
-/// Ctrl-C is an error like any other.
-async fn stop_at(interrupt: Interrupt, coordinator: Coordinator) {
-    interrupt.first().await;
+/// Waits for the end. Ctrl-C requests a stop meanwhile: it is an error like any other.
+async fn interruptible<T>(
+    end: impl Future<Output = T>,
+    interrupt: Interrupt,
+    coordinator: &Coordinator,
+    bar: ProgressBar,
+) -> T {
+    let mut end = pin!(end);
+    tokio::select! {
+        ended = &mut end => return ended,
+        () = interrupt.first() => {}
+    }
     coordinator.request_stop(Some(Arc::new(Interrupted)));
-    warn("finishing what is in hand; Ctrl-C again quits at once");
+    // It may have to wait for a reader. The stop need not, but what is said afterwards does.
+    let said = task::spawn_blocking(move || {
+        let say = || warn("finishing what is in hand; Ctrl-C again quits at once");
+        // Suspended, a bar holds up who moves it on, even one that is not drawn.
+        if bar.is_hidden() {
+            say();
+        } else {
+            bar.suspend(say);
+        }
+    });
+    let ended = end.await;
+    // An error would be that it panicked, which its hook has told.
+    let _ = said.await;
+    ended
 }
 
 #[derive(Debug)]

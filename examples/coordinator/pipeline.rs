@@ -80,6 +80,7 @@ impl Pipeline {
             coordinator: coordinator.clone(),
             records: records_out,
             results: results_in,
+            bar: bar.clone(),
             fail_at: plan.fail_at,
             hang_at: plan.hang_at,
         };

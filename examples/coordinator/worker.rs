@@ -27,6 +27,7 @@ pub(crate) struct Worker {
     pub(crate) coordinator: Coordinator,
     pub(crate) records: TaskReceiver<Record>,
     pub(crate) results: Sender<Parsed>,
+    pub(crate) bar: ProgressBar,
     pub(crate) fail_at: Option<u64>,
     pub(crate) hang_at: Option<u64>,
 }
@@ -71,7 +72,8 @@ impl Worker {
     async fn parse(&self, record: &Record, name: &str) -> Result<u64, BoxedError> {
         let number = record.text.trim().parse()?;
         if self.hang_at == Some(number) {
-            warn(format_args!("{name} hangs on {record}"));
+            self.bar
+                .suspend(|| warn(format_args!("{name} hangs on {record}")));
             future::pending::<()>().await;
         }
         if self.fail_at == Some(number) {

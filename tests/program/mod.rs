@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::fs::File;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::iter;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -231,6 +234,28 @@ impl Pipe {
         output.assert_code(1);
         let why = output.stderr.text();
         assert!(why.contains("temporarily unavailable"), "{why}");
+    }
+}
+
+/// Lines that can be waited for with patience, and are not read ahead beyond a buffer.
+pub(crate) fn lines_of(file: File) -> mpsc::Receiver<String> {
+    let (lines, receiver) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        for line in BufReader::new(file).lines() {
+            if lines.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// None at the end.
+pub(crate) fn next(lines: &mpsc::Receiver<String>) -> Option<String> {
+    match lines.recv_timeout(PATIENCE) {
+        Ok(line) => Some(line),
+        Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("waited too long for a line"),
     }
 }
 
