@@ -1,8 +1,8 @@
 //! The example `process_pool`, run as its users run it, and its workers killed from outside.
 //!
 //! A test that needs the program to be in the middle of its work makes each item take longer than
-//! [`PATIENCE`](program::PATIENCE), or has more of them than can be done in it. Two that stop a
-//! worker in the middle of an item give themselves seconds for that.
+//! [`PATIENCE`](program::PATIENCE), or has more of them than can be done in it. Three that stop
+//! a worker in the middle of an item give themselves seconds for that.
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
@@ -14,6 +14,7 @@ use std::fs;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use std::sync::atomic::Ordering;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use tempfile::TempDir;
 
 use program::Bytes;
 use program::Invocation;
@@ -266,23 +268,65 @@ fn a_program_that_is_gone_cannot_be_started_again() {
 
     output.assert_code(3);
     let error = "No such file or directory (os error 2)";
-    assert_eq!(said(&output.stderr, &format!("worker: {error}")), 2);
+    assert_eq!(said(&output.stderr, &format!("worker: {error}")), 1);
     pool.assert_gone();
 }
 
 #[test]
 fn a_worker_that_never_comes_up_is_not_started_for_ever() {
-    let (output, pool) = after_its_program(|program| {
-        // Not written from here: a process that another test starts meanwhile would have it open,
-        // and what is open for writing cannot be run.
-        let script = r#"printf '#!/bin/sh\nexit 7\n' >new && chmod +x new && mv new "$0""#;
-        let sh = command("sh", program.parent().unwrap());
-        sh.args(["-c", script]).arg(program).run().assert_code(0);
-    });
+    for (script, error) in [
+        (
+            "exit 7",
+            "5 in a row ended before they were ready: exit status: 7",
+        ),
+        (
+            "kill -s KILL $$",
+            "100 in a row were killed before they were ready: signal: 9 (SIGKILL)",
+        ),
+    ] {
+        let (output, pool) = after_its_program(|program| replace(program, script));
 
-    output.assert_code(3);
-    let error = "5 in a row ended before they were ready: exit status: 7";
-    assert_eq!(said(&output.stderr, &format!("worker: {error}")), 2);
+        output.assert_code(3);
+        assert_eq!(said(&output.stderr, &format!("worker: {error}")), 1);
+        pool.assert_gone();
+    }
+}
+
+#[test]
+fn a_worker_that_ends_before_it_is_ready_is_started_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = copy_into(&directory);
+    let pool = Program::new();
+    // Time enough to stop the worker before it answers.
+    let options = ["--items=1", "--crash-on=1", "--pause=1000", "-w1", "-v"];
+    let run = pool.invoke_at(&copy).args(options).start();
+    wait_for_starts(&run, 1);
+    let worker = pool.workers()[0];
+    kill(worker, Signal::SIGSTOP).unwrap();
+    // Killed 20 times, and ended 4 times, for each time that it comes up.
+    let script = r#"cd "${0%/*}"; echo >>starts
+        number=$(($(wc -l <starts) % 25))
+        [ $number = 0 ] && exec ./former "$@"
+        [ $number -gt 4 ] && kill -s KILL $$
+        exit 7"#;
+    replace(&copy, script);
+    kill(worker, Signal::SIGKILL).unwrap();
+
+    let output = run.finish();
+    output.assert_code(1);
+    let account = Account::of(&output, 1..2);
+    assert_eq!((account.received, account.failed), (3, 1));
+    assert_eq!((account.started, account.died), (3, 3));
+    let early = |status| {
+        said(
+            &output.stderr,
+            &format!("ended before it was ready: {status}"),
+        )
+    };
+    assert_eq!(
+        (early("signal: 9 (SIGKILL)"), early("exit status: 7")),
+        (40, 8)
+    );
     pool.assert_gone();
 }
 
@@ -513,11 +557,7 @@ fn wait_for_word_of_ctrl_c(run: &Run) {
 /// Starts a copy of the program, does something to it, and kills its worker, which is at an item.
 fn after_its_program(change: impl FnOnce(&Path)) -> (Output, Program) {
     let directory = tempfile::tempdir().unwrap();
-    let copy = directory.path().join("copy");
-    // Not copied from here: see where a script is written.
-    let cp = command("cp", directory.path()).arg(example("process_pool"));
-    cp.arg(&copy).run().assert_code(0);
-
+    let copy = copy_into(&directory);
     let pool = Program::new();
     let run = pool.invoke_at(&copy).args([ENDLESS, "-w1", "-v"]).start();
     wait_for_starts(&run, 1);
@@ -526,9 +566,29 @@ fn after_its_program(change: impl FnOnce(&Path)) -> (Output, Program) {
 
     let output = run.finish();
     let account = Account::of(&output, 1..1001);
-    assert_eq!((account.received, account.failed), (2, 1));
-    assert_eq!((account.retried, account.left), (1, 999));
+    // The item might have been tried twice more.
+    assert_eq!((account.received, account.failed), (2, 0));
+    assert_eq!((account.retried, account.left), (1, 1000));
     (output, pool)
+}
+
+/// A copy of the program, which can be replaced.
+fn copy_into(directory: &TempDir) -> PathBuf {
+    let copy = directory.path().join("copy");
+    // Not copied from here: see where a script is written.
+    let cp = command("cp", directory.path()).arg(example("process_pool"));
+    cp.arg(&copy).run().assert_code(0);
+    copy
+}
+
+/// Puts a script in the place of a program, which is `former` from then on.
+fn replace(program: &Path, script: &str) {
+    // Not written from here: a process that another test starts meanwhile would have it open, and
+    // what is open for writing cannot be run.
+    let replace = r#"printf '#!/bin/sh\n%s\n' "$1" >new && chmod +x new &&
+        ln "$0" former && mv new "$0""#;
+    let sh = command("sh", program.parent().unwrap()).args(["-c", replace]);
+    sh.arg(program).arg(script).run().assert_code(0);
 }
 
 /// Kills a worker for every so many results, from outside. Also returns how many.
@@ -556,7 +616,7 @@ fn massacre(items: u64, limit: &str, every: usize) -> (Output, usize) {
         stdout.push_str(&line);
         stdout.push('\n');
         if number % every == 0 {
-            killed.extend(kill_one(&pool, &run, &killed, &mut random));
+            killed.extend(kill_one(&pool, &killed, &mut random));
         }
     }
     let mut output = run.finish();
@@ -570,19 +630,9 @@ fn massacre(items: u64, limit: &str, every: usize) -> (Output, usize) {
     (output, killed.len())
 }
 
-/// Kills one of the workers, if there is one that has not been killed before.
-fn kill_one(
-    pool: &Program,
-    run: &Run,
-    killed: &BTreeSet<Pid>,
-    random: &mut fastrand::Rng,
-) -> Option<Pid> {
+/// Kills one of the workers, ready or not, if there is one that has not been killed before.
+fn kill_one(pool: &Program, killed: &BTreeSet<Pid>, random: &mut fastrand::Rng) -> Option<Pid> {
     let mut alive = pool.workers();
-    // Mostly such as are ready: the program gives up when five in a row are not.
-    if random.u8(..8) > 0 {
-        let stderr = run.stderr().text();
-        alive.retain(|pid| stderr.contains(&format!("process {pid} started")));
-    }
     alive.retain(|pid| !killed.contains(pid));
     let pid = random.choice(alive)?;
     kill(pid, Signal::SIGKILL).is_ok().then_some(pid)

@@ -14,6 +14,7 @@ use tollgate::TaskReceiver;
 
 use crate::output::Outcome;
 use crate::protocol::JobResult;
+use crate::starts::Starts;
 use crate::stderr::warn;
 use crate::worker::Recipe;
 use crate::worker::Worker;
@@ -30,6 +31,7 @@ pub(crate) struct Lane {
 /// What the lanes share.
 pub(crate) struct Pool {
     pub(crate) recipe: Recipe,
+    pub(crate) starts: Starts,
     pub(crate) kill_every: Option<NonZeroU64>,
     pub(crate) verbose: bool,
     pub(crate) asked: AtomicU64,
@@ -44,13 +46,8 @@ impl Lane {
     pub(crate) async fn run(mut self) -> io::Result<()> {
         while let Some(task) = self.next().await {
             let item = *task;
-            let mut worker = match self.take_worker().await {
-                Ok(worker) => worker,
-                Err(error) => {
-                    self.settle(task, Err(format!("no worker: {error}"))).await;
-                    return Err(error);
-                }
-            };
+            // On an error the task is dropped: its item has not failed, but is left.
+            let mut worker = self.take_worker().await?;
             match self.exchange(&mut worker, item).await {
                 Ok(result) => {
                     self.worker = Some(worker);
@@ -90,10 +87,20 @@ impl Lane {
         if let Some(worker) = self.worker.take() {
             return Ok(worker);
         }
-        let worker = Worker::start(&self.pool.recipe).await?;
-        self.pool.started.fetch_add(1, Ordering::Relaxed);
-        self.note(format_args!("process {} started", worker.pid));
-        Ok(worker)
+        loop {
+            match Worker::start(&self.pool.recipe).await? {
+                Ok(worker) => {
+                    self.pool.starts.succeeded();
+                    self.pool.started.fetch_add(1, Ordering::Relaxed);
+                    self.note(format_args!("process {} started", worker.pid));
+                    return Ok(worker);
+                }
+                Err(status) => {
+                    self.note(format_args!("one ended before it was ready: {status}"));
+                    self.pool.starts.failed(status).await?;
+                }
+            }
+        }
     }
 
     async fn exchange(&self, worker: &mut Worker, item: u64) -> io::Result<JobResult> {

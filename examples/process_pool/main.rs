@@ -27,6 +27,7 @@ mod job;
 mod lane;
 mod output;
 mod protocol;
+mod starts;
 #[path = "../common/stderr.rs"]
 mod stderr;
 mod worker;
@@ -62,6 +63,7 @@ use crate::job::Job;
 use crate::lane::Lane;
 use crate::lane::Pool;
 use crate::output::Outcome;
+use crate::starts::Starts;
 use crate::stderr::warn;
 use crate::worker::Recipe;
 
@@ -124,7 +126,9 @@ Exit status:
   0    every item has a result
   1    an item failed
   2    the arguments make no sense
-  3    a worker could not be started, or the output not be written
+  3    no worker could be started: the system would not, or 5 in a row ended
+       before they were ready, or 100 were killed; or the output could not be
+       written. Items that might have been tried again count as left
   130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
        quits at once; the workers go with it, results not yet printed are lost";
 
@@ -195,6 +199,7 @@ fn pool(args: &Args) -> io::Result<Pool> {
     );
     Ok(Pool {
         recipe: Recipe::new(worker)?,
+        starts: Starts::default(),
         kill_every: args.kill_every,
         verbose: args.verbose,
         asked: AtomicU64::new(0),

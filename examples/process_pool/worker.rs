@@ -18,10 +18,6 @@ use crate::protocol::JobResult;
 use crate::protocol::Reply;
 use crate::protocol::Request;
 
-/// How many processes in a row may end before they are ready. One may, for somebody may kill it;
-/// where all do, the next one will, too.
-const STARTS: u32 = 5;
-
 /// How to start a worker: this program once more.
 pub(crate) struct Recipe {
     program: PathBuf,
@@ -64,20 +60,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a process, and another one if it ends before it is ready, but not for ever.
-    pub(crate) async fn start(recipe: &Recipe) -> io::Result<Self> {
-        let mut ended = None;
-        for _ in 0..STARTS {
-            let mut worker = Self::new(recipe.spawn()?)?;
-            match worker.read().await {
-                Ok(Reply::Ready) => return Ok(worker),
-                _ => ended = Some(worker.kill().await?),
-            }
+    /// Starts a process. Of one that ends before it is ready there is only the status.
+    pub(crate) async fn start(recipe: &Recipe) -> io::Result<Result<Self, ExitStatus>> {
+        let mut worker = Self::new(recipe.spawn()?)?;
+        match worker.read().await {
+            Ok(Reply::Ready) => Ok(Ok(worker)),
+            _ => worker.kill().await.map(Err),
         }
-        let status = ended.map_or_else(String::new, |status| format!(": {status}"));
-        Err(io::Error::other(format!(
-            "{STARTS} in a row ended before they were ready{status}"
-        )))
     }
 
     fn new(mut child: Child) -> io::Result<Self> {
