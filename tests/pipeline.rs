@@ -157,7 +157,7 @@ fn output_that_cannot_be_created_is_told() {
     output.assert_code(1);
     assert_eq!(
         output.stderr.text(),
-        "pipeline: No such file or directory (os error 2)\n"
+        "pipeline: cannot create \"/missing/out\": No such file or directory (os error 2)\n"
     );
 }
 

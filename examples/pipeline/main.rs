@@ -169,8 +169,14 @@ async fn run(args: Args) -> io::Result<ExitCode> {
 
 async fn create(path: Option<&Path>) -> io::Result<Option<File>> {
     match path {
-        Some(path) => File::create(path).await.map(Some),
         None => Ok(None),
+        Some(path) => match File::create(path).await {
+            Ok(file) => Ok(Some(file)),
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("cannot create {path:?}: {error}"),
+            )),
+        },
     }
 }
 
