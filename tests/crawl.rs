@@ -106,6 +106,21 @@ fn a_page_that_stays_unavailable_fails_after_the_last_attempt() {
 }
 
 #[test]
+fn all_pages_are_found_though_some_refuse_too_often() {
+    for (attempts, fetched) in [(5, 1), (6, 100)] {
+        let output = crawl()
+            .args(["--pages=100", "--flaky=100", "--refusals=5"])
+            .arg(format!("--max-attempts={attempts}"))
+            .run();
+
+        let summary = summary(&output);
+        let failed = 100 - fetched;
+        let pages = format!("pages     {fetched} fetched, {failed} failed, 0 left\n");
+        assert!(summary.starts_with(&pages), "{summary}");
+    }
+}
+
+#[test]
 fn a_single_attempt_is_no_retry() {
     let output = crawl()
         .args(["--pages=50", "--flaky=0", "--down=2", "--max-attempts=1"])

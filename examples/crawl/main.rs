@@ -166,7 +166,7 @@ async fn open_site(args: &Args) -> io::Result<(Url, Option<Arc<Site>>)> {
     if let Some(url) = &args.url {
         return Ok((url.clone(), None));
     }
-    let site = Arc::new(Site::new(&args.site));
+    let site = Arc::new(Site::new(&args.site, args.max_attempts));
     let start = Arc::clone(&site).serve().await?;
     Ok((start, Some(site)))
 }

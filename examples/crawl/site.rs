@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::io;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
@@ -96,7 +97,8 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(options: &Options) -> Self {
+    /// A site of which all pages are found by who asks so often for each.
+    pub(crate) fn new(options: &Options, max_attempts: NonZeroU32) -> Self {
         let mut rng = Rng::with_seed(options.seed);
         let mut pages: Vec<Page> = manners(options, &mut rng)
             .into_iter()
@@ -109,7 +111,7 @@ impl Site {
                 served: AtomicU32::new(0),
             })
             .collect();
-        bring_into_reach(&mut pages, &mut rng);
+        bring_into_reach(&mut pages, max_attempts.get(), &mut rng);
         Self {
             pages,
             latency: Duration::from_millis(options.latency),
@@ -166,7 +168,7 @@ fn manners(options: &Options, rng: &mut Rng) -> Vec<Manner> {
 
 /// Links to each page from one before it that will be fetched, so that all are within reach of page
 /// 0.
-fn bring_into_reach(pages: &mut [Page], rng: &mut Rng) {
+fn bring_into_reach(pages: &mut [Page], max_attempts: u32, rng: &mut Rng) {
     let mut reached = Vec::new();
     for number in 0..pages.len() {
         if let Some(from) = rng.choice(&reached) {
@@ -175,11 +177,9 @@ fn bring_into_reach(pages: &mut [Page], rng: &mut Rng) {
             let place = rng.usize(..=from.links.len());
             from.links.insert(place, number as u32);
         }
-        if !matches!(
-            pages[number].manner,
-            Manner::Missing | Manner::Refuses(u32::MAX)
-        ) {
-            reached.push(number);
+        match pages[number].manner {
+            Manner::Refuses(times) if times < max_attempts => reached.push(number),
+            Manner::Refuses(_) | Manner::Missing => {}
         }
     }
 }
