@@ -5,6 +5,8 @@
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
+#[path = "../examples/crawl/backoff.rs"]
+mod backoff;
 mod program;
 
 use std::collections::BTreeMap;
@@ -13,16 +15,21 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::Uri;
+use axum::http::header::LOCATION;
+use axum::response::IntoResponse;
+use axum::response::Response;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use program::Invocation;
 use program::Output;
+use program::PATIENCE;
 use program::Run;
 use program::command;
 use program::eventually;
@@ -121,6 +128,15 @@ fn all_pages_are_found_though_some_refuse_too_often() {
 }
 
 #[test]
+fn the_pause_is_doubled_before_each_further_attempt() {
+    let pauses = (2..=5).map(|attempt| backoff::pause(Duration::from_millis(3), attempt));
+    let millis: Vec<_> = pauses.map(|pause| pause.as_millis()).collect();
+    assert_eq!(millis, [3, 6, 12, 24]);
+    assert_eq!(backoff::pause(Duration::ZERO, u32::MAX), Duration::ZERO);
+    assert!(backoff::pause(PATIENCE, u32::MAX) > PATIENCE * 1000);
+}
+
+#[test]
 fn a_single_attempt_is_no_retry() {
     let output = crawl()
         .args(["--pages=50", "--flaky=0", "--down=2", "--max-attempts=1"])
@@ -170,6 +186,31 @@ fn a_foreign_site_is_asked_for_each_page_once_and_left_alone_otherwise() {
     assert_eq!(site.requests(), BTreeMap::from(once));
     assert_eq!(other.requests(), BTreeMap::new());
     assert!(summary(&output).starts_with("pages     5 fetched, 0 failed, 0 left\n"));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let site = Served::new(&[("/", "moved to /elsewhere"), ("/elsewhere", "")]);
+    let url = site.url("/");
+    let output = crawl().args(["--url", &url]).run();
+
+    output.assert_code(1);
+    assert_eq!(output.stderr.text(), format!("crawl: {url}: 302 Found\n"));
+    assert_eq!(site.requests(), BTreeMap::from([("/".to_owned(), 1)]));
+}
+
+#[test]
+fn a_page_may_have_four_mebibytes_and_no_more() {
+    let fits = " ".repeat(4 << 20);
+    let too_long = format!("{fits} ");
+    let links = r#"<a href="/fits"><a href="/long">"#;
+    let site = Served::new(&[("/", links), ("/fits", &fits), ("/long", &too_long)]);
+    let output = crawl().args(["--url", &site.url("/")]).run();
+
+    output.assert_code(1);
+    let failure = format!("crawl: {}: more than 4194304 bytes\n", site.url("/long"));
+    assert_eq!(output.stderr.text(), failure);
+    assert!(summary(&output).starts_with("pages     2 fetched, 1 failed, 0 left\n"));
 }
 
 #[test]
@@ -361,6 +402,9 @@ fn a_terminal_shows_progress_unless_quiet() {
 /// A page that is there, but not now.
 const UNAVAILABLE: &str = "503";
 
+/// What the text of a page begins with that is to be looked for elsewhere.
+const MOVED: &str = "moved to ";
+
 /// A site that counts what it is asked for. It is gone when dropped.
 struct Served {
     address: String,
@@ -419,7 +463,7 @@ impl Served {
     }
 }
 
-async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<String, StatusCode> {
+async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
     let path = uri.path_and_query().unwrap().to_string();
     *pages
         .requests
@@ -432,9 +476,12 @@ async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Result<String, Sta
         held.wait_for(|held| !held).await.unwrap();
     }
     match pages.html.get(&path) {
-        None => Err(StatusCode::NOT_FOUND),
-        Some(html) if html == UNAVAILABLE => Err(StatusCode::SERVICE_UNAVAILABLE),
-        Some(html) => Ok(html.clone()),
+        None => StatusCode::NOT_FOUND.into_response(),
+        Some(html) if html == UNAVAILABLE => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Some(html) => match html.strip_prefix(MOVED) {
+            Some(path) => (StatusCode::FOUND, [(LOCATION, path.to_owned())]).into_response(),
+            None => html.clone().into_response(),
+        },
     }
 }
 

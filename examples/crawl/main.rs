@@ -14,6 +14,7 @@
 //! - **Stopping early.** Ctrl-C takes out what is queued with `Monitor::close_now`. The workers end
 //!   the pages in hand and leave; the links found there are discarded with the last of them.
 
+mod backoff;
 mod fetch;
 #[path = "../common/interrupt.rs"]
 mod interrupt;

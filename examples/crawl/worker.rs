@@ -16,6 +16,7 @@ use tokio::time;
 use tollgate::Task;
 use tollgate::TaskReceiver;
 
+use crate::backoff;
 use crate::fetch::Reason;
 use crate::fetch::fetch;
 use crate::fetch::links;
@@ -82,9 +83,8 @@ impl Worker {
         if attempt == 1 {
             return;
         }
-        let doubled = 2_u32.saturating_pow(attempt - 2);
         tokio::select! {
-            () = time::sleep(self.backoff.saturating_mul(doubled)) => {}
+            () = time::sleep(backoff::pause(self.backoff, attempt)) => {}
             // Who wants to leave does not want to wait.
             () = is_true(&mut self.stopped) => {}
         }
