@@ -10,6 +10,9 @@
 #[path = "../examples/coordinator/coordinator.rs"]
 mod coordinator;
 mod program;
+#[allow(dead_code)] // As above.
+#[path = "../examples/coordinator/reader.rs"]
+mod reader;
 
 use std::fs;
 use std::fs::File;
@@ -19,6 +22,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::libc;
@@ -44,6 +48,8 @@ use program::eventually;
 use program::example;
 use program::lines_of;
 use program::next;
+use reader::Reader;
+use reader::Shard;
 
 // The type.
 
@@ -179,6 +185,34 @@ async fn the_last_queue_is_handed_back_only_if_there_are_stragglers() {
         assert_eq!(sender.is_closed(), straggle);
         assert_eq!(lock(&left).len(), usize::from(straggle));
     }
+}
+
+// A reader.
+
+#[tokio::test]
+async fn a_reader_lets_others_run_though_it_need_not_wait_for_them() {
+    let records = 10_000;
+    let (sender, receiver) = tollgate::tasks(records);
+    let reader = Reader {
+        coordinator: Coordinator::default(),
+        records: sender,
+        read: Arc::default(),
+        left: Left::default(),
+    };
+    let numbers = Shard::Numbers {
+        first: 1,
+        last: records as u64,
+        step: 1,
+    };
+    let read = Arc::clone(&reader.read);
+    let running = tokio::spawn(reader.run(numbers));
+    // There is one thread, and the reader is before this in its queue.
+    let meanwhile = tokio::spawn(async move { read.load(Ordering::Relaxed) });
+    let meanwhile = in_time(meanwhile).await.unwrap();
+    assert!((1..10_000).contains(&meanwhile), "{meanwhile} read by then");
+
+    assert!(in_time(running).await.unwrap().is_ok());
+    assert_eq!(receiver.close_now().count(), records);
 }
 
 // The program: clean ends.
