@@ -4,8 +4,6 @@
 
 #![cfg(all(target_os = "linux", not(loom)))]
 
-#[path = "../examples/executor/error.rs"]
-mod error;
 #[path = "../examples/executor/job.rs"]
 mod job;
 #[path = "../examples/executor/pool.rs"]
@@ -25,7 +23,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use error::JobError;
+use job::JobError;
 use pool::Executor;
 use program::Invocation;
 use program::Output;
@@ -46,10 +44,7 @@ fn the_executor_is_short_without_sentinels_polling_or_timeouts() {
         !(line.is_empty() || line.starts_with("//"))
     };
     let code = pool.lines().chain(job.lines()).filter(is_code).count();
-    assert!(
-        code < 150,
-        "{code} lines of code, the jobs and their handles included"
-    );
+    assert!(code < 150, "{code} lines of code in all that it is made of");
     for word in ["sleep", "timeout", "try_recv", "yield", "park"] {
         assert!(!pool.contains(word) && !job.contains(word), "{word}");
     }
@@ -217,7 +212,11 @@ fn submit_after_the_shutdown_is_an_error() {
         let executor = executor(1, 1);
         executor.shutdown(false, false);
         let error = executor.submit(|| ()).unwrap_err();
-        assert_eq!(error.to_string(), "the executor has been shut down");
+        assert_eq!(error, JobError::Cancelled);
+        assert_eq!(
+            error.to_string(),
+            "the executor was shut down before it began"
+        );
         assert_eq!(executor.map(0..3, |item| item).count(), 0);
     });
 }

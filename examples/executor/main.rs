@@ -16,7 +16,6 @@
 //!
 //! The executor is in `pool.rs`; `job.rs` is how a result comes back.
 
-mod error;
 mod job;
 mod pool;
 mod primes;
@@ -36,7 +35,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 
-use crate::error::JobError;
+use crate::job::JobError;
 use crate::pool::Executor;
 use crate::stderr::warn;
 

@@ -9,22 +9,18 @@ use std::panic;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::thread;
-use std::thread::JoinHandle;
-use std::thread::ThreadId;
 
 use pollster::block_on;
 use tollgate::Report;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
-use crate::error;
-use crate::error::JobError;
-use crate::error::ShutDown;
 use crate::job;
 use crate::job::Handle;
 use crate::job::Job;
+use crate::job::JobError;
+use crate::job::Outcome;
 
 /// Runs calls on threads of its own, as Python's `ThreadPoolExecutor` does.
 ///
@@ -32,8 +28,8 @@ use crate::job::Job;
 /// was submitted has been run, as Python's `with` does at its end.
 pub(crate) struct Executor {
     jobs: Sender<Job>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    ids: Vec<ThreadId>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    ids: Vec<thread::ThreadId>,
 }
 
 impl Executor {
@@ -56,24 +52,20 @@ impl Executor {
     }
 
     /// Has `call` run by one of the threads. Waits while the queue is full: jobs that submit jobs
-    /// need a queue with room for these.
-    pub(crate) fn submit<F, R>(&self, call: F) -> Result<Handle<R>, ShutDown>
+    /// need a queue with room for these. After a shutdown it is cancelled at once.
+    pub(crate) fn submit<F, R>(&self, call: F) -> Outcome<Handle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
         let (job, handle) = job::pair(call);
-        block_on(self.jobs.send(job)).map_err(|_| ShutDown)?;
+        block_on(self.jobs.send(job)).map_err(|_| JobError::Cancelled)?;
         Ok(handle)
     }
 
     /// The results of `call` for each of the items, in order. It takes no more items than can be
     /// queued and in hand ahead of the result asked for, and none after a shutdown.
-    pub(crate) fn map<I, F, R>(
-        &self,
-        items: I,
-        call: F,
-    ) -> impl Iterator<Item = Result<R, JobError>>
+    pub(crate) fn map<I, F, R>(&self, items: I, call: F) -> impl Iterator<Item = Outcome<R>>
     where
         I: IntoIterator<Item: Send + 'static>,
         F: Fn(I::Item) -> R + Send + Sync + 'static,
@@ -98,21 +90,16 @@ impl Executor {
     /// `wait` is for the end of all others. A job of this executor does not wait: that would be for
     /// itself.
     pub(crate) fn shutdown(&self, wait: bool, cancel_pending: bool) -> usize {
-        let cancelled = if cancel_pending {
-            // Dropped, a job tells its handle.
-            self.jobs.close_now().count()
-        } else {
-            self.jobs.close();
-            0
-        };
+        self.jobs.close();
+        // Dropped, a job tells its handle.
+        let cancelled = cancel_pending.then(|| self.jobs.close_now().count());
         if wait && !self.ids.contains(&thread::current().id()) {
             // An error is a job that panicked: its handle knows.
             let _ = block_on(self.jobs.monitor().finished());
-            let threads =
-                mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+            let threads = mem::take(&mut *self.threads.lock().expect("nobody panics with it"));
             threads.into_iter().for_each(|thread| drop(thread.join()));
         }
-        cancelled
+        cancelled.unwrap_or(0)
     }
 
     /// How many jobs were submitted, and what became of them.
@@ -139,7 +126,7 @@ fn work(jobs: &TaskReceiver<Job>) {
         match panic::catch_unwind(AssertUnwindSafe(job)) {
             Ok(Ok(())) => ticket.done(),
             Ok(Err(error)) => ticket.fail(error),
-            Err(payload) => ticket.fail(error::panicked(&*payload)),
+            Err(payload) => ticket.fail(job::panicked(payload)),
         }
     }
 }
