@@ -441,6 +441,8 @@ fn help_tells_the_arguments_and_the_exit_status() {
         "--verbose",
         "--quiet",
         "Exit status:",
+        "5 in a row ended",
+        "100 were killed",
         "130",
     ] {
         assert!(help.contains(part), "no {part} in:\n{help}");
