@@ -33,11 +33,13 @@
 //! * **L5** Who takes items out without handing them over raises `discarding` before the first, and
 //!   lowers it when `discarded` counts them all, those to be dropped have been, and the failure, if
 //!   it is one, is noted. So who reads it as zero, after `resolved` and before the counts, sees
-//!   counts of the same items (on a plain channel, taking an item resolves it), and no destructor is
-//!   still to run.
-//! * **L6** [`ENDED`] is set by who finds the channel closed, quiescent and, by L5, told of in full.
-//!   From then on nothing is accepted and nothing can be taken out, so all of that stays true,
-//!   though somebody may yet raise `discarding` to take out what is not there.
+//!   counts of the same items (on a plain channel, taking an item resolves it), and no destructor
+//!   is still to run.
+//! * **L6** [`ENDED`] is set by who finds the channel closed and `discarding` zero after reading
+//!   `resolved`, and what is accepted equal to it after both. So it was closed and quiescent at one
+//!   instant, and by L5 told of in full. From then on nothing is accepted and nothing can be taken
+//!   out: all of that stays true, though somebody may yet raise `discarding` to take out what is
+//!   not there.
 
 use std::mem;
 

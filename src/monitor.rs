@@ -125,7 +125,8 @@ impl<T> Monitor<T> {
     /// Waits for the first failure, while the rest of the work goes on; none if the channel is
     /// [finished](Self::finished) without one.
     ///
-    /// A failure that was [taken](Self::take_failure) does not count.
+    /// A failure that was [taken](Self::take_failure) does not count. Items that the last receiver
+    /// leaves are one when all of them have been dropped.
     ///
     /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
     ///

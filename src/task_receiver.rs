@@ -119,7 +119,8 @@ impl<T> TaskReceiver<T> {
     /// # Errors
     ///
     /// When there is no task: [`Closed`](TryRecvError::Closed) when the channel is finished,
-    /// [`Empty`](TryRecvError::Empty) otherwise, also while tasks are in hand after a close.
+    /// [`Empty`](TryRecvError::Empty) otherwise, also after a close while tasks are in hand, or
+    /// while another thread is at [`close_now`](Self::close_now).
     ///
     /// # Examples
     ///

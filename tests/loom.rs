@@ -124,6 +124,8 @@
 //! | `is_discarding`: ENDED not looked at | 3: an_end_that_was_seen_outlasts_close_now … |
 //! | `outcome`: the end not marked | 2: an_end_that_was_seen_outlasts_close_now … |
 //! | `outcome`: the end marked of an open channel | a_join_of_an_open_channel_is_no_end |
+//! | `outcome`: closed looked at last | 2: a_join_that_the_close_races_with_is_no_end … |
+//! | `is_finished`: closed looked at last | no_end_without_a_failure_is_heard_of… |
 //! | `is_finished`: the end not marked | a_task_receiver_ends_when_the_channel_is_finished |
 //! | `take_task`: quiescent is finished | a_task_receiver_ends_when_the_channel_is_finished |
 //! | `is_finished`: `is_discarding` not looked at, or first | a_discard_is_heard_of_though_nothing_is_left |

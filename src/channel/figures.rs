@@ -37,7 +37,7 @@ impl<T> Channel<T> {
     /// Whether the channel is closed and quiescent, for good, and all that became of the items has
     /// been written down.
     pub(crate) fn is_finished(&self) -> bool {
-        // In this order: see L5 of `ledger`.
+        // In this order: see L5 and L6 of `ledger`.
         let resolved = self.resolved();
         let finished =
             self.ring.is_closed() && !self.ledger.is_discarding() && resolved == self.accepted();
@@ -56,6 +56,7 @@ impl<T> Channel<T> {
             // Who does will tell when it is done.
             return None;
         }
+        // Before what is accepted is read, so that no send can come between: L6.
         let closed = self.ring.is_closed();
         let account = self.ledger.account(resolved, resolved);
         let first = self.ledger.first_failure();

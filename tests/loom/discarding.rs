@@ -2,6 +2,7 @@
 //! receiver goes.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use loom::thread;
 use tollgate::Failure;
@@ -383,5 +384,58 @@ fn a_join_of_an_open_channel_is_no_end() {
         assert_eq!(error.report.discarded, 1);
         last.join().unwrap();
         drop(sender);
+    });
+}
+
+/// Sends, closes, and leaves the item behind.
+fn send_and_leave<R>(sender: Sender<Item>, receiver: R, item: Item) {
+    send(&sender, item);
+    drop(sender);
+    drop(receiver);
+}
+
+/// Finds nothing left before the send, and the channel closed after it: that is no end either.
+#[test]
+fn a_join_that_the_close_races_with_is_no_end() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let monitor = sender.monitor();
+        let item = tally.item(1);
+        let other = thread::spawn(move || send_and_leave(sender, receiver, item));
+        let (_, waker) = flag();
+        let _ = poll(&mut monitor.join(), &waker);
+        let error = failed_account(block_on(monitor.finished()));
+        assert_eq!((error.report.sent, error.report.discarded), (1, 1));
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_join_of_tasks_that_the_close_races_with_is_no_end() {
+    model(|tally| {
+        let (sender, receiver) = tasks(1);
+        let monitor = sender.monitor();
+        let item = tally.item(1);
+        let other = thread::spawn(move || send_and_leave(sender, receiver, item));
+        let (_, waker) = flag();
+        let _ = poll(&mut monitor.join(), &waker);
+        let error = failed_account(block_on(monitor.finished()));
+        assert_eq!((error.report.sent, error.report.discarded), (1, 1));
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn no_end_without_a_failure_is_heard_of_while_the_close_races_with_a_discard() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let monitor = sender.monitor();
+        let item = tally.item(1);
+        let other = thread::spawn(move || send_and_leave(sender, receiver, item));
+        let (_, waker) = flag();
+        let failed = poll(&mut monitor.failed(), &waker);
+        assert!(!matches!(failed, Poll::Ready(None)));
+        failed_account(block_on(monitor.finished()));
+        other.join().unwrap();
     });
 }
