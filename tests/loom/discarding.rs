@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::task::Waker;
 
 use loom::thread;
 use tollgate::Failure;
@@ -394,48 +395,42 @@ fn send_and_leave<R>(sender: Sender<Item>, receiver: R, item: Item) {
     drop(receiver);
 }
 
-/// Finds nothing left before the send, and the channel closed after it: that is no end either.
+/// A look may find nothing left before the send, and the channel closed after it. That is no end
+/// either, so what is told of it later has the item in it.
+fn look_while_it_closes<R: Send + 'static>(
+    tally: &Tally,
+    (sender, receiver): (Sender<Item>, R),
+    look: impl FnOnce(&Monitor<Item>, &Waker),
+) {
+    let monitor = sender.monitor();
+    let item = tally.item(1);
+    let other = thread::spawn(move || send_and_leave(sender, receiver, item));
+    look(&monitor, &flag().1);
+    let error = failed_account(block_on(monitor.finished()));
+    assert_eq!((error.report.sent, error.report.discarded), (1, 1));
+    other.join().unwrap();
+}
+
+fn look_at_join(monitor: &Monitor<Item>, waker: &Waker) {
+    let _ = poll(&mut monitor.join(), waker);
+}
+
 #[test]
 fn a_join_that_the_close_races_with_is_no_end() {
-    model(|tally| {
-        let (sender, receiver) = bounded(1);
-        let monitor = sender.monitor();
-        let item = tally.item(1);
-        let other = thread::spawn(move || send_and_leave(sender, receiver, item));
-        let (_, waker) = flag();
-        let _ = poll(&mut monitor.join(), &waker);
-        let error = failed_account(block_on(monitor.finished()));
-        assert_eq!((error.report.sent, error.report.discarded), (1, 1));
-        other.join().unwrap();
-    });
+    model(|tally| look_while_it_closes(tally, bounded(1), look_at_join));
 }
 
 #[test]
 fn a_join_of_tasks_that_the_close_races_with_is_no_end() {
-    model(|tally| {
-        let (sender, receiver) = tasks(1);
-        let monitor = sender.monitor();
-        let item = tally.item(1);
-        let other = thread::spawn(move || send_and_leave(sender, receiver, item));
-        let (_, waker) = flag();
-        let _ = poll(&mut monitor.join(), &waker);
-        let error = failed_account(block_on(monitor.finished()));
-        assert_eq!((error.report.sent, error.report.discarded), (1, 1));
-        other.join().unwrap();
-    });
+    model(|tally| look_while_it_closes(tally, tasks(1), look_at_join));
 }
 
 #[test]
 fn no_end_without_a_failure_is_heard_of_while_the_close_races_with_a_discard() {
     model(|tally| {
-        let (sender, receiver) = bounded(1);
-        let monitor = sender.monitor();
-        let item = tally.item(1);
-        let other = thread::spawn(move || send_and_leave(sender, receiver, item));
-        let (_, waker) = flag();
-        let failed = poll(&mut monitor.failed(), &waker);
-        assert!(!matches!(failed, Poll::Ready(None)));
-        failed_account(block_on(monitor.finished()));
-        other.join().unwrap();
+        look_while_it_closes(tally, bounded(1), |monitor, waker| {
+            let failed = poll(&mut monitor.failed(), waker);
+            assert!(!matches!(failed, Poll::Ready(None)));
+        });
     });
 }
