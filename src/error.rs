@@ -4,7 +4,9 @@
 use std::error::Error;
 use std::fmt;
 
-/// The channel is closed; the item that was not sent.
+/// The channel is closed; the item that was not sent. From
+/// [`Task::follow_up`](crate::Task::follow_up), which works on a closed channel: no receiver is
+/// left.
 ///
 /// # Examples
 ///

@@ -27,8 +27,11 @@ use crate::shared::ErasedClaim;
 ///
 /// Everything before its end happens before what follows the `join().await` that waited for it.
 ///
-/// Do not await the next task of the same channel while holding one, unless others work too: after
-/// a close the channel ends when all tasks have, and yours is one of them.
+/// Do not await the next task of the same channel while holding one: after a close the channel ends
+/// when all tasks have, and yours is one of them.
+///
+/// Its own methods hide those of the item that have the same name: call `(*task).split(..)` where
+/// you mean the item's.
 ///
 /// # Examples
 ///

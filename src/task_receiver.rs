@@ -35,14 +35,17 @@ use crate::wait::Wait;
 /// what tasks [put back](Task::retry) or [leave](Task::follow_up), which is received in turn with
 /// what was sent.
 ///
-/// A worker that holds a task while it awaits the next one waits for itself then, if nobody else
-/// has work left: `StreamExt::chunks` and `collect` do that. To take several at a time, await one,
-/// and take along what [`try_recv`](Self::try_recv) gives, as `ready_chunks` does; to work on
-/// several, `for_each_concurrent` and `buffer_unordered` will do. And a receiver that nobody
-/// receives from keeps what is queued queued: give it to a worker, or drop it.
+/// So a worker that holds a task of a closed channel while it awaits the next one waits for itself,
+/// and all who do so wait for each other: `StreamExt::chunks` and `collect` do that. To take
+/// several at a time, await one, and take along what [`try_recv`](Self::try_recv) gives; to work on
+/// several, use `for_each_concurrent`. And a receiver that nobody receives from keeps what is
+/// queued queued: give it to a worker, or drop it.
 ///
 /// It is a [`Stream`] of the tasks. As of a [`Receiver`](crate::Receiver), one item wakes one of
-/// those that wait, and a stream that is left half-way keeps a wake to itself.
+/// those that wait, and a stream that is left half-way keeps that wake to itself: the item waits
+/// until the stream is polled again or dropped, though another receiver be idle. `ready_chunks` and
+/// `buffer_unordered` leave the stream so while their consumer works, which is right for a sole
+/// worker only.
 ///
 /// # Examples
 ///

@@ -669,6 +669,46 @@ fn who_holds_a_task_and_awaits_the_next_one_waits_for_itself() {
     assert_eq!(now(sender.join()).unwrap().done, 3);
 }
 
+/// More workers do not help: each waits for the others' tasks.
+#[test]
+fn all_who_hold_a_task_and_await_the_next_one_wait_for_each_other() {
+    let (sender, receiver) = tollgate::tasks(2);
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    sender.close();
+    let held = [(); 2].map(|()| receiver.try_recv().unwrap());
+    let mut waiting = [(); 2].map(|()| Waiter::waiting(receiver.recv()));
+    assert!(waiting.iter_mut().all(|recv| recv.poll().is_pending()));
+    assert!(waiting.iter().all(|recv| recv.wakes() == 0));
+    held.into_iter().map(Task::done).for_each(drop);
+    assert!(waiting.iter_mut().all(|recv| recv.poll().is_ready()));
+}
+
+/// What the docs of `TaskReceiver` say of a stream that is left half-way, and what to do instead.
+#[test]
+fn a_stream_that_is_left_half_way_keeps_a_wake_to_itself() {
+    let (sender, receiver) = tollgate::tasks(2);
+    sender.try_send(1).unwrap();
+    let mut chunks = receiver.clone().ready_chunks(2);
+    let chunk = now(chunks.next()).unwrap();
+    let mut idle = Waiter::waiting(receiver.recv());
+    chunk[0].follow_up(2).unwrap();
+    assert_eq!((idle.wakes(), receiver.len()), (0, 1));
+    // Dropped, it passes the wake on.
+    drop(chunks);
+    assert_eq!(idle.wakes(), 1);
+    assert!(matches!(idle.poll(), Poll::Ready(Ok(_))));
+    chunk.into_iter().map(Task::done).for_each(drop);
+
+    sender.try_send(1).unwrap();
+    let first = now(receiver.recv()).unwrap();
+    assert!(receiver.try_recv().is_err());
+    let idle = Waiter::waiting(receiver.recv());
+    first.follow_up(2).unwrap();
+    assert_eq!(idle.wakes(), 1);
+    drop((idle, first));
+}
+
 /// Of the adapters, those that end tasks as they get them, or take along only what is there.
 #[test]
 fn streams_that_hold_no_task_while_they_wait_see_the_end() {
