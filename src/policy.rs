@@ -32,7 +32,12 @@ pub enum Abandon {
     #[default]
     Count,
     /// Its item is queued again, as by [`Task::retry`](crate::Task::retry), while attempts remain
-    /// and a receiver lives. After that it counts as with [`Count`](Self::Count).
+    /// and a receiver lives. After that it counts as with [`Count`](Self::Count), and so does what
+    /// has parted from its item: a [`Ticket`](crate::Ticket), and what `TaskReceiver::run` has at
+    /// work.
+    ///
+    /// So an item may be worked on more than once, and comes back as its worker left it: with what
+    /// was changed in it, and whatever [followed it](crate::Task::follow_up) already.
     ///
     /// If the last receiver goes right after, as with a sole worker that panics, the item is
     /// discarded from the queue, and that is the failure that `join` gives, unless there was one

@@ -83,12 +83,16 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let Some(future) = this.future.as_pin_mut() else {
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };
         let result = ready!(future.poll(cx));
-        if let Some(ticket) = this.ticket.take() {
+        let ticket = this.ticket.take();
+        // In this order: who is told of the end finds what the future held released. If that
+        // panics, so has the task.
+        this.future.set(None);
+        if let Some(ticket) = ticket {
             match result {
                 Ok(()) => ticket.done(),
                 Err(error) => ticket.fail(error),
@@ -106,6 +110,9 @@ impl<T> TaskReceiver<T> {
     /// of the futures it gives at work at once. `Ok` is [done](crate::Ticket::done), and an error
     /// [fails](crate::Ticket::fail) the task.
     ///
+    /// A task ends when its future has been dropped, so who awaits the end finds released what the
+    /// futures held.
+    ///
     /// It spawns nothing: all of it runs wherever this future is polled, and no two of the futures
     /// run in parallel. It is ready when the channel is finished. How the work went,
     /// [`join`](Self::join) and [`Monitor`](crate::Monitor) tell.
@@ -113,7 +120,9 @@ impl<T> TaskReceiver<T> {
     /// Every 128 items it lets other futures of its thread run.
     ///
     /// The items are parted from their tasks, so they can neither be
-    /// [tried again](crate::Task::retry) nor leave [new work](crate::Task::follow_up).
+    /// [tried again](crate::Task::retry), also under
+    /// [`Abandon::Requeue`](crate::Abandon::Requeue), nor leave
+    /// [new work](crate::Task::follow_up).
     ///
     /// Needs the feature `futures`.
     ///
@@ -125,9 +134,9 @@ impl<T> TaskReceiver<T> {
     ///
     /// # Panics
     ///
-    /// When `f` or one of its futures does; that task then counts as panicked, and so do the others
-    /// at work if the panic drops this future. The future also panics when polled after it was
-    /// ready.
+    /// When `f` or one of its futures does, or the destructor of one; that task then counts as
+    /// panicked, and so do the others at work if the panic drops this future. The future also
+    /// panics when polled after it was ready.
     ///
     /// # Examples
     ///

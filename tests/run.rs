@@ -19,6 +19,7 @@ use std::task::Poll;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tollgate::Failure;
+use tollgate::Monitor;
 use tollgate::Run;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
@@ -292,13 +293,48 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     catch_unwind(unwind).unwrap_err();
     assert_eq!(now(sender.join()).unwrap_err().report.panicked, 5);
 
-    // One that had ended well.
+    // When it had ended well.
     let (sender, receiver) = closed_with(3);
     let mut run = receiver.run(limit(3), |item| Explosive(if item == 1 { 9 } else { 2 }));
     catch_unwind(AssertUnwindSafe(|| common::glance(&mut run))).unwrap_err();
     drop(run);
     let report = now(sender.join()).unwrap_err().report;
-    assert_eq!((report.done, report.abandoned + report.discarded), (1, 2));
+    assert_eq!((report.done, report.panicked), (0, 1));
+    assert_eq!(report.abandoned + report.discarded, 2);
+}
+
+/// As of a task whose item is dropped with it.
+#[test]
+fn the_end_of_a_task_is_told_when_its_future_is_gone() {
+    struct Holding<'a>(Result<(), &'static str>, &'a Monitor<u32>, &'a Cell<u32>);
+
+    impl Future for Holding<'_> {
+        type Output = Result<(), &'static str>;
+
+        fn poll(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> Poll<Self::Output> {
+            Poll::Ready(self.0)
+        }
+    }
+
+    impl Drop for Holding<'_> {
+        fn drop(&mut self) {
+            assert!(self.1.join().now_or_never().is_none());
+            self.2.set(self.2.get() + 1);
+        }
+    }
+
+    for result in [Ok(()), Err("cannot")] {
+        let (sender, receiver) = closed_with(1);
+        let monitor = sender.monitor();
+        let dropped = Cell::new(0);
+        let run = receiver.run(limit(1), |_| Holding(result, &monitor, &dropped));
+        run.now_or_never().unwrap();
+        assert_eq!(dropped.get(), 1);
+        assert_eq!(now(monitor.join()).is_ok(), result.is_ok());
+    }
 }
 
 #[test]
