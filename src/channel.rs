@@ -262,10 +262,18 @@ impl<T> Channel<T> {
 
     /// Ends sending; true for the call that did it.
     pub(crate) fn close(&self) -> bool {
-        if !self.ring.close() {
-            return false;
-        }
-        self.ledger.set_ending();
+        self.mark_closed().map(drop).is_some()
+    }
+
+    /// Ends sending, and gives, to the call that did it, the duty to tell.
+    fn mark_closed(&self) -> Option<Closing<'_, T>> {
+        self.ring.close().then(|| {
+            self.ledger.set_ending();
+            Closing(self)
+        })
+    }
+
+    fn tell_closed(&self) {
         let ended = self.is_quiescent();
         let told = [
             Some(&self.not_full),
@@ -274,7 +282,6 @@ impl<T> Channel<T> {
             ended.then_some(&self.ledger.finished),
         ];
         wake_all_of(told.into_iter().flatten());
-        true
     }
 
     /// Drops what is queued, on behalf of the last receiver. The channel is closed.
@@ -298,8 +305,10 @@ impl<T> Channel<T> {
 
     /// Closes the channel and takes out what is queued: first what was sent, then what tasks put
     /// back or left there.
+    ///
+    /// Tells others last: their wakers may panic, and what is queued would stay so.
     pub(crate) fn close_now(&self) -> VecDeque<T> {
-        self.close();
+        let closing = self.mark_closed();
         let mut items = Items(VecDeque::new());
         let mut discarding = Discarding::begin(self, false);
         while let Some(item) = self.next_queued() {
@@ -315,6 +324,7 @@ impl<T> Channel<T> {
         // By name: should a waker panic, the items are dropped rather than leaked
         // (rust-lang/rust#47949).
         drop(discarding);
+        drop(closing);
         mem::take(&mut items.0)
     }
 
@@ -367,6 +377,15 @@ impl<T> Channel<T> {
             Kind::Plain => None,
             Kind::Tasks(lane) => Some(lane),
         }
+    }
+}
+
+/// A channel has been closed. Tells who waits for that when dropped, whatever panics meanwhile.
+struct Closing<'a, T>(&'a Channel<T>);
+
+impl<T> Drop for Closing<'_, T> {
+    fn drop(&mut self) {
+        self.0.tell_closed();
     }
 }
 

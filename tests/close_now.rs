@@ -177,36 +177,45 @@ fn a_panicking_waker_strands_nobody<K: Kind>() {
         }
     }
 
-    let tally = Tally::new();
-    let (sender, receiver) = K::channel::<Item>(1);
-    let monitor = sender.monitor();
-    assert!(sender.try_send(tally.item()).is_ok());
-    // The first is told that the channel is closed, the second that its work is done.
-    let waker = Waker::from(Arc::new(Panicking));
-    let mut cx = Context::from_waker(&waker);
-    for round in 0..2 {
+    // Told that the channel is closed, that a send is refused, that the work is done, or the end.
+    for round in 0..4 {
+        let tally = Tally::new();
+        let (sender, receiver) = K::channel::<Item>(1);
+        let monitor = sender.monitor();
+        assert!(sender.try_send(tally.item()).is_ok());
+        let waker = Waker::from(Arc::new(Panicking));
+        let mut cx = Context::from_waker(&waker);
         let mut closed = sender.closed();
+        let mut send = sender.send(tally.item());
         let mut join = monitor.join();
-        match round {
-            0 => assert!(closed.poll_unpin(&mut cx).is_pending()),
-            _ => assert!(join.poll_unpin(&mut cx).is_pending()),
-        }
-        let mut waiter = Waiter::waiting(monitor.finished());
-        let panicked = catch_unwind(AssertUnwindSafe(|| monitor.close_now()));
-        panicked.unwrap_err();
+        let mut finished = monitor.finished();
+        assert!(match round {
+            0 => closed.poll_unpin(&mut cx).is_pending(),
+            1 => send.poll_unpin(&mut cx).is_pending(),
+            2 => join.poll_unpin(&mut cx).is_pending(),
+            _ => finished.poll_unpin(&mut cx).is_pending(),
+        });
+        let mut others = (
+            Waiter::waiting(sender.closed()),
+            Waiter::waiting(monitor.join()),
+            Waiter::waiting(monitor.finished()),
+        );
+        catch_unwind(AssertUnwindSafe(|| monitor.close_now())).unwrap_err();
+
         assert!(sender.is_closed());
-        match round {
-            // Nothing had been taken out.
-            0 => assert_eq!((receiver.len(), tally.dropped()), (1, 0)),
-            // What had been taken out is dropped.
-            _ => {
-                assert_eq!((receiver.len(), tally.dropped()), (0, 1));
-                assert_eq!(waiter.wakes(), 1);
-                assert!(waiter.poll().is_ready());
-            }
-        }
+        // What was taken out is dropped.
+        assert_eq!((receiver.len(), tally.drops()[0]), (0, 1));
+        let wakes = (others.0.wakes(), others.1.wakes(), others.2.wakes());
+        assert_eq!(wakes, (1, 1, 1), "round {round}");
+        assert!(others.0.poll().is_ready());
+        assert_eq!(
+            others.1.poll().map(|end| end.unwrap().discarded),
+            Poll::Ready(1)
+        );
+        assert!(others.2.poll().is_ready());
+        drop(send);
+        assert_eq!(tally.drops(), [1, 1]);
     }
-    assert_eq!(now(monitor.join()).unwrap().discarded, 1);
 }
 
 /// Senders, receivers and two who close at once; every item is somewhere, once.

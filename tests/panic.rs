@@ -530,7 +530,8 @@ on_both_kinds! {
     a_receive_that_passes_an_item_on_to_one_who_panics_ends_what_it_took,
     an_error_is_dropped_once_though_its_destructor_panics,
     what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics,
-    what_was_to_be_handed_back_is_dropped_though_a_waker_and_a_destructor_panic,
+    what_was_to_be_handed_back_is_dropped_though_wakers_and_a_destructor_panic,
+    a_waiter_goes_while_its_thread_unwinds_though_its_waker_panics_too,
 }
 
 fn a_send_whose_receiver_panics_when_woken_still_passes_room_on<K: Kind>() {
@@ -607,7 +608,7 @@ fn what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics<K: Kin
 }
 
 /// Two panics at once would end the process.
-fn what_was_to_be_handed_back_is_dropped_though_a_waker_and_a_destructor_panic<K: Kind>() {
+fn what_was_to_be_handed_back_is_dropped_though_wakers_and_a_destructor_panic<K: Kind>() {
     struct PanickingWaker;
 
     impl Wake for PanickingWaker {
@@ -631,14 +632,48 @@ fn what_was_to_be_handed_back_is_dropped_though_a_waker_and_a_destructor_panic<K
         let item = PanickingItem(Rc::clone(&drops));
         assert!(sender.try_send(item).is_ok());
     }
-    let mut join = sender.join();
+    // One hears that no work is left, the other of the close.
+    let (mut join, mut closed) = (sender.join(), sender.closed());
     let waker = Waker::from(Arc::new(PanickingWaker));
-    let polled = Pin::new(&mut join).poll(&mut Context::from_waker(&waker));
-    assert!(polled.is_pending());
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut join).poll(&mut cx).is_pending());
+    assert!(Pin::new(&mut closed).poll(&mut cx).is_pending());
     let closing = catch_unwind(AssertUnwindSafe(|| drop(sender.close_now())));
     assert_eq!(closing.unwrap_err().downcast_ref(), Some(&"a waker"));
     assert_eq!(drops.get(), 2);
     drop(receiver);
+}
+
+/// Here too.
+fn a_waiter_goes_while_its_thread_unwinds_though_its_waker_panics_too<K: Kind>() {
+    struct Explosive(Arc<AtomicUsize>);
+
+    impl Wake for Explosive {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("a waker");
+        }
+    }
+
+    let drops = Arc::new(AtomicUsize::new(0));
+    let (_sender, receiver) = K::channel::<u32>(1);
+    // In the seat, and in the crowd.
+    let unwind = AssertUnwindSafe(|| {
+        let mut waiting = [receiver.recv(), receiver.recv()];
+        for recv in &mut waiting {
+            let waker = Waker::from(Arc::new(Explosive(Arc::clone(&drops))));
+            let polled = Pin::new(recv).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        panic!("a worker");
+    });
+    let worker = catch_unwind(unwind).unwrap_err();
+    assert_eq!(worker.downcast_ref(), Some(&"a worker"));
+    assert_eq!(drops.load(Ordering::Relaxed), 2);
 }
 
 #[test]
