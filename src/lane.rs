@@ -3,16 +3,17 @@
 //!
 //! It takes no room of the ring and has no limit of its own, so whoever puts something in never
 //! waits, and a pool of workers that feeds its own queue cannot deadlock. Most channels never use
-//! it, and then it costs a receiver two loads.
+//! it, and then it costs a receiver three loads.
 //!
 //! # Invariants
 //!
-//! * **N1** `pushed` and `popped` change under the lock, with the queue: under the lock, their
-//!   difference is its length. Both only rise.
+//! * **N1** What was pushed is counted as new work or as tried again. These counts and `popped`
+//!   change under the lock, with the queue: under the lock, their difference is its length. All
+//!   only rise.
 //! * **N2** Only the holder of an unresolved delivery pushes. So what is pushed is accepted before
 //!   that delivery is resolved, and no instant in between looks quiescent (see `ledger`).
-//! * **N3** `ended` is set once, when the last receiver goes, and the queue is taken out with it:
-//!   from then on it is empty.
+//! * **N3** When the last receiver goes, the queue is taken out for good: from then on there is
+//!   none.
 //! * **N4** No user code runs under the lock.
 
 use std::collections::VecDeque;
@@ -33,45 +34,46 @@ pub(crate) struct Waiting<T> {
     pub(crate) attempt: u32,
 }
 
+type Queue<T> = VecDeque<Waiting<T>>;
+
 /// See the [module](self).
 pub(crate) struct Lane<T> {
     pub(crate) policy: Policy,
-    queue: Mutex<Queue<T>>,
-    pushed: AtomicU64,
+    /// None when it has ended (N3).
+    queue: Mutex<Option<Queue<T>>>,
+    followed_up: AtomicU64,
+    retried: AtomicU64,
     popped: AtomicU64,
     /// Odd when the ring has had its turn.
     turn: AtomicUsize,
-}
-
-struct Queue<T> {
-    waiting: VecDeque<Waiting<T>>,
-    ended: bool,
 }
 
 impl<T> Lane<T> {
     pub(crate) fn new(policy: Policy) -> Self {
         Self {
             policy,
-            queue: Mutex::new(Queue {
-                waiting: VecDeque::new(),
-                ended: false,
-            }),
-            pushed: AtomicU64::new(0),
+            queue: Mutex::new(Some(VecDeque::new())),
+            followed_up: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
             popped: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
         }
     }
 
-    /// Puts an item in; gives it back if nobody receives any more. The caller holds an unresolved
-    /// delivery (N2).
+    /// Puts an item in; gives it back if nobody receives any more. The first attempt is new work.
+    /// The caller holds an unresolved delivery (N2).
     pub(crate) fn push(&self, item: T, attempt: u32) -> Result<(), T> {
         with_lock(&self.queue, |queue| {
-            if queue.ended {
+            let Some(queue) = queue else {
                 return Err(item);
-            }
-            queue.waiting.push_back(Waiting { item, attempt });
+            };
+            queue.push_back(Waiting { item, attempt });
+            let count = match attempt {
+                1 => &self.followed_up,
+                _ => &self.retried,
+            };
             // SeqCst: one half of the store-load race with a waiter (W3 of `wait`).
-            self.pushed.fetch_add(1, Ordering::SeqCst);
+            count.fetch_add(1, Ordering::SeqCst);
             seqcst_accesses_are_ordered();
             Ok(())
         })
@@ -86,9 +88,10 @@ impl<T> Lane<T> {
         }
         let mut surplus = VecDeque::new();
         with_lock(&self.queue, |queue| {
-            let first = queue.waiting.pop_front()?;
-            if queue.waiting.is_empty() && queue.waiting.capacity() > KEPT {
-                mem::swap(&mut queue.waiting, &mut surplus);
+            let queue = queue.as_mut()?;
+            let first = queue.pop_front()?;
+            if queue.is_empty() && queue.capacity() > KEPT {
+                mem::swap(queue, &mut surplus);
             }
             self.count_popped(1);
             Some(first)
@@ -96,21 +99,21 @@ impl<T> Lane<T> {
     }
 
     /// Takes everything.
-    pub(crate) fn drain(&self) -> VecDeque<Waiting<T>> {
-        with_lock(&self.queue, |queue| self.take_all(queue))
+    pub(crate) fn drain(&self) -> Queue<T> {
+        self.take_all(|queue| queue.as_mut().map(mem::take))
     }
 
     /// Takes everything, for good (N3).
-    pub(crate) fn end(&self) -> VecDeque<Waiting<T>> {
-        with_lock(&self.queue, |queue| {
-            queue.ended = true;
-            self.take_all(queue)
-        })
+    pub(crate) fn end(&self) -> Queue<T> {
+        self.take_all(Option::take)
     }
 
-    fn take_all(&self, queue: &mut Queue<T>) -> VecDeque<Waiting<T>> {
-        self.count_popped(queue.waiting.len() as u64);
-        mem::take(&mut queue.waiting)
+    fn take_all(&self, take: impl FnOnce(&mut Option<Queue<T>>) -> Option<Queue<T>>) -> Queue<T> {
+        with_lock(&self.queue, |queue| {
+            let all = take(queue).unwrap_or_default();
+            self.count_popped(all.len() as u64);
+            all
+        })
     }
 
     fn count_popped(&self, count: u64) {
@@ -130,15 +133,29 @@ impl<T> Lane<T> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let popped = self.popped();
-        // Never less, and at the instant of this reading `popped` was in between (N1).
+        // Never less, and at the instant of the first of these readings `popped` was in between
+        // (N1).
         self.pushed() == popped
     }
 
-    /// How many items have been put in so far.
+    /// How many items have been put in so far: as many as at one instant during the call.
     #[inline]
     pub(crate) fn pushed(&self) -> u64 {
+        self.followed_up() + self.retried()
+    }
+
+    /// How many items have been put in so far as new work.
+    #[inline]
+    pub(crate) fn followed_up(&self) -> u64 {
         // SeqCst: pairs with `push`; what a waiter decides on sleeping by.
-        self.pushed.load(Ordering::SeqCst)
+        self.followed_up.load(Ordering::SeqCst)
+    }
+
+    /// How many items have been put in so far to be tried again.
+    #[inline]
+    pub(crate) fn retried(&self) -> u64 {
+        // SeqCst: as `followed_up`.
+        self.retried.load(Ordering::SeqCst)
     }
 
     /// How many items have been taken out so far.

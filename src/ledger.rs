@@ -74,7 +74,6 @@ pub(crate) struct Ledger {
     failed: AtomicU64,
     abandoned: AtomicU64,
     panicked: AtomicU64,
-    retried: AtomicU64,
     discarded: AtomicU64,
     /// How many take items out without handing them over; and ENDED.
     discarding: AtomicUsize,
@@ -105,7 +104,6 @@ impl Ledger {
             failed: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             panicked: AtomicU64::new(0),
-            retried: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             discarding: AtomicUsize::new(0),
             first: Mutex::new(None),
@@ -227,12 +225,6 @@ impl Ledger {
         later.is_none()
     }
 
-    /// Writes down that a delivery's item was put back, before the delivery is resolved (L2).
-    pub(crate) fn record_retry(&self) {
-        // Release: as in `record`.
-        self.retried.fetch_add(1, Ordering::Release);
-    }
-
     /// Items are about to be taken out without being handed over (L5).
     pub(crate) fn begin_discarding(&self) {
         // AcqRel: before the first of them is taken, which releases.
@@ -279,17 +271,16 @@ impl Ledger {
         with_lock(&self.first, mem::take)
     }
 
-    /// What became of the deliveries, given how many were `taken` out of the queue and how many are
-    /// resolved. What was accepted is to be filled in by the caller, who reads it afterwards. The
-    /// account is exact if `resolved` was read before, nothing was being discarded then (L5), and
-    /// what is accepted equals it.
-    pub(crate) fn account(&self, taken: u64, resolved: u64) -> Report {
+    /// What became of the deliveries, given how many were `taken` out of the queue, how many are
+    /// `resolved`, and how many of their items were then put back. What was accepted is to be
+    /// filled in by the caller, who reads it afterwards. The account is exact if `resolved` was
+    /// read first, nothing was being discarded then (L5), and what is accepted equals it.
+    pub(crate) fn account(&self, taken: u64, resolved: u64, retried: u64) -> Report {
         // Acquire: what is accepted, read later, counts at least the items that these outcomes are
         // of.
         let failed = self.failed.load(Ordering::Acquire);
         let abandoned = self.abandoned.load(Ordering::Acquire);
         let panicked = self.panicked.load(Ordering::Acquire);
-        let retried = self.retried.load(Ordering::Acquire);
         let discarded = self.discarded.load(Ordering::Acquire);
         // Saturating: while the channel goes on, the counts are of different instants.
         Report {

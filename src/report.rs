@@ -67,7 +67,8 @@ pub struct Report {
 /// `queued` and `in_hand` were each true at one instant during the call, or lie between what was
 /// true at two; an item that is being discarded may count as in hand for a moment. The counts of
 /// the report are read one after the other while the channel goes on, so they need not add up to
-/// the last item. When it stands still, all of it is exact, and `sent + followed_up == done +
+/// the last item; `done`, which is what the others leave, may fall back by the tasks that are just
+/// ending otherwise. When it stands still, all of it is exact, and `sent + followed_up == done +
 /// failed + abandoned + panicked + discarded + queued + in_hand`.
 ///
 /// # Examples
@@ -92,8 +93,8 @@ pub struct Stats {
     /// Tasks received and not yet ended.
     pub in_hand: usize,
     /// Whether the last receiver is dropping what was queued, or
-    /// [`close_now`](crate::Monitor::close_now) is taking it out. `join` and `finished` wait for the
-    /// end of that, and so for the destructors.
+    /// [`close_now`](crate::Monitor::close_now) is taking it out. `join` and `finished` wait for
+    /// the end of that, and so for the destructors.
     pub discarding: bool,
     /// Whether the channel is closed.
     pub closed: bool,

@@ -321,7 +321,6 @@ impl<T> Claim<T> {
         }
         let leaving = Leaving(Some(self));
         if let Some(claim) = &leaving.0 {
-            claim.channel().ledger.record_retry();
             claim.channel().not_empty.wake(1);
         }
         Ok(())

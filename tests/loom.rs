@@ -18,7 +18,7 @@
 //!   model fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of
 //!   senders and receivers, or the guess of `head` in `claim_filled` are `Relaxed`, as far as can
 //!   be told because what they order is read in one of these ways. Nor when `Lane::push` or the
-//!   load in `Lane::pushed` are: the fence that loom sees stands in for them.
+//!   loads in `Lane::pushed` are: the fence that loom sees stands in for them.
 //! * Of a thread that loads and then writes, it remembers the load: it need not try what another
 //!   loaded before the write and goes on from after it. No model fails when `Lane::is_empty` reads
 //!   `pushed` first.
@@ -109,7 +109,10 @@
 //! | `put_back`: resolved before it is put back | 6: join_waits_for_what_is_tried_again … |
 //! | `put_back`: woken after it is resolved | 2 of `freeing` |
 //! | `put_back`: not woken | 5: join_waits_for_what_another_tries_again … |
-//! | `put_back`: retry not recorded, or after it is resolved | 7: join_waits_for_what_is_tried_again … |
+//! | `Lane::push`: what is tried again counted as new work | 9: join_waits_for_what_is_tried_again … |
+//! | `Lane::push`: new work counted as tried again | 4: join_waits_for_what_follows_a_task … |
+//! | `outcome`: what is accepted read before the failure | the_account_adds_up… |
+//! | `account_by_now`: looks once | what_is_done_does_not_fall_by_more_than_the_one… |
 //! | `follow_up`: not woken | join_waits_for_what_follows_a_task, what_follows_a_task_is_received… |
 //! | `discard`: the lane not ended | 3: a_retry_while_the_last_receiver_goes… |
 //! | `outcome`: `is_discarding` not looked at, or before what is resolved | 6: the_account_tells… |
@@ -139,7 +142,7 @@
 //! `Wait::enter` raises `waiting` late; `call` calls all of the crowd for one, or does not lower
 //! `waiting`; no `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on;
 //! `pass_item_on` always wakes; `task_taken` tells of room for what came from the lane;
-//! `record_retry`, `record_discarded`, `begin_discarding` or their loads in `account` are
+//! `record_discarded`, `begin_discarding` or their loads in `account` are
 //! `Relaxed`; `Discarding` resolves before it counts. By reasoning, these cost needless wakes at
 //! most, or something else orders the same.
 

@@ -1,5 +1,7 @@
 //! What a channel tells of itself: whether work is left, how much, and what became of the rest.
 
+use std::mem;
+
 use super::Channel;
 use super::Kind;
 use crate::lane::Lane;
@@ -58,10 +60,10 @@ impl<T> Channel<T> {
         }
         // Before what is accepted is read, so that no send can come between: L6.
         let closed = self.ring.is_closed();
-        let account = self.ledger.account(resolved, resolved);
+        let report = self.account(resolved, resolved);
         let first = self.ledger.first_failure();
-        let report = self.with_accepted(account);
-        if resolved != report.sent + report.followed_up + report.retried {
+        // So all of the above was read while nothing was accepted or resolved, and is exact.
+        if resolved != self.accepted() {
             return None;
         }
         if closed {
@@ -73,16 +75,38 @@ impl<T> Channel<T> {
         })
     }
 
-    /// The account with what is accepted by now.
-    fn with_accepted(&self, account: Report) -> Report {
-        let sent = self.ring.pushed();
-        let in_lane = self.lane().map_or(0, Lane::pushed);
+    /// The account, given how many items were `taken` and how many are `resolved`. See `ledger`.
+    fn account(&self, taken: u64, resolved: u64) -> Report {
+        let retried = self.lane().map_or(0, Lane::retried);
+        let account = self.ledger.account(taken, resolved, retried);
         Report {
-            sent,
-            // Saturating: an item is in the lane before its retry is counted.
-            followed_up: in_lane.saturating_sub(account.retried),
+            sent: self.ring.pushed(),
+            followed_up: self.lane().map_or(0, Lane::followed_up),
             ..account
         }
+    }
+
+    /// The account while the channel goes on. Done is what is resolved and has no other outcome,
+    /// so those are read before and after, until they stand still.
+    fn account_by_now(&self) -> Report {
+        /// How often at most: nothing but figures depends on it.
+        const LOOKS: u32 = 8;
+        let look = || self.account(self.taken(), self.resolved());
+        let outcomes = |account: Report| Report {
+            sent: 0,
+            followed_up: 0,
+            received: 0,
+            done: 0,
+            ..account
+        };
+        let mut account = look();
+        for _ in 1..LOOKS {
+            let before = mem::replace(&mut account, look());
+            if outcomes(before) == outcomes(account) {
+                break;
+            }
+        }
+        account
     }
 
     /// How far one count is ahead of another: at one instant during the call, if the one rises by
@@ -119,8 +143,6 @@ impl<T> Channel<T> {
 
     pub(crate) fn stats(&self) -> Stats {
         let in_hand = self.ahead(Self::taken, Self::resolved);
-        let resolved = self.resolved();
-        let account = self.ledger.account(self.taken(), resolved);
         Stats {
             queued: self.len(),
             in_hand,
@@ -129,7 +151,7 @@ impl<T> Channel<T> {
             // Relaxed: figures to look at.
             senders: self.senders.load(Ordering::Relaxed),
             receivers: self.receivers.load(Ordering::Relaxed),
-            report: self.with_accepted(account),
+            report: self.account_by_now(),
         }
     }
 }

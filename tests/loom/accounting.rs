@@ -150,6 +150,21 @@ fn the_account_adds_up_while_the_channel_goes_on() {
     });
 }
 
+/// What is done is told by what else became of the items, which one that is ending is ahead of.
+#[test]
+fn what_is_done_does_not_fall_by_more_than_the_one_that_is_ending() {
+    model(|tally| {
+        let (sender, _receiver, [first, second, third, fourth]) = in_hand(tally);
+        let monitor = sender.monitor();
+        drop([first.done(), second.done()]);
+        let worker = thread::spawn(move || drop([third, fourth]));
+        let done = monitor.stats().report.done;
+        assert!(done == 2 || done == 1, "{done}");
+        worker.join().unwrap();
+        assert_eq!(monitor.stats().report.done, 2);
+    });
+}
+
 #[test]
 fn the_last_receiver_tells_what_it_discards() {
     model(|tally| {
