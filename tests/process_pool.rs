@@ -339,6 +339,19 @@ fn output_that_cannot_be_written_ends_it() {
     output.assert_code(3);
     let error = "cannot print: No space left on device (os error 28)";
     assert_eq!(said(&output.stderr, error), 1);
+    // What was computed and not printed is neither done nor failed.
+    let account = Account::of(&output, 1..1_000_001);
+    assert_eq!((account.done, account.failed), (0, 0));
+    assert!(account.received > 0);
+    pool.assert_gone();
+
+    // What fails meanwhile is told nevertheless.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let crashes = (2..100).map(|item| format!("--crash-on={item}"));
+    let options = ["--items=100", "--workers=4", "--max-attempts=1"];
+    let output = pool.invoke().args(options).args(crashes).stdout(full).run();
+    output.assert_code(3);
+    assert_eq!(Account::of(&output, 1..101).done, 0);
     pool.assert_gone();
 }
 
@@ -352,6 +365,7 @@ fn a_reader_that_leaves_early_ends_it() {
 
     assert_eq!(output.stdout.text(), "1 0\n");
     assert_eq!(said(&output.stderr, "exit code 3"), 1);
+    assert_eq!(said(&output.stderr, " done, 0 failed, "), 1);
     pool.assert_gone();
 }
 
@@ -487,6 +501,19 @@ fn a_terminal_shows_progress_unless_the_results_go_there_too() {
         let text = terminal(options);
         assert!(!text.contains(position), "with {options:?}: {text:?}");
     }
+}
+
+#[test]
+fn progress_does_not_wait_for_the_first_item() {
+    let options = format!("--items=1 {ENDLESS} >/dev/null");
+    let line = format!("'{}' {options}", example("process_pool").display());
+    let script = command("script", Path::new("/"));
+    // It goes when the terminal does.
+    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    eventually("a bar that moves", || {
+        let shown = run.captured("stdout").text();
+        (shown.matches("0/1 items").count() > 1).then_some(())
+    });
 }
 
 // The program and its workers.

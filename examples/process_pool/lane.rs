@@ -51,7 +51,7 @@ impl Lane {
             match self.exchange(&mut worker, item).await {
                 Ok(result) => {
                     self.worker = Some(worker);
-                    self.settle(task, result).await;
+                    self.tell(Outcome::Answered { task, result }).await;
                 }
                 Err(_) => {
                     // Before the item is tried again, so that no answer to it can come from here.
@@ -114,27 +114,19 @@ impl Lane {
         worker.answer(item).await
     }
 
-    /// Tells the result, and ends the task. In this order: what is done has been told.
-    async fn settle(&self, task: Task<u64>, result: JobResult) {
-        let failure = result.as_ref().err().cloned();
-        let item = *task;
-        let told = self.outcomes.send(Outcome { item, result }).await;
-        match (failure, told) {
-            (None, Ok(())) => drop(task.done()),
-            (None, Err(_)) => drop(task.fail("its result could not be printed")),
-            (Some(failure), _) => drop(task.fail(failure)),
-        }
-    }
-
     async fn retry(&self, task: Task<u64>) {
         let (item, attempt) = (*task, task.attempt());
         self.note(format_args!("attempt {attempt} at {item} lost"));
-        let failure = format!("its worker died at attempt {attempt}, the last");
-        if task.retry_or_fail(&*failure).is_err() {
-            let result = Err(failure);
-            // An error means that nobody prints any more, and that is told elsewhere.
-            let _ = self.outcomes.send(Outcome { item, result }).await;
+        let error = format!("its worker died at attempt {attempt}, the last");
+        if task.retry_or_fail(&*error).is_err() {
+            self.tell(Outcome::Lost { item, error }).await;
         }
+    }
+
+    async fn tell(&self, outcome: Outcome) {
+        // Refused when the printer has panicked, of which others tell. A task that comes back is
+        // dropped: its item is left.
+        let _ = self.outcomes.send(outcome).await;
     }
 
     async fn bury(&self, worker: Worker) {

@@ -128,7 +128,8 @@ Exit status:
   2    the arguments make no sense
   3    no worker could be started: the system would not, or 5 in a row ended
        before they were ready, or 100 were killed; or the output could not be
-       written. Items that might have been tried again count as left
+       written. Items that might have been tried again, or have results
+       that were not printed, count as left
   130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
        quits at once; the workers go with it, results not yet printed are lost";
 
@@ -167,7 +168,13 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
 
     let (outcomes, printable) = tollgate::bounded(args.capacity as usize);
     let bar = output::bar(args.quiet || args.verbose, args.items);
-    let printing = output::start(printable, bar.clone())?;
+    let stop = Stop {
+        monitor: monitor.clone(),
+        bar: bar.clone(),
+    };
+    let unprintable = stop.clone();
+    let on_error = move |error| unprintable.because(format_args!("cannot print: {error}"));
+    let printing = output::start(printable, bar, on_error)?;
     let pool = Arc::new(pool(args)?);
     let lanes = start_lanes(args.workers, &receiver, &outcomes, &pool);
     // The lanes have theirs: both channels end with them.
@@ -175,13 +182,12 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
     tokio::spawn(produce(sender, args.from, args.items));
 
     let mut end = End {
-        monitor: monitor.clone(),
-        bar,
+        stop,
         interrupted: false,
         broken: false,
     };
     end.wait(lanes, printing, interrupt).await;
-    end.bar.finish_and_clear();
+    end.stop.bar.finish_and_clear();
     let report = match monitor.finished().await {
         Ok(report) => report,
         Err(error) => error.report,
@@ -238,10 +244,24 @@ async fn produce(sender: Sender<u64>, from: u64, items: u64) {
     }
 }
 
-/// How the run ends, and how it is made to.
-struct End {
+/// What makes the run end.
+#[derive(Clone)]
+struct Stop {
     monitor: Monitor<u64>,
     bar: ProgressBar,
+}
+
+impl Stop {
+    /// Takes out what nobody has begun, so that the lanes run out of tasks.
+    fn because(&self, message: impl fmt::Display) {
+        drop(self.monitor.close_now());
+        self.bar.suspend(|| warn(message));
+    }
+}
+
+/// How the run ends.
+struct End {
+    stop: Stop,
     interrupted: bool,
     broken: bool,
 }
@@ -252,7 +272,7 @@ impl End {
     async fn wait(
         &mut self,
         mut lanes: JoinSet<io::Result<()>>,
-        mut printing: oneshot::Receiver<io::Result<()>>,
+        mut printing: oneshot::Receiver<bool>,
         interrupt: Interrupt,
     ) {
         let mut printed = false;
@@ -261,33 +281,26 @@ impl End {
             tokio::select! {
                 // A lane that panicked is in the report, and its hook has said why.
                 Some(left) = lanes.join_next() => if let Ok(Err(error)) = left {
-                    self.break_off(format_args!("cannot start a worker: {error}"));
+                    self.broken = true;
+                    self.stop.because(format_args!("cannot start a worker: {error}"));
                 },
-                result = &mut printing, if !printed => {
+                all = &mut printing, if !printed => {
                     printed = true;
-                    match result {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => self.break_off(format_args!("cannot print: {error}")),
-                        Err(_) => self.break_off("cannot print any more"),
+                    match all {
+                        Ok(all) => self.broken |= !all,
+                        Err(_) => {
+                            self.broken = true;
+                            self.stop.because("cannot print any more");
+                        }
                     }
                 }
                 () = &mut interrupt, if !self.interrupted => {
                     self.interrupted = true;
-                    self.stop("finishing the items in hand; Ctrl-C again quits at once");
+                    let message = "finishing the items in hand; Ctrl-C again quits at once";
+                    self.stop.because(message);
                 }
             }
         }
-    }
-
-    fn break_off(&mut self, message: impl fmt::Display) {
-        self.broken = true;
-        self.stop(message);
-    }
-
-    /// Takes out what nobody has begun, so that the lanes run out of tasks.
-    fn stop(&self, message: impl fmt::Display) {
-        drop(self.monitor.close_now());
-        self.bar.suspend(|| warn(message));
     }
 
     fn code(&self, all_done: bool) -> ExitCode {
