@@ -584,6 +584,20 @@ fn a_terminal_shows_progress_unless_quiet() {
     assert_eq!(terminal("--quiet"), "");
 }
 
+#[test]
+fn progress_goes_on_while_a_worker_hangs() {
+    let options = "--records=1 --hang-at=1 -w1 >/dev/null";
+    let line = format!("'{}' {options}", example("coordinator").display());
+    let script = command("script", Path::new("/"));
+    // It goes when the terminal does.
+    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    eventually("a bar that moves after word of the hang", || {
+        let shown = run.captured("stdout").text();
+        let (_, after) = shown.split_once(" hangs on ")?;
+        (after.matches("0 records summed up").count() > 2).then_some(())
+    });
+}
+
 // Helpers.
 
 /// More records than any test waits for.

@@ -446,6 +446,19 @@ fn a_terminal_shows_progress_unless_quiet() {
     assert_eq!(terminal("--quiet 100"), "");
 }
 
+#[test]
+fn progress_does_not_wait_for_the_first_job() {
+    let options = "1000000000000000 --jobs=1 >/dev/null";
+    let line = format!("'{}' {options}", example("executor").display());
+    let script = command("script", Path::new("/"));
+    // It goes when the terminal does.
+    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    eventually("a bar that moves", || {
+        let shown = run.captured("stdout").text();
+        (shown.matches("0/1 jobs").count() > 1).then_some(())
+    });
+}
+
 // Helpers.
 
 fn executor(workers: usize, capacity: usize) -> Executor {

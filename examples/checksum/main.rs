@@ -75,6 +75,7 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0    every file was hashed
   1    a file or directory could not be read, or the output not be written
+  2    wrong arguments
   130  interrupted by Ctrl-C: the files in hand were finished, and all that
        was hashed is printed. A second Ctrl-C quits at once, printing nothing";
 

@@ -263,5 +263,11 @@ fn progress(quiet: bool) -> ProgressBar {
         ProgressDrawTarget::stderr()
     };
     let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
-    ProgressBar::with_draw_target(None, target).with_style(style)
+    let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+    if !bar.is_hidden() {
+        // At once, and though a record takes long.
+        bar.tick();
+        bar.enable_steady_tick(Duration::from_millis(100));
+    }
+    bar
 }

@@ -27,6 +27,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use clap::Parser;
@@ -77,9 +78,11 @@ struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all primes below N were counted
-  1  a job panicked, or the output could not be written; the others were run
+  1  a job panicked, or the output could not be written; the others were run,
+     but for what --cancel-after cancelled
   2  wrong arguments
-  3  jobs were cancelled by --cancel-after; those in hand were finished";
+  3  jobs were cancelled by --cancel-after; those in hand were finished
+Ctrl-C ends it at once, by the signal";
 
 const CANCELLED: u8 = 3;
 
@@ -185,7 +188,13 @@ fn progress(args: &Args) -> ProgressBar {
         ProgressDrawTarget::stderr()
     };
     let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
-    ProgressBar::with_draw_target(Some(args.jobs), target).with_style(style)
+    let bar = ProgressBar::with_draw_target(Some(args.jobs), target).with_style(style);
+    if !bar.is_hidden() {
+        // At once, and though a job takes long.
+        bar.tick();
+        bar.enable_steady_tick(Duration::from_millis(100));
+    }
+    bar
 }
 
 fn at_least_one(number: usize) -> NonZeroUsize {
