@@ -25,6 +25,7 @@ use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
+use program::on_terminal;
 
 #[test]
 fn the_output_is_that_of_sha256sum_sorted_by_path() {
@@ -250,8 +251,7 @@ fn a_terminal_shows_progress_unless_quiet() {
     let tree = odd_tree();
     let terminal = |options: &str| {
         let line = format!("'{}' {options} >/dev/null", example("checksum").display());
-        let script = command("script", tree.path());
-        let output = script.args(["-qec", &line, "/dev/null"]).run();
+        let output = on_terminal(&line, tree.path()).run();
         output.assert_code(0);
         output.stdout.text()
     };

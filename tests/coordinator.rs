@@ -48,6 +48,7 @@ use program::eventually;
 use program::example;
 use program::lines_of;
 use program::next;
+use program::on_terminal;
 use reader::Reader;
 use reader::Shard;
 
@@ -445,8 +446,7 @@ fn ctrl_c_on_a_terminal_is_told_on_a_line_of_its_own() {
     let options = "--records=5000 --hang-at=5000 -r1 -w1 --grace=0";
     let program = example("coordinator");
     let line = format!("echo $$ >pid; exec '{}' {options} >out", program.display());
-    let script = command("script", tree.path());
-    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    let run = on_terminal(&line, tree.path()).start();
     eventually("the bar to be back after word of the hang", || {
         let shown = run.captured("stdout").text();
         let (_, after) = shown.split_once(" hangs on ")?;
@@ -567,35 +567,20 @@ fn a_message_is_written_in_one_piece() {
 #[test]
 fn a_terminal_shows_progress_unless_quiet() {
     let terminal = |options: &str| {
-        let line = format!(
-            "'{}' {options} >/dev/null",
-            example("coordinator").display()
-        );
-        let script = command("script", Path::new("/"));
-        let output = script.args(["-qec", &line, "/dev/null"]).run();
-        output.assert_code(0);
-        output.stdout.text()
+        let program = example("coordinator");
+        let line = format!("'{}' {options} >/dev/null", program.display());
+        on_terminal(&line, Path::new("/"))
     };
-    let progress = terminal("");
-    assert!(
-        progress.contains("summed up"),
-        "no progress in {progress:?}"
-    );
-    assert_eq!(terminal("--quiet"), "");
-}
-
-#[test]
-fn progress_goes_on_while_a_worker_hangs() {
-    let options = "--records=1 --hang-at=1 -w1 >/dev/null";
-    let line = format!("'{}' {options}", example("coordinator").display());
-    let script = command("script", Path::new("/"));
-    // It goes when the terminal does.
-    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    // Also while a worker hangs.
+    let run = terminal("--records=1 --hang-at=1 -w1").start();
     eventually("a bar that moves after word of the hang", || {
         let shown = run.captured("stdout").text();
         let (_, after) = shown.split_once(" hangs on ")?;
         (after.matches("0 records summed up").count() > 2).then_some(())
     });
+    let output = terminal("--quiet").run();
+    output.assert_code(0);
+    assert_eq!(output.stdout.text(), "");
 }
 
 // Helpers.

@@ -34,6 +34,7 @@ use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
+use program::on_terminal;
 
 #[test]
 fn sixteen_workers_and_a_queue_of_one_fetch_every_page_exactly_once() {
@@ -373,8 +374,7 @@ fn a_terminal_shows_progress_unless_quiet() {
     let terminal = |options: &str| {
         let program = example("crawl");
         let line = format!("'{}' {options} >/dev/null", program.display());
-        let script = command("script", Path::new("/"));
-        script.args(["-qec", &line, "/dev/null"]).start()
+        on_terminal(&line, Path::new("/")).start()
     };
 
     let site = Served::new(&[

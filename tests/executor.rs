@@ -31,6 +31,7 @@ use program::PATIENCE;
 use program::command;
 use program::eventually;
 use program::example;
+use program::on_terminal;
 
 // The type.
 
@@ -435,28 +436,19 @@ fn a_message_is_written_in_one_piece() {
 #[test]
 fn a_terminal_shows_progress_unless_quiet() {
     let terminal = |options: &str| {
-        let line = format!("'{}' {options} >/dev/null", example("executor").display());
-        let script = command("script", Path::new("/"));
-        let output = script.args(["-qec", &line, "/dev/null"]).run();
-        output.assert_code(0);
-        output.stdout.text()
+        let program = example("executor");
+        let line = format!("'{}' {options} >/dev/null", program.display());
+        on_terminal(&line, Path::new("/"))
     };
-    let progress = terminal("100");
-    assert!(progress.contains("100 jobs"), "no progress in {progress:?}");
-    assert_eq!(terminal("--quiet 100"), "");
-}
-
-#[test]
-fn progress_does_not_wait_for_the_first_job() {
-    let options = "1000000000000000 --jobs=1 >/dev/null";
-    let line = format!("'{}' {options}", example("executor").display());
-    let script = command("script", Path::new("/"));
-    // It goes when the terminal does.
-    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    // Also before any job has ended.
+    let run = terminal("1000000000000000 --jobs=1").start();
     eventually("a bar that moves", || {
         let shown = run.captured("stdout").text();
         (shown.matches("0/1 jobs").count() > 1).then_some(())
     });
+    let output = terminal("--quiet 100").run();
+    output.assert_code(0);
+    assert_eq!(output.stdout.text(), "");
 }
 
 // Helpers.

@@ -18,6 +18,7 @@ use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
+use program::on_terminal;
 
 #[test]
 fn every_number_comes_out_once_and_in_order() {
@@ -320,8 +321,7 @@ fn a_terminal_shows_a_bar_for_each_queue_unless_quiet() {
             PATIENCE.as_secs(),
             program.display()
         );
-        let script = command("script", Path::new("/"));
-        script.args(["-qec", &line, "/dev/null"]).start()
+        on_terminal(&line, Path::new("/")).start()
     };
 
     // It ends with its terminal, long before the first number is squared.

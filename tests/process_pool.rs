@@ -34,6 +34,7 @@ use program::eventually;
 use program::example;
 use program::lines_of;
 use program::next;
+use program::on_terminal;
 
 /// Milliseconds of work that no test waits for.
 const ENDLESS: &str = "--pause=3600000";
@@ -486,34 +487,32 @@ fn arguments_that_make_no_sense_are_refused() {
 
 #[test]
 fn a_terminal_shows_progress_unless_the_results_go_there_too() {
+    let pool = Program::new();
     let terminal = |options: &str| {
-        let line = format!("'{}' {options}", example("process_pool").display());
-        let script = command("script", Path::new("/"));
-        let output = script.args(["-qec", &line, "/dev/null"]).run();
-        output.assert_code(0);
-        output.stdout.text()
+        let line = format!(
+            "'{}' {} {options}",
+            example("process_pool").display(),
+            pool.mark
+        );
+        on_terminal(&line, Path::new("/"))
     };
-
-    let position = "/1000 items";
-    let progress = terminal(">/dev/null");
-    assert!(progress.contains(position), "{progress:?}");
-    for options in [">/dev/null --quiet", ">/dev/null --verbose", ""] {
-        let text = terminal(options);
-        assert!(!text.contains(position), "with {options:?}: {text:?}");
-    }
-}
-
-#[test]
-fn progress_does_not_wait_for_the_first_item() {
-    let options = format!("--items=1 {ENDLESS} >/dev/null");
-    let line = format!("'{}' {options}", example("process_pool").display());
-    let script = command("script", Path::new("/"));
-    // It goes when the terminal does.
-    let run = script.args(["-qec", &line, "/dev/null"]).start();
+    // Also before any item has ended.
+    let run = terminal(&format!("--items=1 {ENDLESS} >/dev/null")).start();
     eventually("a bar that moves", || {
         let shown = run.captured("stdout").text();
         (shown.matches("0/1 items").count() > 1).then_some(())
     });
+    drop(run);
+    eventually("its worker to go", || {
+        pool.workers().is_empty().then_some(())
+    });
+
+    for options in [">/dev/null --quiet", ">/dev/null --verbose", ""] {
+        let output = terminal(options).run();
+        output.assert_code(0);
+        let text = output.stdout.text();
+        assert!(!text.contains("/1000 items"), "with {options:?}: {text:?}");
+    }
 }
 
 // The program and its workers.

@@ -265,8 +265,7 @@ fn progress(quiet: bool) -> ProgressBar {
     let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
     let bar = ProgressBar::with_draw_target(None, target).with_style(style);
     if !bar.is_hidden() {
-        // At once, and though a record takes long.
-        bar.tick();
+        // Also while nothing ends.
         bar.enable_steady_tick(Duration::from_millis(100));
     }
     bar

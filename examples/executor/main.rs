@@ -190,8 +190,7 @@ fn progress(args: &Args) -> ProgressBar {
     let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
     let bar = ProgressBar::with_draw_target(Some(args.jobs), target).with_style(style);
     if !bar.is_hidden() {
-        // At once, and though a job takes long.
-        bar.tick();
+        // Also while nothing ends.
         bar.enable_steady_tick(Duration::from_millis(100));
     }
     bar

@@ -128,8 +128,8 @@ Exit status:
   2    the arguments make no sense
   3    no worker could be started: the system would not, or 5 in a row ended
        before they were ready, or 100 were killed; or the output could not be
-       written. Items that might have been tried again, or have results
-       that were not printed, count as left
+       written. Items that might have been tried again, or whose results may
+       not have been printed, count as left
   130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
        quits at once; the workers go with it, results not yet printed are lost";
 

@@ -108,8 +108,7 @@ pub(crate) fn bar(hidden: bool, items: u64) -> ProgressBar {
         .expect("the template is valid");
     let bar = ProgressBar::with_draw_target(Some(items), target).with_style(style);
     if !bar.is_hidden() {
-        // At once, and though an item takes long.
-        bar.tick();
+        // Also while nothing ends.
         bar.enable_steady_tick(Duration::from_millis(100));
     }
     bar

@@ -54,6 +54,16 @@ pub(crate) fn command(program: impl AsRef<OsStr>, directory: &Path) -> Invocatio
     Invocation { command, captured }
 }
 
+/// A shell's line on a terminal of its own, which is its stdin, stdout and stderr. What it shows is
+/// captured as stdout.
+///
+/// When the test has done with it, all that runs there goes with the terminal: by SIGHUP, also
+/// where the test was started with that signal ignored.
+pub(crate) fn on_terminal(line: &str, directory: &Path) -> Invocation {
+    let env = command("env", directory).args(["--default-signal=HUP", "script"]);
+    env.args(["--quiet", "--return", "--command", line, "/dev/null"])
+}
+
 /// A program about to be started, with its output captured in files: no pipe can fill up.
 pub(crate) struct Invocation {
     command: Command,
