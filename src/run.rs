@@ -87,18 +87,27 @@ where
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };
-        let result = ready!(future.poll(cx));
+        let mut result = Held(Some(ready!(future.poll(cx))));
         let ticket = this.ticket.take();
         // In this order: who is told of the end finds what the future held released. If that
         // panics, so has the task.
         this.future.set(None);
-        if let Some(ticket) = ticket {
+        if let (Some(ticket), Some(result)) = (ticket, result.0.take()) {
             match result {
                 Ok(()) => ticket.done(),
                 Err(error) => ticket.fail(error),
             }
         }
         Poll::Ready(())
+    }
+}
+
+/// Dropped, although its destructor panics while that of the future does.
+struct Held<R>(Option<R>);
+
+impl<R> Drop for Held<R> {
+    fn drop(&mut self) {
+        run_all(|| self.0.take(), drop);
     }
 }
 

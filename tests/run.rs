@@ -303,6 +303,44 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     assert_eq!(report.abandoned + report.discarded, 2);
 }
 
+/// Two panics at once would end the process.
+#[test]
+fn a_future_and_its_error_may_both_panic_when_dropped() {
+    #[derive(Debug)]
+    struct Explosive(&'static str);
+
+    impl std::fmt::Display for Explosive {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Explosive {}
+
+    impl Future for Explosive {
+        type Output = Result<(), Explosive>;
+
+        fn poll(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> Poll<Self::Output> {
+            Poll::Ready(Err(Explosive("error")))
+        }
+    }
+
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            resume_unwind(Box::new(self.0));
+        }
+    }
+
+    let (sender, receiver) = closed_with(1);
+    let run = receiver.run(limit(1), |_| Explosive("future"));
+    let panic = catch_unwind(AssertUnwindSafe(|| run.now_or_never())).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"future"));
+    assert_eq!(now(sender.join()).unwrap_err().report.panicked, 1);
+}
+
 /// As of a task whose item is dropped with it.
 #[test]
 fn the_end_of_a_task_is_told_when_its_future_is_gone() {
