@@ -65,11 +65,11 @@ pub struct Report {
 /// How a channel is doing right now: what [`Monitor::stats`](crate::Monitor::stats) gives.
 ///
 /// `queued` and `in_hand` were each true at one instant during the call, or lie between what was
-/// true at two; an item that is being discarded may count as in hand for a moment. The counts of
-/// the report are read one after the other while the channel goes on, so they need not add up to
-/// the last item; `done`, which is what the others leave, may fall back by the tasks that are just
-/// ending otherwise. When it stands still, all of it is exact, and `sent + followed_up == done +
-/// failed + abandoned + panicked + discarded + queued + in_hand`.
+/// true at two; an item that is being discarded may count as in hand for a moment, or as done, on a
+/// plain channel. The counts of the report are read one after the other while the channel goes on,
+/// so they need not add up to the last item; `done`, which is what the others leave, may fall back
+/// by the tasks that are just ending otherwise. When it stands still, all of it is exact, and
+/// `sent + followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
 ///
 /// # Examples
 ///

@@ -25,7 +25,7 @@ use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
-use program::on_terminal;
+use program::example_on_terminal;
 
 #[test]
 fn the_output_is_that_of_sha256sum_sorted_by_path() {
@@ -250,8 +250,8 @@ fn no_workers_or_no_room_is_refused() {
 fn a_terminal_shows_progress_unless_quiet() {
     let tree = odd_tree();
     let terminal = |options: &str| {
-        let line = format!("'{}' {options} >/dev/null", example("checksum").display());
-        let output = on_terminal(&line, tree.path()).run();
+        let options = format!("'{}' {options} >/dev/null", tree.path().display());
+        let output = example_on_terminal("checksum", &options).run();
         output.assert_code(0);
         output.stdout.text()
     };

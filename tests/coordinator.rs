@@ -46,6 +46,7 @@ use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
+use program::example_on_terminal;
 use program::lines_of;
 use program::next;
 use program::on_terminal;
@@ -566,11 +567,8 @@ fn a_message_is_written_in_one_piece() {
 
 #[test]
 fn a_terminal_shows_progress_unless_quiet() {
-    let terminal = |options: &str| {
-        let program = example("coordinator");
-        let line = format!("'{}' {options} >/dev/null", program.display());
-        on_terminal(&line, Path::new("/"))
-    };
+    let terminal =
+        |options: &str| example_on_terminal("coordinator", &format!("{options} >/dev/null"));
     // Also while a worker hangs.
     let run = terminal("--records=1 --hang-at=1 -w1").start();
     eventually("a bar that moves after word of the hang", || {

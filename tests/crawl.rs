@@ -34,7 +34,7 @@ use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
-use program::on_terminal;
+use program::example_on_terminal;
 
 #[test]
 fn sixteen_workers_and_a_queue_of_one_fetch_every_page_exactly_once() {
@@ -371,11 +371,8 @@ fn a_message_is_written_in_one_piece() {
 
 #[test]
 fn a_terminal_shows_progress_unless_quiet() {
-    let terminal = |options: &str| {
-        let program = example("crawl");
-        let line = format!("'{}' {options} >/dev/null", program.display());
-        on_terminal(&line, Path::new("/")).start()
-    };
+    let terminal =
+        |options: &str| example_on_terminal("crawl", &format!("{options} >/dev/null")).start();
 
     let site = Served::new(&[
         ("/", r#"<a href="/1"><a href="/2">"#),

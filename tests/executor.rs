@@ -31,7 +31,7 @@ use program::PATIENCE;
 use program::command;
 use program::eventually;
 use program::example;
-use program::on_terminal;
+use program::example_on_terminal;
 
 // The type.
 
@@ -435,11 +435,8 @@ fn a_message_is_written_in_one_piece() {
 
 #[test]
 fn a_terminal_shows_progress_unless_quiet() {
-    let terminal = |options: &str| {
-        let program = example("executor");
-        let line = format!("'{}' {options} >/dev/null", program.display());
-        on_terminal(&line, Path::new("/"))
-    };
+    let terminal =
+        |options: &str| example_on_terminal("executor", &format!("{options} >/dev/null"));
     // Also before any job has ended.
     let run = terminal("1000000000000000 --jobs=1").start();
     eventually("a bar that moves", || {

@@ -113,6 +113,7 @@
 //! | `Lane::push`: new work counted as tried again | 4: join_waits_for_what_follows_a_task … |
 //! | `outcome`: what is accepted read before the failure | the_account_adds_up… |
 //! | `account_by_now`: looks once | what_is_done_does_not_fall_by_more_than_the_one… |
+//! | `account_by_now`: the most that was seen to be done | what_is_told_to_be_done_or_discarded… |
 //! | `follow_up`: not woken | join_waits_for_what_follows_a_task, what_follows_a_task_is_received… |
 //! | `discard`: the lane not ended | 3: a_retry_while_the_last_receiver_goes… |
 //! | `outcome`: `is_discarding` not looked at, or before what is resolved | 6: the_account_tells… |

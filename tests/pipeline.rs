@@ -13,12 +13,11 @@ use std::path::Path;
 
 use program::Invocation;
 use program::Output;
-use program::PATIENCE;
 use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
-use program::on_terminal;
+use program::example_on_terminal;
 
 #[test]
 fn every_number_comes_out_once_and_in_order() {
@@ -313,16 +312,8 @@ fn wrong_arguments_are_refused() {
 
 #[test]
 fn a_terminal_shows_a_bar_for_each_queue_unless_quiet() {
-    let terminal = |options: &str| {
-        let program = example("pipeline");
-        // It is hung up on with its terminal, unless whoever runs the tests ignores that.
-        let line = format!(
-            "timeout --foreground {} '{}' {options} >/dev/null",
-            PATIENCE.as_secs(),
-            program.display()
-        );
-        on_terminal(&line, Path::new("/")).start()
-    };
+    let terminal =
+        |options: &str| example_on_terminal("pipeline", &format!("{options} >/dev/null")).start();
 
     // It ends with its terminal, long before the first number is squared.
     let run = terminal("--items=20 --capacity=8 --delay-b=60000");

@@ -32,9 +32,9 @@ use program::Run;
 use program::command;
 use program::eventually;
 use program::example;
+use program::example_on_terminal;
 use program::lines_of;
 use program::next;
-use program::on_terminal;
 
 /// Milliseconds of work that no test waits for.
 const ENDLESS: &str = "--pause=3600000";
@@ -488,14 +488,8 @@ fn arguments_that_make_no_sense_are_refused() {
 #[test]
 fn a_terminal_shows_progress_unless_the_results_go_there_too() {
     let pool = Program::new();
-    let terminal = |options: &str| {
-        let line = format!(
-            "'{}' {} {options}",
-            example("process_pool").display(),
-            pool.mark
-        );
-        on_terminal(&line, Path::new("/"))
-    };
+    let terminal =
+        |options: &str| example_on_terminal("process_pool", &format!("{} {options}", pool.mark));
     // Also before any item has ended.
     let run = terminal(&format!("--items=1 {ENDLESS} >/dev/null")).start();
     eventually("a bar that moves", || {

@@ -102,6 +102,21 @@ fn what_close_now_races_with_is_received_or_handed_back() {
     });
 }
 
+/// On a plain channel, where an item is resolved before it is counted as discarded.
+#[test]
+fn what_is_told_to_be_done_or_discarded_was_sent() {
+    model(|tally| {
+        let (sender, _receiver) = queued(tally, 1);
+        let monitor = sender.monitor();
+        let closer = thread::spawn(move || assert_eq!(sender.close_now().count(), 1));
+        let report = monitor.stats().report;
+        assert!(report.done + report.discarded <= report.sent, "{report:?}");
+        closer.join().unwrap();
+        let report = monitor.stats().report;
+        assert_eq!((report.done, report.discarded), (0, 1));
+    });
+}
+
 #[test]
 fn what_two_hand_back_is_counted_once() {
     large_model(|tally| {

@@ -64,6 +64,12 @@ pub(crate) fn on_terminal(line: &str, directory: &Path) -> Invocation {
     env.args(["--quiet", "--return", "--command", line, "/dev/null"])
 }
 
+/// An example on a terminal of its own, but for what `options` lead elsewhere.
+pub(crate) fn example_on_terminal(name: &str, options: &str) -> Invocation {
+    let line = format!("'{}' {options}", example(name).display());
+    on_terminal(&line, Path::new("/"))
+}
+
 /// A program about to be started, with its output captured in files: no pipe can fill up.
 pub(crate) struct Invocation {
     command: Command,
