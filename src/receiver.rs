@@ -17,6 +17,7 @@ use crate::monitor::Monitor;
 use crate::shared::ReceiverSide;
 use crate::stream::Inlet;
 use crate::sync::atomic::Ordering;
+use crate::unwind::protect;
 use crate::wait::Attempt;
 
 /// The receiving side of a plain channel: an item is dealt with when it is handed over.
@@ -114,10 +115,7 @@ impl<T> Receiver<T> {
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match Attempt::decided(|| self.0.take_item()) {
-            Some(Ok(item)) => {
-                self.0.item_taken();
-                Ok(item)
-            }
+            Some(Ok(item)) => Ok(protect(item, || self.0.item_taken())),
             Some(Err(_)) => Err(TryRecvError::Closed),
             None => Err(TryRecvError::Empty),
         }

@@ -18,6 +18,7 @@ use crate::error::RecvError;
 use crate::shared::Claim;
 use crate::shared::Shared;
 use crate::task::Task;
+use crate::unwind::Guarded;
 use crate::wait::Wait;
 
 /// Leaves `not_empty`, with success or without.
@@ -70,13 +71,14 @@ pub(crate) fn poll_item<T>(
     let leaving = Leaving(|| cancel_recv(channel, wait));
     let result = match taken {
         Ok(item) => {
+            let item = Guarded::new(item);
             channel.item_taken();
             Ok(item)
         }
         Err(Over) => Err(RecvError),
     };
     drop(leaving);
-    Poll::Ready(result)
+    Poll::Ready(result.map(Guarded::into_inner))
 }
 
 /// Polls for the next task of a task channel, for [`RecvTask`] and for the stream.
