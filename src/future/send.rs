@@ -15,6 +15,7 @@ use crate::channel::Over;
 use crate::error::SendError;
 use crate::shared::Shared;
 use crate::sync::Exclusive;
+use crate::unwind::Guarded;
 use crate::wait::Wait;
 
 /// Waits for room and sends an item: [`Sender::send`](crate::Sender::send).
@@ -40,7 +41,7 @@ pub struct Send<'a, T>(Option<Sending<'a, T>>);
 struct Sending<'a, T> {
     channel: &'a Shared<T>,
     wait: Wait,
-    item: Exclusive<T>,
+    item: Guarded<Exclusive<T>>,
 }
 
 // No item is ever pinned.
@@ -51,7 +52,7 @@ impl<'a, T> Send<'a, T> {
         Self(Some(Sending {
             channel,
             wait: Wait::default(),
-            item: Exclusive::new(item),
+            item: Guarded::new(Exclusive::new(item)),
         }))
     }
 }
@@ -68,18 +69,17 @@ impl<T> Future for Send<'_, T> {
         let Some(Sending { mut wait, item, .. }) = self.0.take() else {
             unreachable!("it was there above");
         };
-        let item = item.into_inner();
         // A claimed slot is filled first of all (R5 of `ring`).
         let leaving = Leaving(|| cancel_send(channel, &mut wait));
         let result = match reserved {
             Ok(vacancy) => {
-                channel.accept(vacancy, item);
+                channel.accept(vacancy, item.into_inner().into_inner());
                 Ok(())
             }
-            Err(Over) => Err(SendError(item)),
+            Err(Over) => Err(item),
         };
         drop(leaving);
-        Poll::Ready(result)
+        Poll::Ready(result.map_err(|item| SendError(item.into_inner().into_inner())))
     }
 }
 
