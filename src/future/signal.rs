@@ -15,6 +15,7 @@ use crate::report::Failure;
 use crate::report::JoinError;
 use crate::report::Report;
 use crate::shared::Shared;
+use crate::unwind::protect;
 use crate::wait::Attempt;
 use crate::wait::Wait;
 use crate::wait::Waiters;
@@ -47,8 +48,8 @@ impl<'a, T> Signal<'a, T> {
         };
         let attempt = || look(channel).map_or(Attempt::Blocked, Attempt::Ready);
         let result = ready!(self.wait.poll((self.waiters)(channel), cx, attempt));
-        self.leave();
-        Poll::Ready(result)
+        // It may hold the only reference to a failure, which others can take from the channel.
+        Poll::Ready(protect(result, || self.leave()))
     }
 
     fn leave(&mut self) {
