@@ -33,6 +33,7 @@ use crate::policy::Abandon;
 use crate::report::Failure;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
+use crate::unwind::Guarded;
 use crate::wait::Attempt;
 
 /// Past this, a count of handles is held to be running over: they have been forgotten in a loop.
@@ -271,8 +272,11 @@ impl<T> Claim<T> {
             RetryError::Exhausted(_) => RetryError::Exhausted(()),
             RetryError::Terminated(_) => RetryError::Terminated(()),
         };
-        claim.settle(Some(refused(reason)));
-        Err(error)
+        // Should the conversion panic, the item is dropped first, as in `abandon`.
+        let error = Guarded::new(error);
+        let failure = refused(reason);
+        claim.settle(Some(failure));
+        Err(error.into_inner())
     }
 
     /// Ends the delivery, which its worker has dropped.
@@ -289,7 +293,7 @@ impl<T> Claim<T> {
         };
         // In this order, so that the item is gone when its end is told; both, though the first may
         // panic.
-        drop(item);
+        drop(Guarded::new(item));
         drop(claim);
     }
 
@@ -420,6 +424,7 @@ unsafe fn settle_aloud<T>(channel: NonNull<Channel<T>>, failure: Option<Failure>
         return;
     }
     // Nobody is left to be told, nor to ask.
+    let failure = Guarded::new(failure);
     // SAFETY: the caller's word.
     unsafe { try_resolve(channel, true) };
     drop(failure);

@@ -13,6 +13,8 @@ use crate::error::SendError;
 use crate::report::Failure;
 use crate::shared::Claim;
 use crate::shared::ErasedClaim;
+use crate::unwind::Guarded;
+use crate::unwind::protect;
 
 /// An item of a [task channel](crate::tasks), and the duty to say how it ended.
 ///
@@ -106,8 +108,7 @@ impl<T> Task<T> {
     #[inline]
     pub fn done(self) -> T {
         let InHand { item, claim, .. } = self.end();
-        claim.settle(None);
-        item
+        protect(item, || claim.settle(None))
     }
 
     /// Ends it as failed, and gives the item back.
@@ -134,8 +135,7 @@ impl<T> Task<T> {
     pub fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> T {
         let failure = failed(error);
         let InHand { item, claim, .. } = self.end();
-        claim.settle(Some(failure));
-        item
+        protect(item, || claim.settle(Some(failure)))
     }
 
     /// Ends this delivery and queues the item to be tried again, behind what tasks have put back or
@@ -224,7 +224,9 @@ impl<T> Task<T> {
             claim,
             attempt,
         } = self.end();
-        claim.retry(item, attempt, |_| failed(error))
+        // If the item is put back, the error is dropped unused, perhaps by the panic of a waker.
+        let error = Guarded::new(error);
+        claim.retry(item, attempt, |_| failed(error.into_inner()))
     }
 
     /// Queues new work that this task has come upon, to be received as a task of its own.
