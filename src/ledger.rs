@@ -41,8 +41,6 @@
 //!   out: all of that stays true, though somebody may yet raise `discarding` to take out what is
 //!   not there.
 
-use std::mem;
-
 use crate::report::Failure;
 use crate::report::Report;
 use crate::sync::Mutex;
@@ -52,6 +50,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
 use crate::sync::seqcst_accesses_are_ordered;
 use crate::sync::with_lock;
+use crate::unwind::Guarded;
 use crate::wait::Waiters;
 
 /// Somebody awaits quiescence.
@@ -77,7 +76,7 @@ pub(crate) struct Ledger {
     discarded: AtomicU64,
     /// How many take items out without handing them over; and ENDED.
     discarding: AtomicUsize,
-    first: Mutex<Option<Failure>>,
+    first: Mutex<Guarded<Option<Failure>>>,
     /// Who awaits quiescence.
     pub(crate) idle: Waiters,
     /// Who awaits that nothing is accepted any more.
@@ -106,7 +105,7 @@ impl Ledger {
             panicked: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             discarding: AtomicUsize::new(0),
-            first: Mutex::new(None),
+            first: Mutex::new(Guarded::new(None)),
             idle: Waiters::new(),
             closed: Waiters::new(),
             finished: Waiters::new(),
@@ -215,9 +214,9 @@ impl Ledger {
     /// Keeps a failure unless there is one; whether it is the first.
     pub(crate) fn note(&self, failure: Failure) -> bool {
         // A later failure is dropped when the lock is gone: an error's destructor is user code.
-        let later = with_lock(&self.first, |first| match first {
+        let later = with_lock(&self.first, |first| match **first {
             None => {
-                *first = Some(failure);
+                **first = Some(failure);
                 None
             }
             Some(_) => Some(failure),
@@ -268,7 +267,7 @@ impl Ledger {
     }
 
     pub(crate) fn take_failure(&self) -> Option<Failure> {
-        with_lock(&self.first, mem::take)
+        with_lock(&self.first, |first| first.take())
     }
 
     /// What became of the deliveries, given how many were `taken` out of the queue, how many are

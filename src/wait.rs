@@ -48,6 +48,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
 use crate::sync::spin_loop;
 use crate::sync::with_lock;
+use crate::unwind::Guarded;
 use crate::unwind::run_all;
 
 /// The waiters for one condition.
@@ -59,7 +60,7 @@ pub(crate) struct Waiters {
 /// Where waiters wait. Small, for every channel has several lists.
 struct Places {
     /// The seat: the waker of the waiter that came when nobody waited; none when it is free.
-    seated: Option<Waker>,
+    seated: Guarded<Option<Waker>>,
     /// Which waiter sits, or sat last: the n-th to do so has ticket n.
     ticket: u64,
     /// Made when a second waiter comes.
@@ -115,7 +116,7 @@ impl Waiters {
         Self {
             waiting: AtomicUsize::new(0),
             places: Mutex::new(Places {
-                seated: None,
+                seated: Guarded::new(None),
                 ticket: 0,
                 crowd: None,
             }),
@@ -372,7 +373,7 @@ impl Waiters {
             if places.seated.is_some() {
                 return Err(waker);
             }
-            places.seated = Some(waker);
+            *places.seated = Some(waker);
             places.ticket += 1;
             Ok(places.ticket)
         })
