@@ -5,6 +5,9 @@ use std::collections::vec_deque;
 use std::fmt;
 use std::iter::FusedIterator;
 
+use crate::unwind::protect;
+use crate::unwind::run_all;
+
 /// The items that nobody will receive: what [`Monitor::close_now`](crate::Monitor::close_now) hands
 /// back, in the order in which they were queued; first those that were sent, then those that tasks
 /// put back or left there.
@@ -33,6 +36,13 @@ impl<T> Drained<T> {
     }
 }
 
+impl<T> Drop for Drained<T> {
+    /// Drops all items, although the destructor of one panics.
+    fn drop(&mut self) {
+        run_all(|| self.0.next(), drop);
+    }
+}
+
 impl<T> Iterator for Drained<T> {
     type Item = T;
 
@@ -42,6 +52,13 @@ impl<T> Iterator for Drained<T> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.0.size_hint()
+    }
+
+    /// As the default does; but that leaks the last item if the destructor of another panics
+    /// (rust-lang/rust#47949).
+    fn last(mut self) -> Option<T> {
+        let last = self.next_back()?;
+        Some(protect(last, || drop(self)))
     }
 }
 
