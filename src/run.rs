@@ -15,7 +15,9 @@ use pin_project_lite::pin_project;
 
 use crate::task::Ticket;
 use crate::task_receiver::TaskReceiver;
+use crate::unwind::Guarded;
 use crate::unwind::run_all;
+use crate::unwind::run_one;
 
 /// How many items are begun, or ended, before a poll gives way to other futures. A choice: a few
 /// microseconds of the channel's own work.
@@ -50,8 +52,9 @@ pub struct Run<T, F, Fut> {
     /// None when the channel has ended.
     receiver: Option<TaskReceiver<T>>,
     limit: usize,
-    begin: F,
-    running: FuturesUnordered<Running<Fut>>,
+    begin: Guarded<F>,
+    /// Guarded for the waker that it holds.
+    running: Guarded<FuturesUnordered<Running<Fut>>>,
     completed: bool,
 }
 
@@ -64,6 +67,12 @@ pin_project! {
         // None when ended.
         ticket: Option<Ticket>,
     }
+
+    impl<Fut> PinnedDrop for Running<Fut> {
+        fn drop(this: Pin<&mut Self>) {
+            this.abandon();
+        }
+    }
 }
 
 impl<Fut> Running<Fut> {
@@ -71,7 +80,7 @@ impl<Fut> Running<Fut> {
     fn abandon(self: Pin<&mut Self>) {
         let mut this = self.project();
         let _ticket = this.ticket.take();
-        this.future.set(None);
+        run_one(|| this.future.set(None));
     }
 }
 
@@ -87,27 +96,18 @@ where
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             return Poll::Ready(());
         };
-        let mut result = Held(Some(ready!(future.poll(cx))));
+        let result = Guarded::new(ready!(future.poll(cx)));
         let ticket = this.ticket.take();
         // In this order: who is told of the end finds what the future held released. If that
         // panics, so has the task.
         this.future.set(None);
-        if let (Some(ticket), Some(result)) = (ticket, result.0.take()) {
-            match result {
+        if let Some(ticket) = ticket {
+            match result.into_inner() {
                 Ok(()) => ticket.done(),
                 Err(error) => ticket.fail(error),
             }
         }
         Poll::Ready(())
-    }
-}
-
-/// Dropped, although its destructor panics while that of the future does.
-struct Held<R>(Option<R>);
-
-impl<R> Drop for Held<R> {
-    fn drop(&mut self) {
-        run_all(|| self.0.take(), drop);
     }
 }
 
@@ -180,8 +180,8 @@ impl<T> TaskReceiver<T> {
         Run {
             receiver: Some(self),
             limit: limit.get(),
-            begin: f,
-            running: FuturesUnordered::new(),
+            begin: Guarded::new(f),
+            running: Guarded::new(FuturesUnordered::new()),
             completed: false,
         }
     }
@@ -222,7 +222,7 @@ where
 
     /// Ends an item; false if none has ended.
     fn end_one(&mut self, cx: &mut Context<'_>) -> bool {
-        let running = Pin::new(&mut self.running);
+        let running = Pin::new(&mut *self.running);
         matches!(running.poll_next(cx), Poll::Ready(Some(())))
     }
 }
@@ -257,7 +257,7 @@ impl<T, F, Fut> Drop for Run<T, F, Fut> {
     /// Drops all that are at work, although the destructor of one panics: `FuturesUnordered` would
     /// leak the others then, and their tasks would never end.
     fn drop(&mut self) {
-        let mut running = Pin::new(&mut self.running).iter_pin_mut();
+        let mut running = Pin::new(&mut *self.running).iter_pin_mut();
         run_all(|| running.next(), Running::abandon);
     }
 }
