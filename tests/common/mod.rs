@@ -34,6 +34,7 @@ use tollgate::RecvError;
 use tollgate::Sender;
 use tollgate::Task;
 use tollgate::TaskReceiver;
+use tollgate::Ticket;
 use tollgate::TryRecvError;
 
 /// Makes of each generic function a test for plain channels and one for task channels.
@@ -89,6 +90,10 @@ pub(crate) trait Inlet<T>: Clone + Debug + Unpin + FusedStream<Item = Self::Give
     fn fail(given: Self::Given, error: impl Into<Box<dyn Error + Send + Sync>>) -> T;
     /// Has a task tried again. A plain item is just ended.
     fn retry(given: Self::Given);
+    /// Has a task tried again, or ends it as failed. A plain item is just ended.
+    fn retry_or_fail(given: Self::Given, error: impl Into<Box<dyn Error + Send + Sync>>);
+    /// Parts an item from its duty, which a plain item does not have.
+    fn split(given: Self::Given) -> (T, Option<Ticket>);
     /// Has a task leave new work. A plain item cannot.
     fn follow_up(given: &Self::Given, item: T);
     fn peek(given: &Self::Given) -> &T;
@@ -138,7 +143,10 @@ impl Kind for Tasks {
 }
 
 macro_rules! impl_inlet {
-    ($receiver:ident, $given:ty, $end:expr, $fail:expr, $retry:expr, $follow_up:expr) => {
+    (
+        $receiver:ident, $given:ty, $end:expr, $fail:expr, $retry:expr, $retry_or_fail:expr,
+        $split:expr, $follow_up:expr
+    ) => {
         impl<T> Inlet<T> for $receiver<T> {
             type Given = $given;
 
@@ -190,6 +198,12 @@ macro_rules! impl_inlet {
             fn retry(given: Self::Given) {
                 let _ = $retry(given);
             }
+            fn retry_or_fail(given: Self::Given, error: impl Into<Box<dyn Error + Send + Sync>>) {
+                let _ = $retry_or_fail(given, error);
+            }
+            fn split(given: Self::Given) -> (T, Option<Ticket>) {
+                $split(given)
+            }
             fn follow_up(given: &Self::Given, item: T) {
                 let _ = $follow_up(given, item);
             }
@@ -200,15 +214,27 @@ macro_rules! impl_inlet {
     };
 }
 
-impl_inlet!(Receiver, T, |item| item, |item, _| item, drop, |_, item| {
-    item
-});
+impl_inlet!(
+    Receiver,
+    T,
+    |item| item,
+    |item, _| item,
+    drop,
+    |item, _| item,
+    |item| (item, None),
+    |_, item| item
+);
 impl_inlet!(
     TaskReceiver,
     Task<T>,
     Task::done,
     Task::fail,
     Task::retry,
+    Task::retry_or_fail,
+    |task: Task<T>| {
+        let (item, ticket) = task.split();
+        (item, Some(ticket))
+    },
     Task::follow_up
 );
 
