@@ -7,7 +7,7 @@
 //! | send | [`Send::poll`](crate::future::Send) | [`Channel::reserve`] claims a slot, or the future waits on `not_full` | |
 //! | accept | [`Channel::accept`] | the slot is filled; the item is *accepted* | one of `not_empty` |
 //! | receive | [`Recv::poll`](crate::future::Recv) | [`Channel::take_item`] empties a slot, or the future waits on `not_empty` | one of `not_full` |
-//! | hand over | [`Channel::item_taken`] | plain channel: that resolves it | at quiescence, all of `idle` |
+//! | hand over | [`Channel::hand_over`] | plain channel: that resolves it | at quiescence, all of `idle` |
 //! | work | [`Task`](crate::Task) | task channel: the worker owns the item and the duty to end it | |
 //! | come back | [`Channel::put_in_lane`] | the worker leaves new work, or the item itself, in the lane: *accepted* | one of `not_empty` |
 //! | receive again | [`RecvTask::poll`](crate::future::RecvTask) | [`Channel::take_task`] takes from ring and lane in turn | |
@@ -23,7 +23,9 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::ops::Deref;
 
+use crate::dwell::Dwell;
 use crate::error::TrySendError;
 use crate::lane::Lane;
 use crate::lane::Waiting;
@@ -39,10 +41,12 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
 use crate::sync::seqcst_accesses_are_ordered;
+use crate::unwind::OnDrop;
+use crate::unwind::protect;
 use crate::unwind::run_all;
-use crate::unwind::run_each;
 use crate::wait::Attempt;
-use crate::wait::Waiters;
+use crate::wait::Yields;
+use crate::waiters::Waiters;
 
 mod figures;
 
@@ -65,14 +69,47 @@ pub(crate) struct Channel<T> {
     pub(crate) ring: Ring<T>,
     pub(crate) kind: Kind<T>,
     /// Receivers and streams.
-    pub(crate) not_empty: Waiters,
+    pub(crate) not_empty: CachePadded<WaitList>,
     /// Senders.
-    pub(crate) not_full: Waiters,
+    pub(crate) not_full: CachePadded<WaitList>,
+    pub(crate) yields: SideYields,
     pub(crate) senders: AtomicUsize,
     pub(crate) receivers: AtomicUsize,
     /// Senders, receivers and monitors: see [`Shared`](crate::shared::Shared).
     pub(crate) handles: AtomicUsize,
     pub(crate) ledger: CachePadded<Ledger>,
+}
+
+/// The waiters for items or for room, and whether it pays to pause before joining them: what is
+/// written only where callers wait.
+pub(crate) struct WaitList {
+    waiters: Waiters,
+    pub(crate) dwell: Dwell,
+}
+
+impl WaitList {
+    fn new() -> CachePadded<Self> {
+        CachePadded::new(Self {
+            waiters: Waiters::new(),
+            dwell: Dwell::new(),
+        })
+    }
+}
+
+impl Deref for WaitList {
+    type Target = Waiters;
+
+    #[inline]
+    fn deref(&self) -> &Waiters {
+        &self.waiters
+    }
+}
+
+/// What newcomers of either side are asked for. Every call reads it and few write it, so it is kept
+/// away from the lists.
+pub(crate) struct SideYields {
+    pub(crate) senders: Yields,
+    pub(crate) receivers: Yields,
 }
 
 /// Where an item of a task channel was taken from. Told apart from the item, which then stays in
@@ -116,8 +153,12 @@ impl<T> Channel<T> {
         Self {
             ring: Ring::new(capacity),
             kind,
-            not_empty: Waiters::new(),
-            not_full: Waiters::new(),
+            not_empty: WaitList::new(),
+            not_full: WaitList::new(),
+            yields: SideYields {
+                senders: Yields::new(),
+                receivers: Yields::new(),
+            },
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
             handles: AtomicUsize::new(2),
@@ -140,10 +181,15 @@ impl<T> Channel<T> {
     #[inline]
     pub(crate) fn accept(&self, vacancy: Vacancy<'_, T>, item: T) {
         vacancy.fill(item);
-        self.not_empty.wake(1);
+        self.not_empty.notify_one();
     }
 
+    #[inline]
     pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
+        if let Some(vacancy) = self.ring.reserve_at_once() {
+            self.accept(vacancy, item);
+            return Ok(());
+        }
         match Attempt::decided(|| self.reserve()) {
             Some(Ok(vacancy)) => {
                 self.accept(vacancy, item);
@@ -154,8 +200,7 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Takes an item of a plain channel, which must then be told to
-    /// [`item_taken`](Self::item_taken).
+    /// Takes an item of a plain channel, which must then be told to [`hand_over`](Self::hand_over).
     #[inline]
     pub(crate) fn take_item(&self) -> Attempt<Result<T, Over>> {
         match self.ring.pop() {
@@ -171,7 +216,7 @@ impl<T> Channel<T> {
     /// from the lane.
     ///
     /// Ring and lane are looked at one after the other. That loses no wake: whoever puts something
-    /// into one of them wakes for it, and W3 and W4 of `wait` hold of each by itself.
+    /// into one of them wakes for it, and Q3 and Q4 of `waiters` hold of each by itself.
     #[inline]
     pub(crate) fn take_task(
         &self,
@@ -189,6 +234,16 @@ impl<T> Channel<T> {
         }
     }
 
+    /// [`take_task`](Self::take_task) where nothing has come back and nothing stands in the way.
+    /// That it gives none says nothing.
+    #[inline]
+    pub(crate) fn take_task_at_once(&self, lane: &Lane<T>) -> Option<T> {
+        match lane.is_empty() {
+            true => self.ring.pop_at_once(),
+            false => None,
+        }
+    }
+
     /// The ring gives nothing, and why.
     #[cold]
     fn take_what_came_back(
@@ -200,9 +255,16 @@ impl<T> Channel<T> {
         match Self::take_from(lane, origin) {
             Some(item) => Attempt::Ready(Ok(item)),
             None => match why {
-                NoItem::Closed if self.is_finished() => Attempt::Ready(Err(Over)),
-                // What is in hand may yet come back.
-                NoItem::Empty | NoItem::Closed => Attempt::Blocked,
+                NoItem::Empty => Attempt::Blocked,
+                NoItem::Closed => {
+                    // Pairs with the fence in `announce` (Q3 of `waiters`).
+                    fence(Ordering::SeqCst);
+                    match self.is_finished() {
+                        true => Attempt::Ready(Err(Over)),
+                        // What is in hand may yet come back.
+                        false => Attempt::Blocked,
+                    }
+                }
                 NoItem::Busy => Attempt::Busy,
             },
         }
@@ -215,28 +277,52 @@ impl<T> Channel<T> {
         Some(item)
     }
 
-    /// An item of a plain channel has been handed over.
+    /// Hands an item of a plain channel over: notifies those whom that concerns.
     #[inline]
-    pub(crate) fn item_taken(&self) {
-        // The look comes after the ring's exchange, as the one in `wake` does.
-        if self.ledger.is_watched() {
-            run_each(&[&|| self.not_full.wake(1), &|| self.announce(false)]);
-        } else {
-            self.not_full.wake(1);
+    pub(crate) fn hand_over(&self, item: T) -> T {
+        // The looks come after the ring's exchange, as Q3 of `waiters` wants.
+        match self.not_full.is_awaited() || self.ledger.is_watched() {
+            true => self.hand_over_and_notify(item),
+            false => item,
         }
     }
 
-    /// Whether somebody must be told when a task has been taken.
+    #[inline(never)]
+    fn hand_over_and_notify(&self, item: T) -> T {
+        protect(item, || self.notify_after_recv())
+    }
+
+    /// Notifies those whom it concerns that an item of a plain channel has been taken.
     #[inline]
-    pub(crate) fn is_room_awaited(&self) -> bool {
-        self.not_full.is_awaited()
+    pub(crate) fn notify_after_recv(&self) {
+        let announce = OnDrop(|| {
+            if self.ledger.is_watched() {
+                self.announce(false);
+            }
+        });
+        self.not_full.notify_one();
+        drop(announce);
+    }
+
+    /// Pauses, if that pays, until items are likely to be there; whether one is.
+    #[inline]
+    pub(crate) fn pause_for_item(&self) -> bool {
+        let (dwell, ring) = (&self.not_empty.dwell, &self.ring);
+        dwell.may_pay() && dwell.pause(ring.capacity(), |count| ring.looks_filled(count))
+    }
+
+    /// Pauses, if that pays, until there is likely to be room; whether there is.
+    #[inline]
+    pub(crate) fn pause_for_room(&self) -> bool {
+        let (dwell, ring) = (&self.not_full.dwell, &self.ring);
+        dwell.may_pay() && dwell.pause(ring.capacity(), |count| ring.looks_vacant(count))
     }
 
     /// An item of a task channel has been handed over.
     pub(crate) fn task_taken(&self, origin: Origin) {
         // What leaves the lane makes no room.
         if origin == Origin::Ring {
-            self.not_full.wake(1);
+            self.not_full.notify_one();
         }
     }
 
@@ -246,7 +332,7 @@ impl<T> Channel<T> {
         let holds = self.ring.len() > 0 || self.lane().is_some_and(|lane| !lane.is_empty());
         seqcst_accesses_are_ordered();
         if holds {
-            self.not_empty.wake(1);
+            self.not_empty.notify_one();
         }
     }
 
@@ -256,7 +342,7 @@ impl<T> Channel<T> {
         let holds = self.ring.len() < self.ring.capacity();
         seqcst_accesses_are_ordered();
         if holds {
-            self.not_full.wake(1);
+            self.not_full.notify_one();
         }
     }
 
@@ -276,9 +362,9 @@ impl<T> Channel<T> {
     fn tell_closed(&self) {
         let ended = self.is_quiescent();
         let told = [
-            Some(&self.not_full),
+            Some(&**self.not_full),
             Some(&self.ledger.closed),
-            (ended || self.lane().is_none()).then_some(&self.not_empty),
+            (ended || self.lane().is_none()).then_some(&**self.not_empty),
             ended.then_some(&self.ledger.finished),
         ];
         wake_all_of(told.into_iter().flatten());
@@ -360,14 +446,16 @@ impl<T> Channel<T> {
         let quiescent = self.is_quiescent();
         if quiescent {
             self.ledger.clear_awaited();
+        } else if !first_failure {
+            return;
         }
         let ended = quiescent && self.ring.is_closed();
         let told = [
             quiescent.then_some(&self.ledger.idle),
             (ended || first_failure).then_some(&self.ledger.finished),
-            (ended && self.lane().is_some()).then_some(&self.not_empty),
+            (ended && self.lane().is_some()).then_some(&**self.not_empty),
         ];
-        // Pairs with the fences of those who list themselves and then look (W3).
+        // Pairs with the fences of those who list themselves and then look (Q3 of `waiters`).
         fence(Ordering::SeqCst);
         wake_all_of(told.into_iter().flatten());
     }
@@ -459,5 +547,5 @@ impl<T> Drop for Discarding<'_, T> {
 }
 
 fn wake_all_of<'a>(mut lists: impl Iterator<Item = &'a Waiters>) {
-    run_all(|| lists.next(), Waiters::wake_all);
+    run_all(|| lists.next(), Waiters::notify_all);
 }

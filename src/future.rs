@@ -30,19 +30,6 @@ fn polled_after_completion(future: &str) -> ! {
     panic!("`{future}` polled after completion")
 }
 
-/// Leaves a list when dropped, so also when a stranger's waker panics.
-///
-/// To be dropped by name, before its function returns: should it panic in turn, the compiler leaks
-/// a return value that is made already (rust-lang/rust#47949), and a leaked task is never ended.
-struct Leaving<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for Leaving<F> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0();
-    }
-}
-
 macro_rules! debug_as_opaque {
     ($($future:ident),*) => {$(
         impl<T> fmt::Debug for $future<'_, T> {

@@ -72,7 +72,7 @@ impl<T> Lane<T> {
                 1 => &self.followed_up,
                 _ => &self.retried,
             };
-            // SeqCst: one half of the store-load race with a waiter (W3 of `wait`).
+            // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`).
             count.fetch_add(1, Ordering::SeqCst);
             seqcst_accesses_are_ordered();
             Ok(())

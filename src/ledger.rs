@@ -51,7 +51,7 @@ use crate::sync::atomic::fence;
 use crate::sync::seqcst_accesses_are_ordered;
 use crate::sync::with_lock;
 use crate::unwind::Guarded;
-use crate::wait::Waiters;
+use crate::waiters::Waiters;
 
 /// Somebody awaits quiescence.
 const AWAITED: u64 = 1;

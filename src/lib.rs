@@ -8,7 +8,13 @@ mod sync;
 mod unwind;
 // the lock-free ring: positions, slots; all `unsafe` of queueing
 mod ring;
-// the gate, the seat and the crowd: the one wait loop
+// a lock that tells the front of the list it guards
+mod front_lock;
+// lists of waiters, each in the order in which they came
+mod waiters;
+// whether it pays to pause before waiting
+mod dwell;
+// where a future stands in a list; the one wait loop
 mod wait;
 // what becomes of a task that is not done
 mod policy;

@@ -17,7 +17,6 @@ use crate::monitor::Monitor;
 use crate::shared::ReceiverSide;
 use crate::stream::Inlet;
 use crate::sync::atomic::Ordering;
-use crate::unwind::protect;
 use crate::wait::Attempt;
 
 /// The receiving side of a plain channel: an item is dealt with when it is handed over.
@@ -55,8 +54,10 @@ impl<T> Receiver<T> {
 
     /// Receives the next item, waiting while there is none.
     ///
-    /// Waiting receivers are woken in the order they came, one for each item sent. A receiver that
-    /// comes along just then may be quicker, and the woken one waits anew.
+    /// Waiting receivers are woken in the order they came, one for each item sent. If another caller is
+    /// quicker than a woken receiver, the receiver keeps its place and waits on. If that happens to it again
+    /// and again, other calls of `recv` let other tasks run once before they try, even if there is
+    /// an item.
     ///
     /// While items are there it is ready at once. A loop that never finds the channel empty never
     /// lets other futures of its task or thread run: let it yield now and then.
@@ -114,8 +115,11 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        if let Some(item) = self.0.ring.pop_at_once() {
+            return Ok(self.0.hand_over(item));
+        }
         match Attempt::decided(|| self.0.take_item()) {
-            Some(Ok(item)) => Ok(protect(item, || self.0.item_taken())),
+            Some(Ok(item)) => Ok(self.0.hand_over(item)),
             Some(Err(_)) => Err(TryRecvError::Closed),
             None => Err(TryRecvError::Empty),
         }

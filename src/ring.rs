@@ -39,6 +39,7 @@
 use std::mem::MaybeUninit;
 
 use crate::sync::CachePadded;
+use crate::sync::Contention;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
@@ -249,7 +250,8 @@ impl<T, C: Counter> Ring<T, C> {
     /// number.
     #[inline]
     fn claim_vacant(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoVacancy> {
-        // Acquire, here and on failure: what follows reads `head` later than this.
+        let mut contention = Contention::default();
+        // Acquire, here and below: what follows reads `head` later than this.
         let mut tail = self.tail.load(Ordering::Acquire);
         loop {
             if tail & CLOSED != 0 {
@@ -262,7 +264,6 @@ impl<T, C: Counter> Ring<T, C> {
                 match self.capacity.checked_sub(distance::<C>(head, tail)) {
                     // `head` has passed this `tail`, which was stale.
                     None => {
-                        // Acquire: as the first.
                         tail = self.tail.load(Ordering::Acquire);
                         continue;
                     }
@@ -272,7 +273,6 @@ impl<T, C: Counter> Ring<T, C> {
                 }
             }
             if count == 0 {
-                // Acquire: as the first.
                 let now = self.tail.load(Ordering::Acquire);
                 if now == tail {
                     // The slot's last item has been claimed and is being read.
@@ -281,28 +281,37 @@ impl<T, C: Counter> Ring<T, C> {
                 tail = now;
                 continue;
             }
-            // SeqCst: one half of the store-load race with a waiter (W3 of `wait`), and orders this
-            // claim against `close`.
-            match self.tail.compare_exchange_weak(
-                tail,
-                advance::<C>(tail, count),
-                Ordering::SeqCst,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => {
-                    seqcst_accesses_are_ordered();
-                    return Ok((tail, count));
-                }
-                Err(now) => tail = now,
+            if self.exchange_tail(tail, count) {
+                return Ok((tail, count));
             }
+            contention.lost();
+            tail = self.tail.load(Ordering::Acquire);
         }
+    }
+
+    /// Claims so many positions for filling, unless `tail` has moved.
+    #[inline]
+    fn exchange_tail(&self, tail: u64, count: u64) -> bool {
+        // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`), and orders this
+        // claim against `close`. Relaxed on failure: nothing follows from it.
+        let claimed = self.tail.compare_exchange_weak(
+            tail,
+            advance::<C>(tail, count),
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        );
+        if claimed.is_ok() {
+            seqcst_accesses_are_ordered();
+        }
+        claimed.is_ok()
     }
 
     /// Claims up to `want` positions for emptying, in one exchange; gives the first and their
     /// number.
     #[inline]
     fn claim_filled(&self, slots: Slots<'_, T, C>, want: u64) -> Result<(u64, u64), NoItem> {
-        // Acquire, here and on failure: what follows reads `tail` later than this.
+        let mut contention = Contention::default();
+        // Acquire, here and below: what follows reads `tail` later than this.
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             let count = slots.run(head, FILLED, want);
@@ -316,7 +325,6 @@ impl<T, C: Counter> Ring<T, C> {
                         _ => NoItem::Closed,
                     });
                 }
-                // Acquire: as the first.
                 let now = self.head.load(Ordering::Acquire);
                 if now == head {
                     // The position has been claimed and is being filled.
@@ -325,20 +333,54 @@ impl<T, C: Counter> Ring<T, C> {
                 head = now;
                 continue;
             }
-            // SeqCst: one half of the store-load race with a waiter (W3 of `wait`).
-            match self.head.compare_exchange_weak(
-                head,
-                advance::<C>(head, count),
-                Ordering::SeqCst,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => {
-                    seqcst_accesses_are_ordered();
-                    return Ok((head, count));
-                }
-                Err(now) => head = now,
+            if self.exchange_head(head, count) {
+                return Ok((head, count));
+            }
+            contention.lost();
+            head = self.head.load(Ordering::Acquire);
+        }
+    }
+
+    /// Claims so many positions for emptying, unless `head` has moved.
+    #[inline]
+    fn exchange_head(&self, head: u64, count: u64) -> bool {
+        // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`). Relaxed on
+        // failure: nothing follows from it.
+        let claimed = self.head.compare_exchange_weak(
+            head,
+            advance::<C>(head, count),
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        );
+        if claimed.is_ok() {
+            seqcst_accesses_are_ordered();
+        }
+        claimed.is_ok()
+    }
+
+    /// Claims a slot to [fill](Vacancy::fill), if nothing stands in the way. That it gives none
+    /// says nothing: [`reserve`](Self::reserve) says why. Small, to be compiled into its callers.
+    #[inline]
+    pub(crate) fn reserve_at_once(&self) -> Option<Vacancy<'_, T, C>> {
+        let slots = self.slots();
+        // Acquire: as in `claim_vacant`.
+        let tail = self.tail.load(Ordering::Acquire);
+        let slot = slots.at(tail);
+        // A closed `tail` is no slot's turn. Acquire: as in `run`.
+        if slot.turn.load(Ordering::Acquire) != tail {
+            return None;
+        }
+        if self.capacity < slots.count() {
+            // Acquire: as `tail`. If it is stale, there is more room than it says.
+            let head = self.head.load(Ordering::Acquire);
+            if distance::<C>(head, tail) >= self.capacity {
+                return None;
             }
         }
+        self.exchange_tail(tail, 1).then_some(Vacancy {
+            slot,
+            position: tail,
+        })
     }
 
     /// Claims a slot to [fill](Vacancy::fill).
@@ -352,6 +394,41 @@ impl<T, C: Counter> Ring<T, C> {
         })
     }
 
+    /// Whether so many slots are likely to be vacant, at the cost of reading only what senders
+    /// write, while the ring is full.
+    pub(crate) fn looks_vacant(&self, count: u64) -> bool {
+        let slots = self.slots();
+        // Relaxed: nothing follows from it.
+        let tail = self.tail.load(Ordering::Relaxed);
+        if tail & CLOSED != 0 {
+            return true;
+        }
+        let last = advance::<C>(tail, count - 1);
+        if slots.at(last).turn.load(Ordering::Relaxed) != last {
+            return false;
+        }
+        let head = || self.head.load(Ordering::Relaxed);
+        self.capacity == slots.count() || distance::<C>(head(), last) < self.capacity
+    }
+
+    /// Takes the oldest item, if nothing stands in the way. That it gives none says nothing:
+    /// [`pop`](Self::pop) says why. Small, to be compiled into its callers.
+    #[inline]
+    pub(crate) fn pop_at_once(&self) -> Option<T> {
+        let slots = self.slots();
+        // Acquire: as in `claim_filled`.
+        let head = self.head.load(Ordering::Acquire);
+        // Acquire: as in `run`.
+        if slots.at(head).turn.load(Ordering::Acquire) != head | FILLED {
+            return None;
+        }
+        if !self.exchange_head(head, 1) {
+            return None;
+        }
+        // SAFETY: just claimed.
+        Some(unsafe { self.empty(slots, head) })
+    }
+
     /// Takes the oldest item.
     #[inline]
     pub(crate) fn pop(&self) -> Result<T, NoItem> {
@@ -359,6 +436,15 @@ impl<T, C: Counter> Ring<T, C> {
         let (position, _) = self.claim_filled(slots, 1)?;
         // SAFETY: just claimed.
         Ok(unsafe { self.empty(slots, position) })
+    }
+
+    /// Whether so many items are likely to be there, at the cost of reading only what receivers
+    /// write, while the ring is empty.
+    pub(crate) fn looks_filled(&self, count: u64) -> bool {
+        // Relaxed: nothing follows from it.
+        let head = self.head.load(Ordering::Relaxed);
+        let last = advance::<C>(head, count - 1);
+        self.slots().at(last).turn.load(Ordering::Relaxed) == last | FILLED
     }
 
     /// Moves an item out.

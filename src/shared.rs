@@ -146,6 +146,19 @@ impl<T> Shared<T> {
         };
         Channel::take_task(self, lane, origin).map(|taken| taken.map(|item| (item, Claim(self.0))))
     }
+
+    /// As [`take_task`](Self::take_task), from the ring and where nothing stands in the way. That
+    /// it gives none says nothing.
+    #[inline]
+    pub(crate) fn take_task_at_once(&self) -> Option<(T, Claim<T>)> {
+        match &self.kind {
+            Kind::Plain => None,
+            Kind::Tasks(lane) => {
+                let item = Channel::take_task_at_once(self, lane)?;
+                Some((item, Claim(self.0)))
+            }
+        }
+    }
 }
 
 /// # Safety
@@ -252,7 +265,7 @@ impl<T> Claim<T> {
     /// Queues new work. Gives it back if no receiver is left.
     pub(crate) fn follow_up(&self, item: T) -> Result<(), T> {
         self.channel().put_in_lane(item, 1)?;
-        self.channel().not_empty.wake(1);
+        self.channel().not_empty.notify_one();
         Ok(())
     }
 
@@ -325,7 +338,7 @@ impl<T> Claim<T> {
         }
         let leaving = Leaving(Some(self));
         if let Some(claim) = &leaving.0 {
-            claim.channel().not_empty.wake(1);
+            claim.channel().not_empty.notify_one();
         }
         Ok(())
     }

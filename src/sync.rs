@@ -7,17 +7,14 @@
 //! [`Waker`]: std::task::Waker
 
 #[cfg(loom)]
-pub(crate) use loom::hint::spin_loop;
-#[cfg(not(loom))]
-pub(crate) use std::hint::spin_loop;
-
-#[cfg(loom)]
 pub(crate) use loom::sync::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::Mutex;
 
 use std::ops::Deref;
 use std::sync::PoisonError;
+
+use self::atomic::Ordering;
 
 /// Atomics and fences.
 pub(crate) mod atomic {
@@ -110,26 +107,90 @@ pub(crate) fn seqcst_accesses_are_ordered() {
     atomic::fence(atomic::Ordering::SeqCst);
 }
 
-/// One step of waiting for another thread that is in the middle of a few instructions: spins at
-/// first, then gives the processor away, for that thread may have lost it.
+/// Waiting for another thread that is in the middle of a few instructions: spins at first, then
+/// yields the processor, then sleeps.
+///
+/// If the other thread has lost its processor, spinning keeps it from getting one back; and if this
+/// thread has a higher priority, so does yielding. The sleep bounds that.
 #[derive(Default)]
 pub(crate) struct Backoff(u32);
 
 impl Backoff {
-    const SPINS: u32 = 6;
+    /// Of 4, 8, 16, 32 and 64 pauses.
+    const SPINS: u32 = 5;
+    const YIELDS: u32 = 2;
+    #[cfg(not(loom))]
+    const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 
-    pub(crate) fn snooze(&mut self) {
-        if cfg!(not(loom)) && self.0 < Self::SPINS {
-            for _ in 0..1 << self.0 {
-                spin_loop();
-            }
-            self.0 += 1;
+    /// Whether it has slept, so that a poll should let other futures run.
+    pub(crate) fn has_slept(&self) -> bool {
+        let awake = if cfg!(loom) {
+            0
         } else {
-            #[cfg(loom)]
-            loom::thread::yield_now();
-            #[cfg(not(loom))]
+            Self::SPINS + Self::YIELDS
+        };
+        self.0 > awake
+    }
+
+    #[cold]
+    pub(crate) fn snooze(&mut self) {
+        #[cfg(loom)]
+        loom::thread::yield_now();
+        #[cfg(not(loom))]
+        if self.0 < Self::SPINS {
+            pause(4 << self.0);
+        } else if self.0 < Self::SPINS + Self::YIELDS {
             std::thread::yield_now();
+        } else {
+            std::thread::sleep(Self::SLEEP);
         }
+        self.0 = self.0.saturating_add(1);
+    }
+}
+
+/// Waiting for fewer threads to contend for the same word, after an exchange was lost: 1, 2, 4 … 64
+/// pauses. While one thread pauses, others make progress.
+#[derive(Default)]
+pub(crate) struct Contention(u32);
+
+impl Contention {
+    const MOST: u32 = 6;
+
+    #[cold]
+    pub(crate) fn lost(&mut self) {
+        pause(1 << self.0.min(Self::MOST));
+        self.0 += 1;
+    }
+}
+
+/// Pauses the processor so many times.
+pub(crate) fn pause(times: u32) {
+    // Loom's is a step of its model, which brings nothing.
+    #[cfg(not(loom))]
+    for _ in 0..times {
+        std::hint::spin_loop();
+    }
+    #[cfg(loom)]
+    let _ = times;
+}
+
+/// A number that several threads read and write and that nothing depends on: what has been learnt,
+/// or is asked for. It orders nothing, and loom does not explore its accesses.
+pub(crate) struct Hint(std::sync::atomic::AtomicUsize);
+
+impl Hint {
+    pub(crate) fn new(value: usize) -> Self {
+        Self(std::sync::atomic::AtomicUsize::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, value: usize) {
+        self.0.store(value, Ordering::Relaxed);
     }
 }
 

@@ -77,8 +77,10 @@ impl<T> TaskReceiver<T> {
 
     /// Receives the next task, waiting while there is none.
     ///
-    /// Waiting receivers are woken in the order they came, one for each item sent. A receiver that
-    /// comes along just then may be quicker, and the woken one waits anew.
+    /// Waiting receivers are woken in the order they came, one for each item sent. If another caller is
+    /// quicker than a woken receiver, the receiver keeps its place and waits on. If that happens to it again
+    /// and again, other calls of `recv` let other tasks run once before they try, even if there is
+    /// an item.
     ///
     /// While tasks are there it is ready at once. A loop that never finds the channel empty never
     /// lets other futures of its task or thread run: let it yield now and then.

@@ -41,10 +41,17 @@ pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnM
     }
 }
 
-/// [`run_all`] of a few steps.
-pub(crate) fn run_each(steps: &[&dyn Fn()]) {
-    let mut steps = steps.iter();
-    run_all(|| steps.next(), |step| step());
+/// Runs a step when dropped, so also when an earlier one panics.
+///
+/// To be dropped by name, before its function returns: if the step panics, the compiler leaks a
+/// return value that is made already (rust-lang/rust#47949), and a leaked task is never ended.
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0();
+    }
 }
 
 /// Calls `run`. Its panic goes on, unless the thread is unwinding already.

@@ -1,211 +1,66 @@
-//! Waiting: one list of waiters per condition, and the one wait loop of all futures and streams.
+//! Waiting: where one future stands in a list of waiters, and the one wait loop of all futures and
+//! streams.
 //!
-//! A [`Waiters`] is a list named by the condition its waiters want (`not_empty`, `not_full`, …). A
-//! [`Wait`] is where one future stands in one list. Items are not known here: whoever is woken
-//! tries again, and may find that somebody else was quicker.
+//! # Fairness
 //!
-//! Nobody waits: a wake is one load. The first to wait takes the *seat*, which holds its waker in
-//! place; whoever comes while somebody waits stands in the *crowd*, a FIFO of event-listener.
+//! A waiter keeps its place until it succeeds or gives up (Q1 of `waiters`). That does not help a
+//! waiter if callers that need not wait are quicker every time it is notified:
 //!
-//! # Invariants
+//! 1. Sender B sends into the last vacant slot and yields to other tasks. Sender A finds the channel
+//!    full and waits.
+//! 2. The receiver takes an item and notifies A, which is scheduled behind B.
+//! 3. B finds the vacant slot and sends. A is polled, finds the channel full, and waits again.
 //!
-//! * **W1** `waiting` is at least the number of waiters in the seat and in the crowd that no wake
-//!   has been spent on. It is raised before a waiter sits or stands, and lowered after that waiter
-//!   is called or leaves; by whoever calls it, or by the waiter if it leaves uncalled.
-//! * **W2** The seat is taken only by who found `waiting` at zero, so its occupant has waited
-//!   longest and is called first.
-//! * **W3** No wake is lost. A waiter, having sat or stood, fences and tries again before it
-//!   sleeps. Who makes the condition true does so by a `SeqCst` read-modify-write, or fences after
-//!   it; who passes a wake on sees the condition true by a `SeqCst` load; and then looks at
-//!   `waiting`. Whichever comes second in the order of `SeqCst` operations sees the other.
-//! * **W4** A wake is spent on one waiter, which answers for it: it finds the condition untrue at
-//!   one instant after, or leaves the list and has the wake passed on if the condition still holds.
-//! * **W5** A user's waker is cloned, called and dropped outside all locks, event-listener's
-//!   included. What event-listener holds is a [`Bystander`]: called under the list's lock, it moves
-//!   the user's waker to `called`, and [`Waiters::wake`] runs it when that lock is gone.
+//! Waiters do the same to each other: one that is notified late, because a waiter before it saw more
+//! items, may be polled just before the waiter that the next items are meant for.
+//!
+//! So a waiter that was notified in vain more often than there are others to take turns with asks
+//! all others to [yield](Yields): each lets other tasks run once before its first try, or before its
+//! first try after it was notified. After that it tries like any other, so a waiter that asks and is
+//! never polled again holds up no other.
 
-use std::collections::VecDeque;
-use std::future::Future;
 use std::mem;
 use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
-use std::task::Wake;
 use std::task::Waker;
 
-use event_listener::Event;
-use event_listener::EventListener;
-use event_listener::IntoNotification;
-use event_listener::Listener;
-
 use crate::sync::Backoff;
-use crate::sync::Mutex;
-use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering;
-use crate::sync::atomic::fence;
-use crate::sync::spin_loop;
-use crate::sync::with_lock;
-use crate::unwind::Guarded;
-use crate::unwind::run_all;
+use crate::sync::Hint;
+use crate::waiters::Luck;
+use crate::waiters::Place;
+use crate::waiters::Waiters;
 
-/// The waiters for one condition.
-pub(crate) struct Waiters {
-    waiting: AtomicUsize,
-    places: Mutex<Places>,
-}
+/// What a future does in the wait loop.
+pub(crate) trait Operation {
+    type Output;
 
-/// Where waiters wait. Small, for every channel has several lists.
-struct Places {
-    /// The seat: the waker of the waiter that came when nobody waited; none when it is free.
-    seated: Guarded<Option<Waker>>,
-    /// Which waiter sits, or sat last: the n-th to do so has ticket n.
-    ticket: u64,
-    /// Made when a second waiter comes.
-    crowd: Option<Arc<Crowd>>,
-}
+    /// Where it waits.
+    fn waiters(&self) -> &Waiters;
 
-/// The waiters that came when others waited.
-struct Crowd {
-    event: Event,
-    /// Wakers whose waiters have been called and that are still to be run, in order.
-    called: Mutex<VecDeque<Waker>>,
-}
+    /// Tries to complete. It may be called several times, and not after it is ready.
+    fn attempt(&mut self) -> Attempt<Self::Output>;
 
-/// What event-listener holds of a waiter in the crowd (W5).
-struct Bystander {
-    crowd: Arc<Crowd>,
-    waker: Mutex<Option<Waker>>,
-}
+    /// Pauses before it waits, if that pays; whether an attempt may succeed now.
+    fn pause(&self) -> bool {
+        false
+    }
 
-impl Places {
-    /// The waker of the holder of `ticket`, if it still sits there.
-    fn seat_of(&mut self, ticket: u64) -> Option<&mut Waker> {
-        self.seated.as_mut().filter(|_| self.ticket == ticket)
+    /// How those that wait ask newcomers to yield, if they may.
+    fn yields(&self) -> Option<&Yields> {
+        None
     }
 }
 
-impl Wake for Bystander {
-    /// Runs under the lock of event-listener's list. The locks taken here are held for a move
-    /// each, and never while taking another.
-    fn wake(self: Arc<Self>) {
-        if let Some(waker) = with_lock(&self.waker, Option::take) {
-            with_lock(&self.crowd.called, |called| called.push_back(waker));
-        }
-    }
-}
-
-impl Crowd {
-    fn next_called(&self) -> Option<Waker> {
-        /// How much room is kept for the next burst.
-        const KEPT: usize = 32;
-        with_lock(&self.called, |called| {
-            let waker = called.pop_front();
-            if called.is_empty() && called.capacity() > KEPT {
-                *called = VecDeque::new();
-            }
-            waker
-        })
-    }
-}
-
-impl Waiters {
-    pub(crate) fn new() -> Self {
-        Self {
-            waiting: AtomicUsize::new(0),
-            places: Mutex::new(Places {
-                seated: Guarded::new(None),
-                ticket: 0,
-                crowd: None,
-            }),
-        }
-    }
-
-    /// Wakes up to `count` waiters, those that have waited longest.
-    ///
-    /// What W3 asks of the caller, and why:
-    ///
-    /// 1. A receiver finds the ring empty.
-    /// 2. A sender claims a slot and fills it.
-    /// 3. The sender looks here and sees nobody waiting.
-    /// 4. The receiver raises `waiting`, sits down, and sleeps with an item in the ring.
-    ///
-    /// Step 4 does not sleep: after sitting down it fences and tries again. By 3, the sender's look
-    /// came before the raise, so its claim came before that fence and the receiver sees it.
-    #[inline]
-    pub(crate) fn wake(&self, count: usize) {
-        if self.is_awaited() {
-            self.call(count);
-        }
-    }
-
-    /// The look by itself: whether a [`wake`](Self::wake) would find somebody.
-    #[inline]
-    pub(crate) fn is_awaited(&self) -> bool {
-        // SeqCst: pairs with the raise in `Wait::enter`.
-        self.waiting.load(Ordering::SeqCst) != 0
-    }
-
-    /// [`wake`](Self::wake)s all waiters.
-    pub(crate) fn wake_all(&self) {
-        self.wake(usize::MAX);
-    }
-
-    #[cold]
-    fn call(&self, count: usize) {
-        let (mut seated, crowd) = with_lock(&self.places, |places| {
-            (places.seated.take(), places.crowd.clone())
-        });
-        let mut called = usize::from(seated.is_some());
-        if let Some(crowd) = &crowd {
-            if called < count {
-                called += crowd.event.notify((count - called).additional());
-            }
-        }
-        // Relaxed: late is safe (W1).
-        self.waiting.fetch_sub(called, Ordering::Relaxed);
-        run_all(
-            || seated.take().or_else(|| crowd.as_ref()?.next_called()),
-            Waker::wake,
-        );
-    }
-}
-
-/// Where one future stands in one list of waiters. Nowhere, to begin with.
-#[derive(Default)]
-pub(crate) struct Wait(Place);
-
-#[derive(Default)]
-enum Place {
-    /// In no list.
-    #[default]
-    Away,
-    /// In no list, with a wake to answer for (W4).
-    Called,
-    /// In the seat, if it still has this ticket.
-    Seat(u64),
-    Crowd(Box<Standing>),
-}
-
-/// A place in the crowd.
-struct Standing {
-    listener: EventListener,
-    bystander: Arc<Bystander>,
-}
-
-// A panic of user code leaves it where it was, or nowhere.
-impl UnwindSafe for Wait {}
-impl RefUnwindSafe for Wait {}
-
-/// What a try at the thing waited for came to.
+/// What an attempt came to.
 pub(crate) enum Attempt<R> {
-    /// It is there.
+    /// It has succeeded, or never can.
     Ready(R),
-    /// It was not there at one instant during the call; a wake will tell when it may be.
+    /// The condition was untrue at one instant during the call. A notification follows when it may
+    /// be true.
     Blocked,
-    /// Another thread is within a few instructions of deciding it, and no wake will tell.
+    /// Another thread is within a few instructions of deciding it. No notification follows.
     Busy,
 }
 
@@ -219,8 +74,7 @@ impl<R> Attempt<R> {
         }
     }
 
-    /// What an attempt comes to once it is decided; none if it is blocked. For those who do not
-    /// wait.
+    /// Attempts until it is decided; none if it is blocked. For callers that do not wait.
     #[inline]
     pub(crate) fn decided(mut attempt: impl FnMut() -> Self) -> Option<R> {
         let mut backoff = Backoff::default();
@@ -234,210 +88,207 @@ impl<R> Attempt<R> {
     }
 }
 
+/// How many more callers yield before their first try.
+pub(crate) struct Yields(Hint);
+
+impl Yields {
+    /// How many callers yield for one request, so that it does not outlive its waiter for long.
+    const FOR_ONE_REQUEST: usize = 64;
+
+    pub(crate) fn new() -> Self {
+        Self(Hint::new(0))
+    }
+
+    #[inline]
+    pub(crate) fn are_requested(&self) -> bool {
+        self.0.get() != 0
+    }
+
+    fn request(&self) {
+        self.0.set(Self::FOR_ONE_REQUEST);
+    }
+
+    fn withdraw(&self) {
+        self.0.set(0);
+    }
+
+    /// Whether the caller is to yield.
+    fn take(&self) -> bool {
+        let left = self.0.get();
+        if left > 0 {
+            self.0.set(left - 1);
+        }
+        left > 0
+    }
+}
+
+/// Where one future stands in one list of waiters.
+#[derive(Default)]
+pub(crate) struct Wait(State);
+
+#[derive(Default)]
+enum State {
+    /// In no list.
+    #[default]
+    Idle,
+    /// In no list, and has let other tasks run.
+    Yielded,
+    /// In the list, or notified.
+    Waiting(Place),
+}
+
+// A panic of user code leaves it in one of its states.
+impl UnwindSafe for Wait {}
+impl RefUnwindSafe for Wait {}
+
 impl Wait {
     /// The wait loop: tries, lists itself if that was in vain, tries again, sleeps.
     ///
-    /// `attempt` may be called several times, and not after it is ready. Then no user code has run
-    /// since, and the waiter may still be listed: the caller does at once what the success calls
-    /// for, and then [`cancel`](Self::cancel)s.
+    /// When it is ready, no user code has run since the attempt, and the waiter may still be listed:
+    /// the caller does at once what the success calls for, and then [`leave`](Self::leave)s.
     #[inline]
-    pub(crate) fn poll<R>(
+    pub(crate) fn poll<O: Operation>(
         &mut self,
-        waiters: &Waiters,
+        operation: &mut O,
         cx: &mut Context<'_>,
-        mut attempt: impl FnMut() -> Attempt<R>,
-    ) -> Poll<R> {
-        /// How often to look again for what another thread is about to decide, before polling gives
-        /// way to other futures. It is a matter of a few instructions unless that thread has lost
-        /// its processor, and then spinning only keeps it from getting it back.
-        const SPINS: u32 = if cfg!(loom) { 0 } else { 16 };
-        let mut spins = 0;
-        let mut entered = false;
+    ) -> Poll<O::Output> {
+        if operation.yields().is_some_and(Yields::are_requested) && self.yields_to(operation) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut backoff = Backoff::default();
+        // A newcomer has just tried, at no cost to the other end. A full attempt reads what the other
+        // end writes, and so waits until pausing has been in vain.
+        let mut has_paused = self.is_idle() && operation.pause();
+        let mut has_entered = false;
         loop {
-            match attempt() {
-                Attempt::Ready(result) => return Poll::Ready(result),
+            match operation.attempt() {
+                Attempt::Ready(output) => return Poll::Ready(output),
                 Attempt::Blocked if self.is_listed() => {
-                    // Who has just entered left this very waker there.
-                    if entered || self.stay(waiters, cx.waker()) {
+                    // A waiter that has just entered left this very waker there.
+                    if has_entered || self.is_still_listed(operation.waiters(), cx.waker()) {
                         return Poll::Pending;
                     }
                 }
+                Attempt::Blocked if !has_paused && operation.pause() => has_paused = true,
                 Attempt::Blocked => {
-                    // Any call came before the attempt, so it is answered for.
-                    self.enter(waiters, cx.waker());
-                    entered = true;
+                    // A notification came before the attempt, so it is answered for.
+                    self.enter(operation, cx.waker());
+                    has_entered = true;
                 }
                 Attempt::Busy => {
-                    spin_loop();
-                    if spins == SPINS {
+                    backoff.snooze();
+                    if backoff.has_slept() {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
-                    spins += 1;
                 }
             }
         }
     }
 
-    /// Whether it is in no list and has no wake to answer for.
-    #[inline]
-    pub(crate) fn is_away(&self) -> bool {
-        matches!(self.0, Place::Away)
+    /// Whether it is its turn to let other tasks run.
+    #[cold]
+    fn yields_to<O: Operation>(&mut self, operation: &O) -> bool {
+        let may_yield = match &mut self.0 {
+            State::Idle => {
+                self.0 = State::Yielded;
+                true
+            }
+            State::Yielded | State::Waiting(Place::Crowd(_)) => false,
+            State::Waiting(place) => {
+                let is_out = operation.waiters().is_out(place);
+                let (Place::Row { luck, .. } | Place::Notified { luck, .. }) = place else {
+                    return false;
+                };
+                is_out && !luck.has_asked && !mem::replace(&mut luck.has_yielded, true)
+            }
+        };
+        may_yield && operation.yields().is_some_and(Yields::take)
     }
 
+    /// Whether a future may try at once what needs no list. (Not in a model, where each try of the
+    /// wait loop would then be explored twice; `try_send` and `try_recv` begin with the same try.)
     #[inline]
+    pub(crate) fn may_be_quick(&self) -> bool {
+        self.is_idle() && cfg!(not(loom))
+    }
+
+    /// Whether it has neither waited nor yielded.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.0, State::Idle)
+    }
+
     fn is_listed(&self) -> bool {
-        matches!(self.0, Place::Seat(_) | Place::Crowd(_))
+        matches!(&self.0, State::Waiting(place) if !matches!(place, Place::Notified { .. }))
     }
 
-    #[cold]
-    fn enter(&mut self, waiters: &Waiters, waker: &Waker) {
+    fn enter<O: Operation>(&mut self, operation: &O, waker: &Waker) {
         let own = waker.clone();
-        // SeqCst: pairs with the look in `Waiters::wake`.
-        let nobody_waits = waiters.waiting.fetch_add(1, Ordering::SeqCst) == 0;
-        let seated = match nobody_waits {
-            true => waiters.sit(own),
-            false => Err(own),
-        };
-        match seated {
-            Ok(ticket) => self.0 = Place::Seat(ticket),
-            Err(own) => {
-                self.0 = Place::Crowd(Box::new(waiters.stand(own)));
-                // Leaves a waker with event-listener.
-                self.stay(waiters, waker);
+        let waiters = operation.waiters();
+        let place = match self.0 {
+            State::Waiting(Place::Notified { ticket, luck }) => {
+                let others = waiters.reenter(ticket, own);
+                let in_vain = luck.in_vain.saturating_add(1);
+                // With so many others it is fair to be late as often.
+                let asks = usize::from(in_vain) > others + 1;
+                if asks {
+                    operation.yields().inspect(|yields| yields.request());
+                }
+                let luck = Luck {
+                    in_vain,
+                    has_asked: asks,
+                    has_yielded: false,
+                };
+                Place::Row { ticket, luck }
             }
-        }
-        // Pairs with what comes before `Waiters::wake`: W3.
-        fence(Ordering::SeqCst);
-    }
-
-    /// Whether a listed waiter has not been called yet; if so, `waker` is the one to run.
-    #[cold]
-    fn stay(&mut self, waiters: &Waiters, waker: &Waker) -> bool {
-        let stays = match &mut self.0 {
-            Place::Away | Place::Called => false,
-            Place::Seat(ticket) => waiters.stay_seated(*ticket, waker),
-            Place::Crowd(standing) => standing.stay(waker),
+            _ => waiters.enter(own),
         };
-        if !stays {
-            self.0 = Place::Called;
-        }
-        stays
+        self.0 = State::Waiting(place);
     }
 
-    /// Leaves the list, with success or without; true if a wake was spent on this waiter. The
-    /// caller answers for it: if the condition still holds, it wakes another (W4).
+    /// Whether a listed waiter has not been notified yet; if so, `waker` is the one to wake.
+    fn is_still_listed(&mut self, waiters: &Waiters, waker: &Waker) -> bool {
+        match &mut self.0 {
+            State::Waiting(place) => waiters.update(place, waker),
+            State::Idle | State::Yielded => false,
+        }
+    }
+
+    /// Leaves the list, with success or without; true if a notification was spent on this waiter.
+    /// The caller answers for it: if the condition still holds, it notifies another (Q4).
     ///
-    /// After a success too, for that makes up for wakes that others sit on:
+    /// After a success too, for that makes up for notifications that others keep to themselves:
     ///
-    /// 1. Stream S and receivers R and Q wait, in this order; two items come, and S and R are
-    ///    called.
+    /// 1. Stream S and receivers R and T wait, in this order; two items come, and S and R are
+    ///    notified.
     /// 2. S is not polled again, nor dropped. R takes the first item.
-    /// 3. The second item is there, and Q sleeps: its wake went to S.
+    /// 3. The second item is there, and T sleeps: its notification was spent on S.
     #[inline]
-    #[must_use = "a wake that was spent on this waiter must be passed on"]
-    pub(crate) fn cancel(&mut self, waiters: &Waiters) -> bool {
-        match self.0 {
-            Place::Away => false,
-            _ => self.leave(waiters),
+    #[must_use = "a notification that was spent on this waiter must be passed on"]
+    pub(crate) fn leave(&mut self, waiters: &Waiters, yields: Option<&Yields>) -> bool {
+        match &self.0 {
+            State::Idle => false,
+            State::Waiting(place @ Place::Row { luck, .. })
+                if !luck.has_asked && waiters.is_out(place) =>
+            {
+                // Nothing to drop.
+                mem::forget(mem::take(&mut self.0));
+                true
+            }
+            _ => self.leave_list(waiters, yields),
         }
     }
 
-    #[cold]
-    fn leave(&mut self, waiters: &Waiters) -> bool {
-        let (called, mut waker) = match mem::take(&mut self.0) {
-            Place::Away => return false,
-            Place::Called => return true,
-            Place::Seat(ticket) => {
-                let waker = waiters.rise(ticket);
-                (waker.is_none(), waker)
-            }
-            Place::Crowd(standing) => {
-                let called = standing.listener.discard();
-                (called, with_lock(&standing.bystander.waker, Option::take))
-            }
+    #[inline(never)]
+    fn leave_list(&mut self, waiters: &Waiters, yields: Option<&Yields>) -> bool {
+        let State::Waiting(place) = mem::take(&mut self.0) else {
+            return false;
         };
-        if !called {
-            // Relaxed: late is safe (W1).
-            waiters.waiting.fetch_sub(1, Ordering::Relaxed);
+        if place.luck().has_asked {
+            yields.inspect(|yields| yields.withdraw());
         }
-        run_all(|| waker.take(), drop);
-        called
-    }
-}
-
-impl Waiters {
-    /// Takes the seat and gives the ticket; or gives the waker back, if somebody sits there.
-    fn sit(&self, waker: Waker) -> Result<u64, Waker> {
-        with_lock(&self.places, |places| {
-            if places.seated.is_some() {
-                return Err(waker);
-            }
-            *places.seated = Some(waker);
-            places.ticket += 1;
-            Ok(places.ticket)
-        })
-    }
-
-    /// Whether the holder of `ticket` still sits; if so, `waker` is the one to run.
-    fn stay_seated(&self, ticket: u64, waker: &Waker) -> bool {
-        let up_to_date = with_lock(&self.places, |places| {
-            places.seat_of(ticket).map(|it| it.will_wake(waker))
-        });
-        if up_to_date != Some(false) {
-            return up_to_date.is_some();
-        }
-        // Cloned before and dropped after the lock is held (W5).
-        let mut waker = waker.clone();
-        with_lock(&self.places, |places| {
-            let seat = places.seat_of(ticket);
-            seat.map(|current| mem::swap(current, &mut waker)).is_some()
-        })
-    }
-
-    /// Frees the seat, if the holder of `ticket` still sits; none if it had been called.
-    fn rise(&self, ticket: u64) -> Option<Waker> {
-        with_lock(&self.places, |places| {
-            places.seat_of(ticket)?;
-            places.seated.take()
-        })
-    }
-
-    /// A place in the crowd, with `waker` to run.
-    fn stand(&self, waker: Waker) -> Standing {
-        let crowd = with_lock(&self.places, |places| {
-            let crowd = places.crowd.get_or_insert_with(|| {
-                Arc::new(Crowd {
-                    event: Event::new(),
-                    called: Mutex::new(VecDeque::new()),
-                })
-            });
-            Arc::clone(crowd)
-        });
-        Standing {
-            listener: crowd.event.listen(),
-            bystander: Arc::new(Bystander {
-                crowd,
-                waker: Mutex::new(Some(waker)),
-            }),
-        }
-    }
-}
-
-impl Standing {
-    /// Whether this waiter has not been called yet; if so, `waker` is the one to run.
-    fn stay(&mut self, waker: &Waker) -> bool {
-        let set = |current: &Option<Waker>| current.as_ref().is_some_and(|it| it.will_wake(waker));
-        if !with_lock(&self.bystander.waker, |current| set(current)) {
-            // Cloned before and dropped after the lock is held (W5).
-            let mut waker = Some(waker.clone());
-            with_lock(&self.bystander.waker, |current| {
-                mem::swap(current, &mut waker);
-            });
-        }
-        let harmless = Waker::from(Arc::clone(&self.bystander));
-        Pin::new(&mut self.listener)
-            .poll(&mut Context::from_waker(&harmless))
-            .is_pending()
+        waiters.leave(place)
     }
 }

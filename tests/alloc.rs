@@ -283,9 +283,9 @@ fn idle<K: Kind>() -> (Sender<u64>, K::Receiver<u64>) {
 
 #[test]
 fn an_idle_channel_takes_little() {
-    an_idle_channel_takes_at_most::<Plain>(1024);
+    an_idle_channel_takes_at_most::<Plain>(1408);
     // The lane, where tasks come back.
-    an_idle_channel_takes_at_most::<Tasks>(1024 + 80);
+    an_idle_channel_takes_at_most::<Tasks>(1408 + 80);
 }
 
 fn an_idle_channel_takes_at_most<K: Kind>(most: isize) {

@@ -586,7 +586,7 @@ fn a_cancelled_waiter_lets_go_of_its_waker<K: Kind>() {
     let (sender, _receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(0).unwrap();
-    let _seat = Waiter::waiting(sender.send(1));
+    let _ahead = Waiter::waiting(sender.send(1));
     let wakers = [(); 3].map(|()| CountingWaker::new());
     let mut send = sender.send(2);
     let mut closed = sender.closed();

@@ -32,7 +32,7 @@ on_both_kinds! {
     a_woken_sender_that_finds_the_room_taken_waits_again,
     a_woken_receiver_that_sees_more_items_wakes_one_more,
     a_woken_sender_that_sees_more_room_wakes_one_more,
-    one_that_waits_anew_goes_to_the_end_of_the_line,
+    a_waiter_notified_in_vain_keeps_its_place,
     only_the_last_waker_of_a_future_is_called,
     a_future_that_moves_to_another_task_is_woken_there,
     a_forgotten_receiver_absorbs_one_wake,
@@ -90,10 +90,10 @@ fn senders_are_woken_in_the_order_they_came<K: Kind>() {
 fn the_order_holds_when_those_in_front_leave<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     let mut waiters = mixed::<K>(&receiver, 5);
-    // The one in the seat, and one in the crowd.
+    // The first, and one in the middle.
     drop(waiters.remove(0));
     drop(waiters.remove(1));
-    // A newcomer does not get ahead although the seat is free.
+    // A newcomer does not get ahead.
     waiters.extend(mixed::<K>(&receiver, 1));
     for expected in [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]] {
         sender.try_send(1).unwrap();
@@ -193,10 +193,10 @@ fn close_wakes_everybody_once<K: Kind>() {
 }
 
 fn a_woken_receiver_that_finds_the_item_taken_waits_again<K: Kind>() {
-    for in_crowd in [false, true] {
+    for behind in [false, true] {
         let (sender, receiver) = K::channel(1);
         let mut waiters = mixed::<K>(&receiver, 2);
-        if in_crowd {
+        if behind {
             drop(waiters.remove(0));
         }
         let mut waiter = waiters.remove(0);
@@ -254,13 +254,28 @@ fn a_woken_sender_that_sees_more_room_wakes_one_more<K: Kind>() {
     assert!(sends[0].poll().is_pending());
 }
 
-fn one_that_waits_anew_goes_to_the_end_of_the_line<K: Kind>() {
+fn a_waiter_notified_in_vain_keeps_its_place<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut waiters = mixed::<K>(&receiver, 3);
     sender.try_send(1).unwrap();
     receiver.take_one().unwrap();
     assert!(waiters[0].poll().is_pending());
-    for expected in [[1, 1, 0], [1, 1, 1], [2, 1, 1]] {
+    for expected in [[2, 0, 0], [3, 0, 0]] {
+        sender.try_send(1).unwrap();
+        receiver.take_one().unwrap();
+        assert_eq!(wakes(&waiters), expected);
+        assert!(waiters[0].poll().is_pending());
+    }
+    // Also if it returns after a waiter behind it was notified, and before one that was too.
+    for expected in [[4, 0, 0], [4, 1, 0], [4, 1, 1]] {
+        sender.try_send(1).unwrap();
+        receiver.take_one().unwrap();
+        assert_eq!(wakes(&waiters), expected);
+    }
+    for index in [2, 0, 1] {
+        assert!(waiters[index].poll().is_pending());
+    }
+    for expected in [[5, 1, 1], [5, 2, 1], [5, 2, 2]] {
         sender.try_send(1).unwrap();
         receiver.take_one().unwrap();
         assert_eq!(wakes(&waiters), expected);
@@ -268,9 +283,9 @@ fn one_that_waits_anew_goes_to_the_end_of_the_line<K: Kind>() {
 }
 
 fn only_the_last_waker_of_a_future_is_called<K: Kind>() {
-    for in_crowd in [false, true] {
+    for behind in [false, true] {
         let (sender, receiver) = K::channel::<u32>(1);
-        let ahead = in_crowd.then(|| Waiter::waiting(receiver.recv()));
+        let ahead = behind.then(|| Waiter::waiting(receiver.recv()));
         let wakers = [(); 3].map(|()| CountingWaker::new());
         let mut recv = receiver.recv();
         for waker in &wakers {
@@ -289,7 +304,7 @@ fn a_future_that_moves_to_another_task_is_woken_there<K: Kind>() {
     sender.try_send(0).unwrap();
     let monitor = sender.monitor();
     let (old, new) = (CountingWaker::new(), CountingWaker::new());
-    let _seats = (
+    let _ahead = (
         Waiter::waiting(sender.send(1)),
         Waiter::waiting(monitor.join()),
     );
@@ -306,9 +321,9 @@ fn a_future_that_moves_to_another_task_is_woken_there<K: Kind>() {
 }
 
 fn a_forgotten_receiver_absorbs_one_wake<K: Kind>() {
-    for in_crowd in [false, true] {
+    for behind in [false, true] {
         let (sender, receiver) = K::channel::<u32>(3);
-        let ahead = in_crowd.then(|| Waiter::waiting(receiver.recv()));
+        let ahead = behind.then(|| Waiter::waiting(receiver.recv()));
         let forgotten = Waiter::waiting(receiver.recv()).forget();
         let mut recv = Waiter::waiting(receiver.recv());
         drop(ahead);

@@ -32,8 +32,13 @@
 //!
 //! | broken | fails |
 //! |---|---|
-//! | `Wait::enter`: no fence | 31: l01, l02, l03, l04, l07, l08, l11, l12, l13, l15, l17 … |
-//! | `Wait::poll`: no second attempt | 43: l01 to l08, l11, l16 … |
+//! | `FrontLock::add`: no `seqcst_accesses_are_ordered` | l10_two_streams_drain… and others |
+//! | `enter`: `with` instead of `add` | l10_two_streams_drain… and others |
+//! | `reenter`: `with` instead of `add` | 3: l10_…, notification_of_a_leaver…, sender_that_returns… |
+//! | `Wait::poll`: no second attempt | l10_two_streams_drain… and others |
+//! | `reenter`: at the end | waiter_notified_in_vain_stays_ahead |
+//! | `refill`: no promotion | newcomer_joins_the_crowd_while_the_row_empties |
+//! | `leave`: a notified waiter says that it was not | waiter_leaves_the_crowd_while_it_moves… |
 //! | a claim: no `seqcst_accesses_are_ordered` | 16: l01 to l04, l11, l13, l15, l17 … |
 //! | `set_awaited`: the same | join_of_a_plain_channel_goes_with_the_traffic |
 //! | `set_ending`: the same | 4: finished_hears_of_the_close…, a_task_receiver_ends_with… |
@@ -45,23 +50,16 @@
 //! | `claim_filled`: tail loaded `Relaxed` | l07 |
 //! | `take`: busy is empty | 16: l08, l09, l17, what_stands_behind_a_slow_send… |
 //! | `reserve`: busy is full | 5: l03, l12, l15, what_stands_behind_a_slow_receive… |
-//! | `close`: `not_empty` not woken | 5: l07, l08, l09, close_wakes_seat_and_crowd … |
+//! | `close`: `not_empty` not woken | 5: l07, l08, l09, close_wakes_two_receivers … |
 //! | `close`: `not_full` not woken | 3: l07, l09, close_wakes_all_blocked_senders |
 //! | `close`: `closed` not woken | l15 |
 //! | `close`: `finished` not woken | 4: finished_hears_of_the_close… |
 //! | `close`: `not_empty` of an ended task channel not woken | a_task_receiver_ends_with… |
 //! | `accept`: `not_empty` not woken | 16: l01 to l04 … |
 //! | `task_taken`: `not_full` not woken | taking_a_task_makes_room |
-//! | `item_taken`: quiescence not told | 3: join_of_a_plain_channel… |
-//! | `leave`, seat: wake not passed on | 4: l04, l11, l12, the_seat_passes_its_wake_to_the_crowd |
-//! | `leave`, crowd: wake not passed on | the_crowd_passes_its_wake_on |
-//! | `leave`, called: wake not passed on | a_waiter_…, a_sender_that_is_left_alone_keeps_one_wake |
+//! | `notify_after_recv`: quiescence not told | 3: join_of_a_plain_channel… |
 //! | success passes no wake for items on | l04, l05, a_waiter_that_is_left_alone_keeps_one_wake |
 //! | success passes no wake for room on | l06, a_sender_that_is_left_alone_keeps_one_wake |
-//! | `call`: the crowd not called when one sat | 5: close_wakes_seat_and_crowd … |
-//! | `seat_of`: ticket not checked | 4: l11, l12, a_waiter_that_goes…, a_waiter_that_was_called… |
-//! | `stay_seated`: waker not replaced | l13 |
-//! | `Standing::stay`: waker not replaced | 3: l13 … |
 //! | `try_resolve`: never `NeedsHandle` | 13: l16, l17 … |
 //! | `try_resolve`: ENDING not looked at | 6: finished_hears_of_the_close… |
 //! | `try_resolve`: exchange `Relaxed`, or `Acquire` | 3: l16, l17 |
@@ -140,8 +138,8 @@
 //! more.
 //!
 //! Broken without a model that fails, besides those above: `announce` reads `is_closed` first;
-//! `Wait::enter` raises `waiting` late; `call` calls all of the crowd for one, or does not lower
-//! `waiting`; no `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on;
+//! `Waiters::leave` says of a waiter that it removed that it had been notified; no
+//! `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on;
 //! `pass_item_on` always wakes; `task_taken` tells of room for what came from the lane;
 //! `record_discarded`, `begin_discarding` or their loads in `account` are
 //! `Relaxed`; `Discarding` resolves before it counts. By reasoning, these cost needless wakes at
@@ -163,6 +161,8 @@ mod joining;
 mod lane;
 #[path = "loom/passing.rs"]
 mod passing;
+#[path = "loom/places.rs"]
+mod places;
 #[path = "loom/support.rs"]
 mod support;
 #[path = "loom/waiting.rs"]

@@ -229,7 +229,7 @@ fn a_waiter_goes_while_its_thread_unwinds_though_its_waker_panics_too<K: Kind>()
 
     let drops = Arc::new(AtomicUsize::new(0));
     let (_sender, receiver) = K::channel::<u32>(1);
-    // In the seat, and in the crowd.
+    // The first, and one behind it.
     let unwind = AssertUnwindSafe(|| {
         let mut waiting = [receiver.recv(), receiver.recv()];
         for recv in &mut waiting {

@@ -157,7 +157,7 @@ fn a_send_that_was_waiting_when_close_came_gives_its_item_back<K: Kind>() {
     for close in closers {
         let (sender, receiver) = K::channel(1);
         sender.try_send(1).unwrap();
-        // One in the seat, the others in the crowd.
+        // One at the front, the others behind it.
         let mut sends: Vec<_> = (2..5)
             .map(|item| Waiter::waiting(sender.send(item)))
             .collect();

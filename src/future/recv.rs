@@ -8,7 +8,6 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 
-use super::Leaving;
 use super::debug_as_opaque;
 use super::polled_after_completion;
 use crate::channel::Channel;
@@ -18,14 +17,76 @@ use crate::error::RecvError;
 use crate::shared::Claim;
 use crate::shared::Shared;
 use crate::task::Task;
-use crate::unwind::Guarded;
+use crate::unwind::OnDrop;
+use crate::unwind::protect;
+use crate::wait::Attempt;
+use crate::wait::Operation;
 use crate::wait::Wait;
+use crate::wait::Yields;
+use crate::waiters::Waiters;
 
 /// Leaves `not_empty`, with success or without.
 #[inline]
 pub(crate) fn cancel_recv<T>(channel: &Channel<T>, wait: &mut Wait) {
-    if wait.cancel(&channel.not_empty) {
+    if wait.leave(&channel.not_empty, Some(&channel.yields.receivers)) {
         channel.pass_item_on();
+    }
+}
+
+/// Taking the next item of a plain channel.
+struct TakeItem<'a, T>(&'a Channel<T>);
+
+impl<T> Operation for TakeItem<'_, T> {
+    type Output = Result<T, Over>;
+
+    #[inline]
+    fn waiters(&self) -> &Waiters {
+        &self.0.not_empty
+    }
+
+    #[inline]
+    fn attempt(&mut self) -> Attempt<Self::Output> {
+        self.0.take_item()
+    }
+
+    #[inline]
+    fn pause(&self) -> bool {
+        self.0.pause_for_item()
+    }
+
+    #[inline]
+    fn yields(&self) -> Option<&Yields> {
+        Some(&self.0.yields.receivers)
+    }
+}
+
+/// Taking the next task of a task channel.
+struct TakeTask<'a, T> {
+    channel: &'a Shared<T>,
+    origin: &'a mut Origin,
+}
+
+impl<T> Operation for TakeTask<'_, T> {
+    type Output = Result<(T, Claim<T>), Over>;
+
+    #[inline]
+    fn waiters(&self) -> &Waiters {
+        &self.channel.not_empty
+    }
+
+    #[inline]
+    fn attempt(&mut self) -> Attempt<Self::Output> {
+        self.channel.take_task(self.origin)
+    }
+
+    #[inline]
+    fn pause(&self) -> bool {
+        self.channel.pause_for_item()
+    }
+
+    #[inline]
+    fn yields(&self) -> Option<&Yields> {
+        Some(&self.channel.yields.receivers)
     }
 }
 
@@ -67,18 +128,33 @@ pub(crate) fn poll_item<T>(
     wait: &mut Wait,
     cx: &mut Context<'_>,
 ) -> Poll<Result<T, RecvError>> {
-    let taken = ready!(wait.poll(&channel.not_empty, cx, || channel.take_item()));
-    let leaving = Leaving(|| cancel_recv(channel, wait));
-    let result = match taken {
-        Ok(item) => {
-            let item = Guarded::new(item);
-            channel.item_taken();
-            Ok(item)
+    if wait.may_be_quick() && !channel.yields.receivers.are_requested() {
+        if let Some(item) = channel.ring.pop_at_once() {
+            return Poll::Ready(Ok(channel.hand_over(item)));
         }
-        Err(Over) => Err(RecvError),
-    };
-    drop(leaving);
-    Poll::Ready(result.map(Guarded::into_inner))
+    }
+    poll_item_in_line(channel, wait, cx)
+}
+
+#[inline(never)]
+fn poll_item_in_line<T>(
+    channel: &Channel<T>,
+    wait: &mut Wait,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, RecvError>> {
+    let taken = ready!(wait.poll(&mut TakeItem(channel), cx));
+    Poll::Ready(match taken {
+        Ok(item) if wait.is_idle() => Ok(channel.hand_over(item)),
+        Ok(item) => Ok(protect(item, || {
+            let leave = OnDrop(|| cancel_recv(channel, wait));
+            channel.notify_after_recv();
+            drop(leave);
+        })),
+        Err(Over) => {
+            cancel_recv(channel, wait);
+            Err(RecvError)
+        }
+    })
 }
 
 /// Polls for the next task of a task channel, for [`RecvTask`] and for the stream.
@@ -88,8 +164,26 @@ pub(crate) fn poll_task<T>(
     wait: &mut Wait,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Task<T>, RecvError>> {
+    if wait.may_be_quick() && !channel.yields.receivers.are_requested() {
+        if let Some(taken) = channel.take_task_at_once() {
+            return Poll::Ready(Ok(hand_over(channel, wait, taken, Origin::Ring)));
+        }
+    }
+    poll_task_in_line(channel, wait, cx)
+}
+
+#[inline(never)]
+fn poll_task_in_line<T>(
+    channel: &Shared<T>,
+    wait: &mut Wait,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Task<T>, RecvError>> {
     let mut origin = Origin::default();
-    let taken = ready!(wait.poll(&channel.not_empty, cx, || channel.take_task(&mut origin)));
+    let mut operation = TakeTask {
+        channel,
+        origin: &mut origin,
+    };
+    let taken = ready!(wait.poll(&mut operation, cx));
     Poll::Ready(match taken {
         Ok(taken) => Ok(hand_over(channel, wait, taken, origin)),
         Err(Over) => {
@@ -99,10 +193,10 @@ pub(crate) fn poll_task<T>(
     })
 }
 
-/// Makes a task of what was taken, tells those whom that concerns, and leaves `not_empty`.
+/// Makes a task of what was taken, notifies those whom that concerns, and leaves `not_empty`.
 ///
-/// Mostly there is nobody to tell and nothing to leave. Then nothing runs that could panic, and the
-/// task stays in registers: it need not lie in memory for unwinding to find it.
+/// Mostly there is no one to notify and no list to leave. Then nothing runs that could panic, and
+/// the task stays in registers: it need not lie in memory for unwinding to find it.
 #[inline]
 pub(crate) fn hand_over<T>(
     channel: &Channel<T>,
@@ -110,28 +204,30 @@ pub(crate) fn hand_over<T>(
     taken: (T, Claim<T>),
     origin: Origin,
 ) -> Task<T> {
-    match wait.is_away() && !channel.is_room_awaited() {
+    match wait.is_idle() && !channel.not_full.is_awaited() {
         true => Task::new(taken, origin),
-        false => hand_over_aloud(channel, wait, Task::new(taken, origin), origin),
+        false => hand_over_and_notify(channel, wait, Task::new(taken, origin), origin),
     }
 }
 
-#[cold]
-fn hand_over_aloud<T>(
+#[inline(never)]
+fn hand_over_and_notify<T>(
     channel: &Channel<T>,
     wait: &mut Wait,
     task: Task<T>,
     origin: Origin,
 ) -> Task<T> {
-    let leaving = Leaving(|| cancel_recv(channel, wait));
-    channel.task_taken(origin);
-    drop(leaving);
-    task
+    protect(task, || {
+        let leave = OnDrop(|| cancel_recv(channel, wait));
+        channel.task_taken(origin);
+        drop(leave);
+    })
 }
 
 impl<T> Future for Recv<'_, T> {
     type Output = Result<T, RecvError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(channel) = self.channel else {
             polled_after_completion("Recv");
@@ -184,6 +280,7 @@ impl<'a, T> RecvTask<'a, T> {
 impl<T> Future for RecvTask<'_, T> {
     type Output = Result<Task<T>, RecvError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(channel) = self.channel else {
             polled_after_completion("RecvTask");

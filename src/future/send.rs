@@ -2,21 +2,28 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 
-use super::Leaving;
 use super::debug_as_opaque;
 use super::polled_after_completion;
 use crate::channel::Channel;
 use crate::channel::Over;
 use crate::error::SendError;
+use crate::ring::Vacancy;
 use crate::shared::Shared;
 use crate::sync::Exclusive;
 use crate::unwind::Guarded;
+use crate::unwind::OnDrop;
+use crate::unwind::protect;
+use crate::wait::Attempt;
+use crate::wait::Operation;
 use crate::wait::Wait;
+use crate::wait::Yields;
+use crate::waiters::Waiters;
 
 /// Waits for room and sends an item: [`Sender::send`](crate::Sender::send).
 ///
@@ -36,57 +43,114 @@ use crate::wait::Wait;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Send<'a, T>(Option<Sending<'a, T>>);
-
-struct Sending<'a, T> {
-    channel: &'a Shared<T>,
-    wait: Wait,
-    item: Guarded<Exclusive<T>>,
+pub struct Send<'a, T> {
+    /// None when completed.
+    channel: Option<&'a Shared<T>>,
+    /// Nowhere once it has been left, so there is nothing to drop then.
+    wait: ManuallyDrop<Wait>,
+    /// There while `channel` is.
+    item: ManuallyDrop<Exclusive<T>>,
 }
 
 // No item is ever pinned.
 impl<T> Unpin for Send<'_, T> {}
 
 impl<'a, T> Send<'a, T> {
+    #[inline]
     pub(crate) fn new(channel: &'a Shared<T>, item: T) -> Self {
-        Self(Some(Sending {
-            channel,
-            wait: Wait::default(),
-            item: Guarded::new(Exclusive::new(item)),
-        }))
+        Self {
+            channel: Some(channel),
+            wait: ManuallyDrop::default(),
+            item: ManuallyDrop::new(Exclusive::new(item)),
+        }
+    }
+
+    /// Completes the future, and gives the item; none if that has been done.
+    #[inline]
+    fn complete(&mut self) -> Option<T> {
+        self.channel.take()?;
+        // SAFETY: `channel` was there, so the item is, and it is taken once.
+        Some(unsafe { ManuallyDrop::take(&mut self.item) }.into_inner())
+    }
+
+    #[inline(never)]
+    fn poll_in_line(
+        &mut self,
+        channel: &Channel<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
+        let reserved = ready!(self.wait.poll(&mut Reserve(channel), cx));
+        let Some(item) = self.complete() else {
+            unreachable!("it is not complete");
+        };
+        let mut leave = || cancel_send(channel, &mut self.wait);
+        Poll::Ready(match reserved {
+            Ok(vacancy) => {
+                let leave = OnDrop(leave);
+                channel.accept(vacancy, item);
+                drop(leave);
+                Ok(())
+            }
+            Err(Over) => Err(SendError(protect(item, &mut leave))),
+        })
+    }
+}
+
+/// Claiming a slot for an item.
+struct Reserve<'a, T>(&'a Channel<T>);
+
+impl<'a, T> Operation for Reserve<'a, T> {
+    type Output = Result<Vacancy<'a, T>, Over>;
+
+    #[inline]
+    fn waiters(&self) -> &Waiters {
+        &self.0.not_full
+    }
+
+    #[inline]
+    fn attempt(&mut self) -> Attempt<Self::Output> {
+        self.0.reserve()
+    }
+
+    #[inline]
+    fn pause(&self) -> bool {
+        self.0.pause_for_room()
+    }
+
+    #[inline]
+    fn yields(&self) -> Option<&Yields> {
+        Some(&self.0.yields.senders)
     }
 }
 
 impl<T> Future for Send<'_, T> {
     type Output = Result<(), SendError<T>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(Sending { channel, wait, .. }) = &mut self.0 else {
+        let Some(channel) = self.channel else {
             polled_after_completion("Send");
         };
-        let channel: &Shared<T> = channel;
-        let reserved = ready!(wait.poll(&channel.not_full, cx, || channel.reserve()));
-        let Some(Sending { mut wait, item, .. }) = self.0.take() else {
-            unreachable!("it was there above");
-        };
-        // A claimed slot is filled first of all (R5 of `ring`).
-        let leaving = Leaving(|| cancel_send(channel, &mut wait));
-        let result = match reserved {
-            Ok(vacancy) => {
-                channel.accept(vacancy, item.into_inner().into_inner());
-                Ok(())
+        if self.wait.may_be_quick() && !channel.yields.senders.are_requested() {
+            if let Some(vacancy) = channel.ring.reserve_at_once() {
+                if let Some(item) = self.complete() {
+                    channel.accept(vacancy, item);
+                }
+                return Poll::Ready(Ok(()));
             }
-            Err(Over) => Err(item),
-        };
-        drop(leaving);
-        Poll::Ready(result.map_err(|item| SendError(item.into_inner().into_inner())))
+        }
+        self.poll_in_line(channel, cx)
     }
 }
 
 impl<T> Drop for Send<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(Sending { channel, wait, .. }) = &mut self.0 {
-            cancel_send(channel, wait);
+        if let Some(channel) = self.channel {
+            if let Some(item) = self.complete().map(Guarded::new) {
+                cancel_send(channel, &mut self.wait);
+                drop(item);
+            }
         }
     }
 }
@@ -94,7 +158,7 @@ impl<T> Drop for Send<'_, T> {
 /// Leaves `not_full`, with success or without.
 #[inline]
 fn cancel_send<T>(channel: &Channel<T>, wait: &mut Wait) {
-    if wait.cancel(&channel.not_full) {
+    if wait.leave(&channel.not_full, Some(&channel.yields.senders)) {
         channel.pass_room_on();
     }
 }

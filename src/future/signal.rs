@@ -15,10 +15,13 @@ use crate::report::Failure;
 use crate::report::JoinError;
 use crate::report::Report;
 use crate::shared::Shared;
+use crate::sync::atomic::Ordering;
+use crate::sync::atomic::fence;
 use crate::unwind::protect;
 use crate::wait::Attempt;
+use crate::wait::Operation;
 use crate::wait::Wait;
-use crate::wait::Waiters;
+use crate::waiters::Waiters;
 
 /// A wait for something that all who wait for it hear of at once.
 struct Signal<'a, T> {
@@ -46,8 +49,12 @@ impl<'a, T> Signal<'a, T> {
         let Some(channel) = self.channel else {
             polled_after_completion(name);
         };
-        let attempt = || look(channel).map_or(Attempt::Blocked, Attempt::Ready);
-        let result = ready!(self.wait.poll((self.waiters)(channel), cx, attempt));
+        let mut operation = Look {
+            channel,
+            waiters: (self.waiters)(channel),
+            look,
+        };
+        let result = ready!(self.wait.poll(&mut operation, cx));
         // It may hold the only reference to a failure, which others can take from the channel.
         Poll::Ready(protect(result, || self.leave()))
     }
@@ -55,8 +62,29 @@ impl<'a, T> Signal<'a, T> {
     fn leave(&mut self) {
         if let Some(channel) = self.channel.take() {
             // All others have been woken too: there is nothing to pass on.
-            let _ = self.wait.cancel((self.waiters)(channel));
+            let _ = self.wait.leave((self.waiters)(channel), None);
         }
+    }
+}
+
+/// Looking whether it has come.
+struct Look<'a, T, F> {
+    channel: &'a Channel<T>,
+    waiters: &'a Waiters,
+    look: F,
+}
+
+impl<T, R, F: Fn(&Channel<T>) -> Option<R>> Operation for Look<'_, T, F> {
+    type Output = R;
+
+    fn waiters(&self) -> &Waiters {
+        self.waiters
+    }
+
+    fn attempt(&mut self) -> Attempt<R> {
+        // Pairs with what comes before the notification (Q3 of `waiters`).
+        fence(Ordering::SeqCst);
+        (self.look)(self.channel).map_or(Attempt::Blocked, Attempt::Ready)
     }
 }
 

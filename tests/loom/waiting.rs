@@ -105,9 +105,9 @@ fn l13_the_last_waker_is_the_one_that_counts() {
     });
 }
 
-/// As the last, for one who stands behind the waiter in the seat.
+/// As the last, for a waiter behind another.
 #[test]
-fn l13_the_last_waker_counts_in_the_crowd_too() {
+fn l13_the_last_waker_counts_behind_another_too() {
     model(|tally| {
         let (sender, mut first) = bounded(2);
         let mut second = first.clone();
@@ -128,9 +128,9 @@ fn l13_the_last_waker_counts_in_the_crowd_too() {
     });
 }
 
-/// The first to stand in the crowd makes it, while others look for it.
+/// A waiter enters a list that holds another.
 #[test]
-fn l14_the_first_of_a_crowd_is_heard() {
+fn l14_the_second_waiter_is_heard() {
     model(|tally| {
         let (sender, mut first) = bounded(2);
         let mut second = first.clone();
@@ -153,7 +153,7 @@ fn l14_the_first_of_a_crowd_is_heard() {
 }
 
 #[test]
-fn close_wakes_seat_and_crowd() {
+fn close_wakes_two_receivers() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let waiters = [(); 2].map(|()| {
@@ -184,9 +184,9 @@ fn close_wakes_all_blocked_senders() {
     });
 }
 
-/// The seat's waiter goes, called or not, while another stands behind it.
+/// The first waiter leaves, notified or not, while another stands behind it.
 #[test]
-fn the_seat_passes_its_wake_to_the_crowd() {
+fn the_first_waiter_passes_its_wake_on() {
     model(|tally| {
         let (sender, mut seated) = bounded(1);
         let mut standing = seated.clone();
@@ -208,9 +208,9 @@ fn the_seat_passes_its_wake_to_the_crowd() {
     });
 }
 
-/// One of the crowd goes, called or not, while another stands behind it.
+/// The second of three waiters leaves, notified or not.
 #[test]
-fn the_crowd_passes_its_wake_on() {
+fn a_waiter_in_the_middle_passes_its_wake_on() {
     model(|tally| {
         let (sender, mut seated) = bounded(2);
         let (mut standing, mut last) = (seated.clone(), seated.clone());
@@ -240,16 +240,16 @@ fn the_crowd_passes_its_wake_on() {
     });
 }
 
-/// A waiter comes and goes while the seat changes hands: it must leave its successor there.
+/// A waiter that was notified leaves while another enters: it must not take that one with it.
 #[test]
-fn a_waiter_that_goes_leaves_the_next_in_the_seat() {
+fn a_waiter_that_leaves_late_does_not_remove_the_next() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let mut first = receiver.clone();
         let mut second = receiver.clone();
         let (flag, waker) = flag();
         park(&mut first, &waker);
-        // Calls the first, so that the seat is free, and takes the item away.
+        // Notifies the first, and takes the item away.
         send(&sender, tally.item(1));
         drop(receive(&receiver));
         assert_eq!(flag.calls(), 1);
@@ -271,7 +271,7 @@ fn a_waiter_that_goes_leaves_the_next_in_the_seat() {
 
 /// The same, where the first is polled again instead of dropped.
 #[test]
-fn a_waiter_that_was_called_does_not_take_the_seat_of_the_next() {
+fn a_notified_waiter_does_not_take_the_place_of_the_next() {
     model(|tally| {
         let (sender, receiver) = bounded(2);
         let mut first = receiver.clone();
@@ -300,7 +300,7 @@ fn a_waiter_that_was_called_does_not_take_the_seat_of_the_next() {
     });
 }
 
-/// W4: a stream that was called and is left alone keeps one wake, and no more.
+/// Q4 of `waiters`: a stream that was notified and is left alone keeps one wake, and no more.
 #[test]
 fn a_waiter_that_is_left_alone_keeps_one_wake() {
     model(|tally| {
@@ -352,22 +352,22 @@ fn a_sender_that_is_left_alone_keeps_one_wake() {
 
 /// A waker that receives and sends inline, under whatever its caller holds.
 #[test]
-fn a_waker_may_use_the_channel_from_the_seat() {
+fn a_waker_may_use_the_channel_from_the_front() {
     a_waker_may_use_the_channel(false);
 }
 
 #[test]
-fn a_waker_may_use_the_channel_from_the_crowd() {
+fn a_waker_may_use_the_channel_from_behind() {
     a_waker_may_use_the_channel(true);
 }
 
-fn a_waker_may_use_the_channel(in_crowd: bool) {
+fn a_waker_may_use_the_channel(behind: bool) {
     // `try_recv` spins here, in two threads at once.
     large_model(move |tally| {
         let (sender, receiver) = shared(bounded(2));
-        let mut seated = receiver.recv();
-        if in_crowd {
-            assert!(poll(&mut seated, Waker::noop()).is_pending());
+        let mut first = receiver.recv();
+        if behind {
+            assert!(poll(&mut first, Waker::noop()).is_pending());
         }
         let got = Arc::new(Mutex::new(Vec::new()));
         let keep = {
@@ -401,7 +401,7 @@ fn a_waker_may_use_the_channel(in_crowd: bool) {
             keep(item.unwrap());
         }
         producer.join().unwrap();
-        drop((seated, recv, waker));
+        drop((first, recv, waker));
         while let Ok(item) = receiver.try_recv() {
             keep(item);
         }

@@ -1,0 +1,282 @@
+//! Waiters that are notified in vain and return to their places; the row and the crowd behind it.
+//! (In a model the row takes two waiters.)
+
+use std::task::Poll;
+use std::task::Waker;
+
+use loom::thread;
+use tollgate::Receiver;
+
+use crate::support::Item;
+use crate::support::block_on;
+use crate::support::bounded;
+use crate::support::flag;
+use crate::support::flag as new_flag;
+use crate::support::large_model;
+use crate::support::model;
+use crate::support::next;
+use crate::support::operation;
+use crate::support::poll;
+use crate::support::receive;
+use crate::support::send;
+use crate::support::shared;
+
+fn park(stream: &mut Receiver<Item>, waker: &Waker) {
+    assert!(poll_next(stream, waker).is_pending());
+}
+
+fn poll_next(stream: &mut Receiver<Item>, waker: &Waker) -> Poll<Option<Item>> {
+    poll(&mut next(stream), waker)
+}
+
+/// The first waiter is notified in vain while it is polled: whenever it finds out, it stands before
+/// the second afterwards.
+#[test]
+fn waiter_notified_in_vain_stays_ahead() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let (mut first, mut second) = (receiver.clone(), receiver.clone());
+        let (first_flag, first_waker) = flag();
+        let (second_flag, second_waker) = flag();
+        park(&mut first, &first_waker);
+        park(&mut second, &second_waker);
+        let item = tally.item(1);
+        let thief = thread::spawn(move || {
+            send(&sender, item);
+            let stolen = operation(|| receiver.try_recv()).is_ok();
+            (sender, receiver, stolen)
+        });
+        let early = poll_next(&mut first, &first_waker);
+        let (sender, receiver, stolen) = thief.join().unwrap();
+        assert_ne!(early.is_ready(), stolen);
+        assert!(poll_next(&mut first, &first_waker).is_pending());
+        // It had to list itself anew only if the item was stolen.
+        let before = (first_flag.calls(), second_flag.calls());
+        send(&sender, tally.item(2));
+        if stolen {
+            assert_eq!(
+                (first_flag.calls(), second_flag.calls()),
+                (before.0 + 1, before.1)
+            );
+            assert!(poll_next(&mut first, &first_waker).is_ready());
+        } else {
+            drop(receive(&receiver));
+        }
+    });
+}
+
+/// One waiter returns to its place while the one behind it leaves.
+#[test]
+fn waiter_returns_while_another_leaves() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let (mut first, mut second) = (receiver.clone(), receiver.clone());
+        let (flag, waker) = flag();
+        park(&mut first, &waker);
+        park(&mut second, Waker::noop());
+        send(&sender, tally.item(1));
+        drop(receive(&receiver));
+        let leaver = thread::spawn(move || drop(second));
+        // Notified in vain: it returns.
+        assert!(poll_next(&mut first, &waker).is_pending());
+        leaver.join().unwrap();
+        assert_eq!(flag.calls(), 1);
+        send(&sender, tally.item(2));
+        assert_eq!(flag.calls(), 2);
+        assert!(poll_next(&mut first, &waker).is_ready());
+    });
+}
+
+/// Two waiters and two notifications, of which one is in vain: its waiter returns while the other
+/// one leaves with its notification, which it passes on.
+#[test]
+fn notification_of_a_leaver_reaches_the_waiter_that_returned() {
+    model(|tally| {
+        let (sender, receiver) = bounded(2);
+        let (mut first, mut second) = (receiver.clone(), receiver.clone());
+        park(&mut first, Waker::noop());
+        park(&mut second, Waker::noop());
+        send(&sender, tally.item(1));
+        drop(receive(&receiver));
+        // The first owes an answer, the second waits.
+        let item = tally.item(2);
+        let producer = thread::spawn(move || {
+            send(&sender, item);
+            sender
+        });
+        let survivor = thread::spawn(move || {
+            let item = block_on(next(&mut first)).unwrap();
+            (item.number, first)
+        });
+        drop(second);
+        let (number, _first) = survivor.join().unwrap();
+        assert_eq!(number, 2);
+        let _sender = producer.join().unwrap();
+    });
+}
+
+/// A waiter that was notified finds a slot claimed and not yet filled, gives up and tries again. It
+/// must be listed once at most, and not at all after it has succeeded.
+#[test]
+fn waiter_that_finds_a_slow_send_is_not_listed_twice() {
+    model(|tally| {
+        let (sender, receiver) = bounded(2);
+        let mut first = receiver.clone();
+        let (flag, waker) = flag();
+        park(&mut first, &waker);
+        send(&sender, tally.item(1));
+        drop(receive(&receiver));
+        let item = tally.item(2);
+        let producer = thread::spawn(move || {
+            send(&sender, item);
+            sender
+        });
+        let early = poll_next(&mut first, &waker);
+        let sender = producer.join().unwrap();
+        if early.is_pending() {
+            assert!(poll_next(&mut first, &waker).is_ready());
+        }
+        let calls = flag.calls();
+        send(&sender, tally.item(3));
+        send(&sender, tally.item(4));
+        assert_eq!(flag.calls(), calls, "a waiter that has left is notified");
+        drop((receive(&receiver), receive(&receiver)));
+    });
+}
+
+/// A sender that returns to its place while a receiver makes room is notified or sees the room.
+#[test]
+fn sender_that_returns_sees_the_room_or_is_seen() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let mut waiting = sender.send(tally.item(2));
+        assert!(poll(&mut waiting, Waker::noop()).is_pending());
+        drop(receive(&receiver));
+        send(&sender, tally.item(3));
+        // Notified in vain so far.
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || receive(&receiver).number
+        });
+        block_on(waiting).unwrap();
+        assert_eq!(consumer.join().unwrap(), 3);
+        assert_eq!(receive(&receiver).number, 2);
+    });
+}
+
+/// The third waiter stands in the crowd, and moves to the row while it changes its waker.
+#[test]
+fn waiter_changes_its_waker_while_it_moves_to_the_row() {
+    model(|tally| {
+        let (sender, mut first) = bounded(3);
+        let (mut second, mut third) = (first.clone(), first.clone());
+        park(&mut first, Waker::noop());
+        park(&mut second, Waker::noop());
+        park(&mut third, Waker::noop());
+        let items = [1, 2, 3].map(|number| tally.item(number));
+        let producer = thread::spawn(move || {
+            for item in items {
+                send(&sender, item);
+            }
+            sender
+        });
+        assert!(block_on(next(&mut third)).is_some());
+        let _sender = producer.join().unwrap();
+        drop((first, second));
+    });
+}
+
+/// The third waiter leaves the crowd while those ahead of it are notified; the fourth must not be
+/// forgotten.
+#[test]
+fn waiter_leaves_the_crowd_while_it_moves_to_the_row() {
+    large_model(|tally| {
+        let (sender, mut first) = bounded(2);
+        let mut others = [(); 3].map(|()| first.clone());
+        park(&mut first, Waker::noop());
+        for other in &mut others {
+            park(other, Waker::noop());
+        }
+        let [second, third, mut fourth] = others;
+        drop(first);
+        let item = tally.item(1);
+        let producer = thread::spawn(move || {
+            send(&sender, item);
+            sender
+        });
+        let survivor = thread::spawn(move || {
+            let item = block_on(next(&mut fourth)).unwrap();
+            (item.number, fourth)
+        });
+        drop(third);
+        drop(second);
+        let _sender = producer.join().unwrap();
+        assert_eq!(survivor.join().unwrap().0, 1);
+    });
+}
+
+/// A newcomer finds the row full and joins the crowd, while the row is emptied.
+#[test]
+fn newcomer_joins_the_crowd_while_the_row_empties() {
+    model(|tally| {
+        let (sender, mut first) = bounded(3);
+        let (mut second, mut third) = (first.clone(), first.clone());
+        park(&mut first, Waker::noop());
+        park(&mut second, Waker::noop());
+        let newcomer = thread::spawn(move || {
+            let item = block_on(next(&mut third)).unwrap();
+            (item, third)
+        });
+        for number in 1..=3 {
+            send(&sender, tally.item(number));
+        }
+        let _third = newcomer.join().unwrap();
+        drop((first, second));
+    });
+}
+
+#[test]
+fn close_wakes_row_and_crowd() {
+    model(|_| {
+        let (sender, mut first) = bounded(1);
+        let (mut second, mut third) = (first.clone(), first.clone());
+        let (flag, waker) = flag();
+        park(&mut first, &waker);
+        park(&mut second, &waker);
+        let newcomer = thread::spawn(move || block_on(next(&mut third)).is_none());
+        assert!(sender.close());
+        assert!(newcomer.join().unwrap());
+        assert_eq!(flag.calls(), 2);
+        assert!(matches!(poll_next(&mut first, &waker), Poll::Ready(None)));
+        assert!(matches!(poll_next(&mut second, &waker), Poll::Ready(None)));
+    });
+}
+
+/// A waiter that was notified in vain too often asks newcomers to yield, and leaves. The newcomer
+/// gets its item all the same.
+#[test]
+fn newcomer_that_yields_gets_an_item() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let mut starving = receiver.clone();
+        let (flag, waker) = flag();
+        park(&mut starving, &waker);
+        for number in 1..=3 {
+            send(&sender, tally.item(number));
+            drop(receive(&receiver));
+            assert_eq!(flag.calls(), number);
+            park(&mut starving, &waker);
+        }
+        // It asks now: a first poll lets others run.
+        send(&sender, tally.item(4));
+        let (newcomer_flag, newcomer_waker) = new_flag();
+        let mut newcomer = receiver.recv();
+        assert!(poll(&mut newcomer, &newcomer_waker).is_pending());
+        assert_eq!(newcomer_flag.calls(), 1, "it is to be polled again");
+        let leaver = thread::spawn(move || drop(starving));
+        assert_eq!(block_on(newcomer).unwrap().number, 4);
+        leaver.join().unwrap();
+        drop(sender);
+    });
+}
