@@ -1,0 +1,434 @@
+//! Proves that nobody who waits is starved: whoever waits gets at least half of an even share,
+//! whatever the pattern in which items are sent, room is made and tasks are polled.
+//!
+//! Most of it runs on a deterministic executor, [`sim`], which also sees whether a wake is lost,
+//! and whether anybody is woken before those who came earlier. A failure prints the pattern, seed
+//! included, and what everybody got.
+//!
+//! Here senders and receivers are given the time to wait: nothing new comes before all have been
+//! polled that can be. Where nobody pauses, it is a question of its own: see [`without_a_break`].
+//! A task that is always polled last, as the last future of a `join!` is, may get nothing.
+
+#![cfg(not(loom))]
+
+mod common;
+#[path = "starvation/left_alone.rs"]
+mod left_alone;
+#[path = "starvation/on_tokio.rs"]
+mod on_tokio;
+#[path = "starvation/places.rs"]
+mod places;
+#[path = "starvation/search.rs"]
+mod search;
+#[path = "starvation/sim.rs"]
+mod sim;
+#[path = "starvation/without_a_break.rs"]
+mod without_a_break;
+#[path = "starvation/workload.rs"]
+mod workload;
+
+use std::fmt::Debug;
+
+use crate::common::Kind;
+use crate::common::Requeued;
+use crate::common::Tasks;
+use crate::common::Watchdog;
+use crate::common::on_both_kinds;
+use crate::sim::Policy;
+use crate::workload::After;
+use crate::workload::Barging;
+use crate::workload::Burst;
+use crate::workload::Consumer;
+use crate::workload::Disturbance;
+use crate::workload::Receivers;
+use crate::workload::Senders;
+use crate::workload::Source;
+use crate::workload::Style;
+
+on_both_kinds! {
+    five_receivers_share_bursts_of_two,
+    three_senders_share_two_slots,
+    six_senders_share_five_slots,
+    bursts_are_shared_evenly,
+    room_is_shared_evenly,
+    streams_share_evenly_with_futures,
+    random_bursts_are_shared_evenly,
+    hundreds_of_receivers_share_evenly,
+    hundreds_of_senders_share_evenly,
+    barging_receivers_starve_nobody,
+    barging_senders_starve_nobody,
+    late_polls_starve_nobody,
+    waiters_that_give_up_starve_nobody,
+    waiters_are_woken_in_the_order_they_came,
+}
+
+const POLICIES: [Policy; 2] = [Policy::Fifo, Policy::Random];
+
+/// How often each waiter has its turn: under a random policy often enough to tell chance from
+/// unfairness.
+fn turns(policy: Policy) -> u64 {
+    match policy {
+        Policy::Fifo => 30,
+        Policy::Random => 90,
+    }
+}
+
+const FIVE_RECEIVERS: Receivers = Receivers {
+    seed: 1,
+    policy: Policy::Fifo,
+    receivers: 5,
+    burst: Burst::Of(2),
+    rounds: 1_000,
+    style: Style::Futures,
+    after: After::Yield,
+    source: Source::Sent,
+    disturbance: Disturbance::NONE,
+};
+
+const THREE_SENDERS: Senders = Senders {
+    seed: 1,
+    policy: Policy::Fifo,
+    senders: 3,
+    capacity: 2,
+    batch: 2,
+    rounds: 400,
+    after: After::Again,
+    consumer: Consumer::Task,
+    disturbance: Disturbance::NONE,
+};
+
+/// Checks all patterns, and says how many fail and why the first does.
+#[track_caller]
+fn check<P: Debug>(
+    patterns: impl IntoIterator<Item = P>,
+    fails: impl Fn(&P) -> Result<(), String>,
+) {
+    let mut all = 0;
+    let mut failed = Vec::new();
+    for pattern in patterns {
+        all += 1;
+        if let Err(why) = fails(&pattern) {
+            failed.push(format!("{why}\n{pattern:?}"));
+        }
+    }
+    assert!(all != 0, "no patterns");
+    if let Some(first) = failed.first() {
+        panic!(
+            "{} of {all} patterns fail. The first: {first}",
+            failed.len()
+        );
+    }
+}
+
+#[track_caller]
+fn nobody_starves_among_receivers<K: Kind>(patterns: impl IntoIterator<Item = Receivers>) {
+    check(patterns, |it| it.run::<K>()?.nobody_starves());
+}
+
+#[track_caller]
+fn nobody_starves_among_senders<K: Kind>(patterns: impl IntoIterator<Item = Senders>) {
+    check(patterns, |it| it.run::<K>()?.nobody_starves());
+}
+
+/// Bursts of each of some sizes for each of some numbers of receivers, in each order of polling.
+fn bursts(
+    receivers: impl IntoIterator<Item = usize>,
+    sizes: impl IntoIterator<Item = usize> + Clone,
+) -> Vec<Receivers> {
+    let mut patterns = Vec::new();
+    for receivers in receivers {
+        for size in sizes.clone() {
+            for policy in POLICIES {
+                for after in [After::Again, After::Yield, After::Rest] {
+                    // At least one has its turn in each round.
+                    patterns.push(Receivers {
+                        policy,
+                        receivers,
+                        burst: Burst::Of(size),
+                        rounds: turns(policy) * receivers as u64,
+                        after,
+                        ..FIVE_RECEIVERS
+                    });
+                }
+            }
+        }
+    }
+    patterns
+}
+
+fn five_receivers_share_bursts_of_two<K: Kind>() {
+    // Two are called; the first takes an item, sees the other, and calls a third, in vain. Those
+    // who succeed wait again behind it.
+    for after in [After::Yield, After::Rest] {
+        let pattern = Receivers {
+            after,
+            ..FIVE_RECEIVERS
+        };
+        nobody_starves_among_receivers::<K>([pattern]);
+    }
+}
+
+fn three_senders_share_two_slots<K: Kind>() {
+    // `while tx.send(x).await.is_ok() {}`, three times: one finds the room that two were called for.
+    nobody_starves_among_senders::<K>([THREE_SENDERS]);
+}
+
+fn six_senders_share_five_slots<K: Kind>() {
+    nobody_starves_among_senders::<K>([Senders {
+        senders: 6,
+        capacity: 5,
+        batch: 5,
+        ..THREE_SENDERS
+    }]);
+}
+
+fn bursts_are_shared_evenly<K: Kind>() {
+    nobody_starves_among_receivers::<K>(bursts(2..=8, 1..=6));
+}
+
+fn room_is_shared_evenly<K: Kind>() {
+    let mut patterns = Vec::new();
+    for senders in 2..=7 {
+        for capacity in 1..=6 {
+            for batch in 1..=8 {
+                for after in [After::Again, After::Yield] {
+                    for policy in POLICIES {
+                        patterns.push(Senders {
+                            policy,
+                            senders,
+                            capacity,
+                            batch,
+                            rounds: turns(policy) * senders as u64,
+                            after,
+                            ..THREE_SENDERS
+                        });
+                    }
+                }
+            }
+        }
+    }
+    nobody_starves_among_senders::<K>(patterns);
+}
+
+fn streams_share_evenly_with_futures<K: Kind>() {
+    let patterns = bursts(2..=6, 1..=4).into_iter().flat_map(|pattern| {
+        [Style::Streams, Style::Mixed].map(|style| Receivers { style, ..pattern })
+    });
+    nobody_starves_among_receivers::<K>(patterns);
+}
+
+fn random_bursts_are_shared_evenly<K: Kind>() {
+    let mut seed = 0;
+    let patterns = bursts(2..=6, 1..=7).into_iter().map(|pattern| {
+        seed += 1;
+        let Burst::Of(most) = pattern.burst else {
+            unreachable!("that is what it makes");
+        };
+        Receivers {
+            seed,
+            burst: Burst::UpTo(most),
+            style: Style::Mixed,
+            rounds: 2 * pattern.rounds,
+            ..pattern
+        }
+    });
+    nobody_starves_among_receivers::<K>(patterns);
+}
+
+/// More than are kept in any one place.
+const CROWDS: [usize; 4] = [40, 65, 100, 300];
+
+/// Bursts, or capacities, for a crowd; and what those do who have got one. Where one may take all,
+/// there are few.
+fn large_and_small() -> impl Iterator<Item = (usize, After)> {
+    let greedy = [2, 7].map(|size| (size, After::Again));
+    let modest = [2, 7, 50, 130].map(|size| (size, After::Yield));
+    greedy.into_iter().chain(modest)
+}
+
+/// How many rounds it takes until everybody has had its turn many times.
+fn rounds_for_all(waiters: usize, size: usize, after: After) -> u64 {
+    let at_a_time = match after {
+        After::Again => 1,
+        After::Yield | After::Rest => size,
+    };
+    (25 + 25 * waiters / at_a_time) as u64
+}
+
+fn hundreds_of_receivers_share_evenly<K: Kind>() {
+    for receivers in CROWDS {
+        let patterns = large_and_small().map(|(size, after)| Receivers {
+            receivers,
+            burst: Burst::Of(size),
+            rounds: rounds_for_all(receivers, size, after),
+            style: Style::Mixed,
+            after,
+            ..FIVE_RECEIVERS
+        });
+        nobody_starves_among_receivers::<K>(patterns);
+    }
+}
+
+fn hundreds_of_senders_share_evenly<K: Kind>() {
+    for senders in CROWDS {
+        let patterns = large_and_small().map(|(capacity, after)| Senders {
+            senders,
+            capacity,
+            batch: capacity,
+            rounds: rounds_for_all(senders, capacity, after),
+            after,
+            ..THREE_SENDERS
+        });
+        nobody_starves_among_senders::<K>(patterns);
+    }
+}
+
+fn barging_receivers_starve_nobody<K: Kind>() {
+    let mut patterns = Vec::new();
+    for pattern in bursts(2..=5, 1..=4) {
+        for every in 2..=3 {
+            for count in 1..=2 {
+                let barging = Some(Barging { every, count });
+                patterns.push(Receivers {
+                    rounds: 2 * pattern.rounds,
+                    disturbance: Disturbance {
+                        barging,
+                        ..Disturbance::NONE
+                    },
+                    ..pattern
+                });
+            }
+        }
+    }
+    nobody_starves_among_receivers::<K>(patterns);
+}
+
+fn barging_senders_starve_nobody<K: Kind>() {
+    let mut patterns = Vec::new();
+    for senders in 2..=5 {
+        for capacity in 1..=4 {
+            for every in 2..=3 {
+                for after in [After::Again, After::Yield] {
+                    for policy in POLICIES {
+                        let barging = Some(Barging { every, count: 1 });
+                        patterns.push(Senders {
+                            policy,
+                            senders,
+                            capacity,
+                            batch: capacity,
+                            rounds: 2 * turns(policy) * senders as u64,
+                            after,
+                            consumer: Consumer::Passerby,
+                            disturbance: Disturbance {
+                                barging,
+                                ..Disturbance::NONE
+                            },
+                            ..THREE_SENDERS
+                        });
+                    }
+                }
+            }
+        }
+    }
+    nobody_starves_among_senders::<K>(patterns);
+}
+
+fn late_polls_starve_nobody<K: Kind>() {
+    let disturbance = Disturbance {
+        late: 3,
+        ..Disturbance::NONE
+    };
+    let patterns = bursts(2..=6, 1..=4).into_iter().map(|pattern| Receivers {
+        rounds: 3 * pattern.rounds,
+        disturbance,
+        ..pattern
+    });
+    nobody_starves_among_receivers::<K>(patterns);
+}
+
+fn waiters_that_give_up_starve_nobody<K: Kind>() {
+    for unsteady in 1..=2 {
+        let fickle = Disturbance {
+            fickle: unsteady,
+            ..Disturbance::NONE
+        };
+        let interrupted = Disturbance {
+            interrupted: unsteady,
+            ..Disturbance::NONE
+        };
+        for disturbance in [fickle, interrupted] {
+            let receivers = bursts(3..=6, 1..=4).into_iter().map(|pattern| Receivers {
+                style: Style::Mixed,
+                rounds: 2 * pattern.rounds,
+                disturbance,
+                ..pattern
+            });
+            nobody_starves_among_receivers::<K>(receivers);
+            let senders = (3..=6).flat_map(|senders| {
+                (1..=4).map(move |capacity| Senders {
+                    senders,
+                    capacity,
+                    batch: capacity,
+                    rounds: 60 * senders as u64,
+                    disturbance,
+                    ..THREE_SENDERS
+                })
+            });
+            nobody_starves_among_senders::<K>(senders);
+        }
+    }
+}
+
+fn waiters_are_woken_in_the_order_they_came<K: Kind>() {
+    let disturbances = [
+        Disturbance::NONE,
+        Disturbance {
+            barging: Some(Barging { every: 2, count: 1 }),
+            fickle: 1,
+            interrupted: 1,
+            late: 4,
+            spurious: true,
+        },
+    ];
+    for disturbance in disturbances {
+        for waiters in [2, 3, 5, 9, 20, 80] {
+            let rounds = 100;
+            let receivers = bursts([waiters], [1, 2, 3, 6]);
+            let receivers = receivers.into_iter().map(|pattern| Receivers {
+                style: Style::Mixed,
+                rounds,
+                disturbance,
+                ..pattern
+            });
+            check(receivers, |it| it.run::<K>()?.order);
+            let senders = [(1, 1), (2, 2), (3, 2), (5, 8)].into_iter();
+            let senders = senders.flat_map(|(capacity, batch)| {
+                POLICIES.map(|policy| Senders {
+                    policy,
+                    senders: waiters,
+                    capacity,
+                    batch,
+                    rounds,
+                    consumer: Consumer::Passerby,
+                    disturbance,
+                    ..THREE_SENDERS
+                })
+            });
+            check(senders, |it| it.run::<K>()?.order);
+        }
+    }
+}
+
+#[test]
+fn what_comes_back_is_shared_evenly() {
+    let _watchdog = Watchdog::start();
+    let patterns: Vec<_> = bursts(2..=6, 1..=4)
+        .into_iter()
+        .flat_map(|pattern| {
+            [Source::FollowedUp, Source::Both].map(|source| Receivers { source, ..pattern })
+        })
+        .collect();
+    nobody_starves_among_receivers::<Tasks>(patterns.iter().copied());
+    // Tasks that are tried again when they are dropped: twice at most.
+    nobody_starves_among_receivers::<Requeued>(patterns);
+}

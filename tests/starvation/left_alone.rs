@@ -1,0 +1,194 @@
+//! Waiters that are woken and not polled, and what they keep from others; and what a close makes of
+//! all who wait.
+
+use futures_util::StreamExt;
+
+use crate::POLICIES;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::on_both_kinds;
+use crate::sim::Line;
+use crate::sim::Policy;
+use crate::sim::Sim;
+
+on_both_kinds! {
+    streams_left_alone_hide_one_item_each,
+    senders_left_alone_hide_one_slot_each,
+    a_close_in_the_middle_ends_everybody,
+}
+
+/// A stream that is polled, woken, and not polled again keeps to itself what it was woken for, and
+/// nothing else.
+fn streams_left_alone_hide_one_item_each<K: Kind>() {
+    for policy in POLICIES {
+        for alone in 1..=3 {
+            for burst in 1..=5 {
+                // Also those that have been woken in vain before.
+                for vain in 0..=2 {
+                    let what = format!("{policy:?}, {alone} of 6 left alone, {burst}, {vain}");
+                    leave_streams_alone::<K>(policy, alone, burst, vain)
+                        .unwrap_or_else(|why| panic!("{why} ({what})"));
+                }
+            }
+        }
+    }
+}
+
+fn leave_streams_alone<K: Kind>(
+    policy: Policy,
+    alone: usize,
+    burst: usize,
+    vain: usize,
+) -> Result<(), String> {
+    const STREAMS: usize = 6;
+    let (sender, receiver) = K::channel::<u32>(2 * burst + alone);
+    let mut sim = Sim::new(policy, 7);
+    for _ in 0..STREAMS {
+        let mut stream = receiver.clone();
+        sim.spawn(|me| async move {
+            while let Some(Some(given)) = me.wait(Line::Items, stream.next()).await {
+                K::Receiver::end(given);
+                me.count();
+            }
+        });
+    }
+    sim.settle()?;
+    for _ in 0..vain {
+        (0..burst).for_each(|_| sender.try_send(1).unwrap());
+        (0..burst).for_each(|_| _ = receiver.take_one());
+        sim.settle()?;
+    }
+    (0..alone).for_each(|id| sim.leave_alone(id));
+    let before = sim.shares();
+    for _ in 0..50 {
+        (0..burst).for_each(|_| sender.try_send(1).unwrap());
+        sim.settle()?;
+        sim.no_wake_is_lost(Line::Items, receiver.len())?;
+    }
+    assert_eq!(before[..alone], sim.shares()[..alone], "they were polled");
+    // Polled at last, they find what is there, or wait on.
+    (0..alone).for_each(|id| sim.attend(id));
+    sim.settle()?;
+    sim.no_wake_is_lost(Line::Items, receiver.len())?;
+    match receiver.len() {
+        0 => Ok(()),
+        left => Err(format!("{left} items are left, and all wait")),
+    }
+}
+
+fn senders_left_alone_hide_one_slot_each<K: Kind>() {
+    for policy in POLICIES {
+        for alone in 1..=3 {
+            for capacity in 1..=5 {
+                let what = format!("{policy:?}, {alone} of 6 left alone, capacity {capacity}");
+                leave_senders_alone::<K>(policy, alone, capacity)
+                    .unwrap_or_else(|why| panic!("{why} ({what})"));
+            }
+        }
+    }
+}
+
+fn leave_senders_alone<K: Kind>(
+    policy: Policy,
+    alone: usize,
+    capacity: usize,
+) -> Result<(), String> {
+    let (sender, receiver) = K::channel::<u32>(capacity);
+    let mut sim = Sim::new(policy, 7);
+    (0..capacity).for_each(|_| sender.try_send(0).unwrap());
+    for _ in 0..6 {
+        let sender = sender.clone();
+        sim.spawn(|me| async move {
+            while let Some(Ok(())) = me.wait(Line::Room, sender.send(1)).await {}
+        });
+    }
+    sim.settle()?;
+    (0..alone).for_each(|id| sim.leave_alone(id));
+    for _ in 0..50 {
+        (0..capacity).for_each(|_| _ = receiver.take_one());
+        sim.settle()?;
+        sim.no_wake_is_lost(Line::Room, capacity - sender.len())?;
+    }
+    (0..alone).for_each(|id| sim.attend(id));
+    sim.settle()?;
+    match receiver.is_full() {
+        true => Ok(()),
+        false => Err(String::from("there is room left, and all wait")),
+    }
+}
+
+/// Some have been woken in vain, some have been woken and not been polled, and some have not been
+/// woken.
+fn a_close_in_the_middle_ends_everybody<K: Kind>() {
+    for policy in POLICIES {
+        for waiters in [1, 2, 5, 30, 100] {
+            for burst in 0..=4 {
+                let what = format!("{policy:?}, {waiters} waiters, {burst}");
+                close_on_receivers::<K>(policy, waiters, burst)
+                    .unwrap_or_else(|why| panic!("receivers: {why} ({what})"));
+                close_on_senders::<K>(policy, waiters, burst)
+                    .unwrap_or_else(|why| panic!("senders: {why} ({what})"));
+            }
+        }
+    }
+}
+
+fn close_on_receivers<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> Result<(), String> {
+    let (sender, receiver) = K::channel::<u32>(burst + 1);
+    let mut sim = Sim::new(policy, 3);
+    for index in 0..waiters {
+        let mut stream = receiver.clone();
+        sim.spawn(|me| async move {
+            loop {
+                let given = match index % 2 {
+                    0 => me.wait(Line::Items, stream.recv()).await.map(Result::ok),
+                    _ => me.wait(Line::Items, stream.next()).await,
+                };
+                let Some(Some(given)) = given else { break };
+                K::Receiver::end(given);
+                me.count();
+            }
+        });
+    }
+    sim.settle()?;
+    (0..burst).for_each(|_| sender.try_send(1).unwrap());
+    (0..burst).for_each(|_| _ = receiver.take_one());
+    sim.settle()?;
+    (0..burst).for_each(|_| sender.try_send(2).unwrap());
+    sim.step();
+    sender.close();
+    sim.settle()?;
+    assert_eq!(sim.shares().iter().sum::<u64>(), burst as u64);
+    match sim.are_all_done() {
+        true => Ok(()),
+        false => Err(String::from("lost wake: they wait after the close")),
+    }
+}
+
+fn close_on_senders<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> Result<(), String> {
+    let (sender, receiver) = K::channel::<u32>(burst + 1);
+    let mut sim = Sim::new(policy, 3);
+    while sender.try_send(0).is_ok() {}
+    for _ in 0..waiters {
+        let sender = sender.clone();
+        sim.spawn(|me| async move {
+            while let Some(Ok(())) = me.wait(Line::Room, sender.send(1)).await {
+                me.count();
+            }
+        });
+    }
+    sim.settle()?;
+    (0..burst).for_each(|_| _ = receiver.take_one());
+    (0..burst).for_each(|_| sender.try_send(0).unwrap());
+    sim.settle()?;
+    (0..burst).for_each(|_| _ = receiver.take_one());
+    sim.step();
+    receiver.close();
+    let sent = sim.shares();
+    sim.settle()?;
+    assert_eq!(sent, sim.shares(), "something was sent after the close");
+    match sim.are_all_done() {
+        true => Ok(()),
+        false => Err(String::from("lost wake: they wait after the close")),
+    }
+}

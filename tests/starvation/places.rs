@@ -1,0 +1,132 @@
+//! Who is woken next, when some have been woken in vain.
+
+use std::task::Poll;
+
+use futures_util::StreamExt;
+
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Waiter;
+use crate::common::on_both_kinds;
+
+on_both_kinds! {
+    a_receiver_woken_in_vain_keeps_its_place,
+    a_sender_woken_in_vain_keeps_its_place,
+    a_place_ends_with_success_and_with_the_future,
+}
+
+fn wakes<R>(waiters: &[Waiter<'_, R>]) -> Vec<usize> {
+    waiters.iter().map(Waiter::wakes).collect()
+}
+
+/// Receivers that wait: futures and streams in turn.
+fn mixed<'a, K: Kind>(
+    receiver: &'a K::Receiver<u32>,
+    count: usize,
+) -> Vec<Waiter<'a, Option<u32>>> {
+    let waiters = (0..count).map(|index| match index % 2 {
+        0 => Waiter::waiting(async { receiver.recv().await.ok().map(K::Receiver::end) }),
+        _ => {
+            let mut stream = receiver.clone();
+            Waiter::waiting(async move { stream.next().await.map(K::Receiver::end) })
+        }
+    });
+    waiters.collect()
+}
+
+fn a_receiver_woken_in_vain_keeps_its_place<K: Kind>() {
+    for count in [3, 10, 70] {
+        // The first two are woken in vain, and polled in either order.
+        for order in [[0, 1], [1, 0]] {
+            let (sender, receiver) = K::channel(2);
+            let mut waiters = mixed::<K>(&receiver, count);
+            for _ in 0..2 {
+                sender.try_send(1).unwrap();
+                receiver.take_one().unwrap();
+            }
+            for index in order {
+                assert!(waiters[index].poll().is_pending());
+            }
+            waiters.extend(mixed::<K>(&receiver, 1));
+            // Polled for nothing, nobody's place changes.
+            for waiter in waiters.iter_mut().rev() {
+                assert!(waiter.poll().is_pending());
+            }
+            let mut expected = vec![0; count + 1];
+            expected[..2].fill(1);
+            for index in 0..=count {
+                sender.try_send(2).unwrap();
+                receiver.take_one().unwrap();
+                expected[index] += 1;
+                assert_eq!(wakes(&waiters), expected, "{count} receivers");
+            }
+        }
+    }
+}
+
+fn a_sender_woken_in_vain_keeps_its_place<K: Kind>() {
+    for count in [3, 10, 70] {
+        for order in [[0, 1], [1, 0]] {
+            let (sender, receiver) = K::channel(1);
+            sender.try_send(0).unwrap();
+            let send = || Waiter::waiting(sender.send(1));
+            let mut sends: Vec<_> = (0..count).map(|_| send()).collect();
+            for _ in 0..2 {
+                receiver.take_one().unwrap();
+                sender.try_send(0).unwrap();
+            }
+            for index in order {
+                assert!(sends[index].poll().is_pending());
+            }
+            sends.push(send());
+            for send in sends.iter_mut().rev() {
+                assert!(send.poll().is_pending());
+            }
+            let mut expected = vec![0; count + 1];
+            expected[..2].fill(1);
+            for index in 0..=count {
+                receiver.take_one().unwrap();
+                sender.try_send(0).unwrap();
+                expected[index] += 1;
+                assert_eq!(wakes(&sends), expected, "{count} senders");
+            }
+        }
+    }
+}
+
+fn a_place_ends_with_success_and_with_the_future<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let mut stream = Waiter::new({
+        let mut stream = receiver.clone();
+        async move {
+            let first = stream.next().await.map(K::Receiver::end);
+            (first, stream.next().await.map(K::Receiver::end))
+        }
+    });
+    assert!(stream.poll().is_pending());
+    let first = Waiter::waiting(receiver.recv());
+    let mut second = Waiter::waiting(receiver.recv());
+    // Woken in vain, and then with success: it waits anew, behind both others.
+    sender.try_send(1).unwrap();
+    receiver.take_one().unwrap();
+    assert!(stream.poll().is_pending());
+    sender.try_send(2).unwrap();
+    assert!(stream.poll().is_pending());
+    let seen = |expected: [usize; 3], first: &Waiter<'_, _>, second: &Waiter<'_, _>| {
+        assert_eq!([stream.wakes(), first.wakes(), second.wakes()], expected);
+    };
+    sender.try_send(3).unwrap();
+    receiver.take_one().unwrap();
+    seen([2, 1, 0], &first, &second);
+    // The first is woken in vain too, then given up: its place is nobody's.
+    let mut first = first;
+    assert!(first.poll().is_pending());
+    drop(first);
+    let first = Waiter::waiting(receiver.recv());
+    sender.try_send(4).unwrap();
+    seen([2, 0, 1], &first, &second);
+    assert!(matches!(second.poll(), Poll::Ready(Ok(_))));
+    sender.try_send(5).unwrap();
+    seen([3, 0, 1], &first, &second);
+    assert_eq!(stream.poll(), Poll::Ready((Some(2), Some(5))));
+}

@@ -1,0 +1,181 @@
+//! Senders and receivers that work without a break: nobody waits for all others to wait.
+//!
+//! Here a task may find what it wants again and again without waiting, while those who wait are
+//! woken and come too late. Nobody must go away empty-handed for ever. But shares differ, for who
+//! finds five items may take all five in one turn; so an eighth of an even share will do.
+
+use crate::POLICIES;
+use crate::THREE_SENDERS;
+use crate::check;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Plain;
+use crate::common::Watchdog;
+use crate::common::on_both_kinds;
+use crate::sim::Line;
+use crate::sim::Policy;
+use crate::sim::Sim;
+use crate::workload::After;
+use crate::workload::Consumer;
+use crate::workload::Senders;
+use crate::workload::come_to_an_end;
+
+on_both_kinds! {
+    no_wake_is_lost,
+    in_random_order_all_share_evenly,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Traffic {
+    seed: u64,
+    policy: Policy,
+    senders: usize,
+    receivers: usize,
+    capacity: usize,
+    /// How many there are for each task.
+    polls: usize,
+    after_send: After,
+    after_recv: After,
+}
+
+impl Traffic {
+    /// The shares of the senders, and those of the receivers.
+    fn run<K: Kind>(&self) -> Result<[Vec<u64>; 2], String> {
+        let (after_send, after_recv) = (self.after_send, self.after_recv);
+        let (sender, receiver) = K::channel::<u32>(self.capacity);
+        let mut sim = Sim::new(self.policy, self.seed);
+        for _ in 0..self.senders {
+            let sender = sender.clone();
+            sim.spawn(|me| async move {
+                while let Some(Ok(())) = me.wait(Line::Room, sender.send(1)).await {
+                    me.count();
+                    after_send.run(&me).await;
+                }
+            });
+        }
+        for _ in 0..self.receivers {
+            let receiver = receiver.clone();
+            sim.spawn(|me| async move {
+                while let Some(Ok(given)) = me.wait(Line::Items, receiver.recv()).await {
+                    K::Receiver::end(given);
+                    me.count();
+                    after_recv.run(&me).await;
+                }
+            });
+        }
+        for _ in 0..self.polls * (self.senders + self.receivers) {
+            if !sim.step() {
+                return Err(String::from("lost wake: nobody is runnable"));
+            }
+        }
+        let mut senders = sim.shares();
+        let receivers = senders.split_off(self.senders);
+        sender.close();
+        come_to_an_end(sim)?;
+        Ok([senders, receivers])
+    }
+
+    /// Checks that everybody gets at least one `part`th of an even share.
+    fn everybody_gets<K: Kind>(&self, part: u64) -> Result<(), String> {
+        for shares in self.run::<K>()? {
+            let even = shares.iter().sum::<u64>() / shares.len() as u64;
+            if shares.iter().any(|share| part * share < even) {
+                return Err(format!("of {even} each: {shares:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn traffic(
+    policy: Policy,
+    polls: usize,
+    after_send: After,
+    after_recv: After,
+) -> impl Iterator<Item = Traffic> {
+    let sizes = (1..=6).flat_map(|it| (1..=6).map(move |other| (it, other)));
+    sizes.flat_map(move |(senders, receivers)| {
+        [1, 2, 3, 4, 6, 9].map(|capacity| Traffic {
+            seed: 5,
+            policy,
+            senders,
+            receivers,
+            capacity,
+            polls,
+            after_send,
+            after_recv,
+        })
+    })
+}
+
+const YIELDING: [(After, After); 3] = [
+    (After::Again, After::Yield),
+    (After::Yield, After::Again),
+    (After::Yield, After::Yield),
+];
+
+fn no_wake_is_lost<K: Kind>() {
+    for policy in POLICIES {
+        for (after_send, after_recv) in [(After::Again, After::Again)].into_iter().chain(YIELDING) {
+            let patterns = traffic(policy, 50, after_send, after_recv);
+            check(patterns, |it| it.run::<K>().map(drop));
+        }
+    }
+}
+
+fn in_random_order_all_share_evenly<K: Kind>() {
+    for (after_send, after_recv) in [(After::Again, After::Again)].into_iter().chain(YIELDING) {
+        let patterns = traffic(Policy::Random, 200, after_send, after_recv);
+        check(patterns, |it| it.everybody_gets::<K>(2));
+    }
+}
+
+/// `while tx.send(x).await.is_ok() {}` and `while rx.recv().await.is_ok() {}`, and nothing else.
+///
+/// Keeping one's place is not enough. Four receivers share the items of a sender that finds room
+/// for two:
+///
+/// 1. B and D have been woken in vain before, and stand first. A has been called and is about to be
+///    polled.
+/// 2. The sender's two items call B and D, which are to run after A.
+/// 3. A takes one item, which calls the sender; it sees the other, and calls C. It takes that too,
+///    and waits anew.
+/// 4. B and D are polled in vain, and stand first again. The sender comes next, and then C: so C is
+///    now where A was in step 1.
+#[test]
+fn in_fifo_order_nobody_goes_empty_handed() {
+    let _watchdog = Watchdog::start();
+    let patterns = traffic(Policy::Fifo, 200, After::Again, After::Again);
+    check(patterns, |it| it.everybody_gets::<Plain>(8));
+}
+
+/// The same with a `yield_now` in one of the loops or in both. Of two receivers that yield, one
+/// finds an item whenever it comes back, just before the other is polled, which was woken for that
+/// item.
+#[test]
+fn those_who_yield_leave_some_to_those_who_wait() {
+    let _watchdog = Watchdog::start();
+    for (after_send, after_recv) in YIELDING {
+        let patterns = traffic(Policy::Fifo, 200, after_send, after_recv);
+        check(patterns, |it| it.everybody_gets::<Plain>(8));
+    }
+}
+
+/// Senders that send one item in a round, and a consumer that makes room once in a round: those who
+/// come anew find the room before those who were woken for it.
+#[test]
+fn those_who_come_anew_leave_some_to_those_who_wait() {
+    let _watchdog = Watchdog::start();
+    let patterns = (2..=6).flat_map(|senders| {
+        (1..=4).map(move |capacity| Senders {
+            senders,
+            capacity,
+            batch: capacity,
+            rounds: 40 * senders as u64,
+            after: After::Rest,
+            consumer: Consumer::Task,
+            ..THREE_SENDERS
+        })
+    });
+    check(patterns, |it| it.run::<Plain>()?.nobody_starves());
+}

@@ -1,0 +1,394 @@
+//! What the tasks of a simulation do: receivers that share what is sent in bursts, and senders that
+//! share the room a consumer makes.
+
+use futures_util::StreamExt;
+
+use tollgate::Sender;
+
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::sim::Line;
+use crate::sim::Me;
+use crate::sim::Policy;
+use crate::sim::Sim;
+
+/// What a task does when it has got one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The same again.
+    Again,
+    /// Lets others run first.
+    Yield,
+    /// Comes back in the next round.
+    Rest,
+}
+
+impl After {
+    pub(crate) async fn run(self, me: &Me) {
+        match self {
+            Self::Again => {}
+            Self::Yield => me.yield_now().await,
+            Self::Rest => me.rest().await,
+        }
+    }
+}
+
+/// How receivers wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Futures,
+    Streams,
+    /// Every other one is a stream.
+    Mixed,
+}
+
+/// Where the items come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Sent,
+    /// Left by a task. Only task channels have this.
+    FollowedUp,
+    /// Each in one of both ways; and every fourth task is retried.
+    Both,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Burst {
+    Of(usize),
+    UpTo(usize),
+}
+
+/// Somebody who does not wait: takes `count` in one round in `every`, before anybody is polled.
+/// Not at regular intervals, which might always hit the same one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Barging {
+    pub(crate) every: u32,
+    pub(crate) count: usize,
+}
+
+/// What disturbs the waiting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Disturbance {
+    pub(crate) barging: Option<Barging>,
+    /// How many of the tasks give up after one or two polls, to wait anew. The first ones.
+    pub(crate) fickle: usize,
+    /// How many tasks are made to give up between two rounds, from time to time. The first ones.
+    pub(crate) interrupted: usize,
+    /// One wake in how many is answered a round late; none if zero.
+    pub(crate) late: u32,
+    /// Whether tasks are polled although they were not woken.
+    pub(crate) spurious: bool,
+}
+
+impl Disturbance {
+    pub(crate) const NONE: Self = Self {
+        barging: None,
+        fickle: 0,
+        interrupted: 0,
+        late: 0,
+        spurious: false,
+    };
+
+    /// How many tasks do not wait until they succeed.
+    fn unsteady(&self) -> usize {
+        self.fickle.max(self.interrupted)
+    }
+
+    /// How many are taken in this round by those who do not wait.
+    fn barge(&self, rng: &mut fastrand::Rng) -> usize {
+        match self.barging {
+            Some(Barging { every, count }) if rng.u32(..every) == 0 => count,
+            _ => 0,
+        }
+    }
+
+    /// Between two rounds, `tasks` being those that may be disturbed.
+    fn strike(&self, sim: &mut Sim, tasks: usize, rng: &mut fastrand::Rng) {
+        if self.interrupted != 0 && rng.u32(..3) == 0 {
+            sim.interrupt(rng.usize(..self.interrupted));
+        }
+        if self.spurious && rng.bool() {
+            sim.poll_for_nothing(rng.usize(..tasks));
+        }
+    }
+
+    /// How long the task of this number is willing to wait.
+    fn patience(&self, index: usize) -> u32 {
+        match index < self.fickle {
+            true => 2 + index as u32 % 2,
+            false => u32::MAX,
+        }
+    }
+}
+
+/// What came of a simulation.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What each of those got who do not give up waiting.
+    pub(crate) shares: Vec<u64>,
+    /// What each would have got if all had got the same.
+    pub(crate) even: u64,
+    /// Whether all were woken in the order they came.
+    pub(crate) order: Result<(), String>,
+}
+
+impl Outcome {
+    fn new(sim: &Sim, tasks: usize, unsteady: usize) -> Self {
+        let shares = sim.shares();
+        Self {
+            shares: shares[unsteady..tasks].to_vec(),
+            even: shares[..tasks].iter().sum::<u64>() / tasks as u64,
+            order: sim.nobody_is_overtaken(),
+        }
+    }
+
+    /// Checks that everybody got at least half of an even share.
+    pub(crate) fn nobody_starves(&self) -> Result<(), String> {
+        if self.even < 20 {
+            return Err(format!("too few to tell: {self:?}"));
+        }
+        match self.shares.iter().all(|share| 2 * share >= self.even) {
+            true => Ok(()),
+            false => Err(format!("of {} each: {:?}", self.even, self.shares)),
+        }
+    }
+}
+
+/// Receivers, and bursts of items for them. A burst is sent when nobody is runnable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receivers {
+    pub(crate) seed: u64,
+    pub(crate) policy: Policy,
+    pub(crate) receivers: usize,
+    pub(crate) burst: Burst,
+    pub(crate) rounds: u64,
+    pub(crate) style: Style,
+    pub(crate) after: After,
+    pub(crate) source: Source,
+    pub(crate) disturbance: Disturbance,
+}
+
+impl Receivers {
+    pub(crate) fn run<K: Kind>(&self) -> Result<Outcome, String> {
+        let mut rng = fastrand::Rng::with_seed(!self.seed);
+        let (sender, receiver) = K::channel::<u32>(self.largest_burst());
+        let seedling = self.seedling::<K>(&sender, &receiver);
+        let mut sim = Sim::new(self.policy, self.seed);
+        for index in 0..self.receivers {
+            let receiver = receiver.clone();
+            sim.spawn(|me| self.receiver::<K>(me, receiver, index));
+        }
+        sim.settle()?;
+        sim.delay_one_wake_in(self.disturbance.late);
+        for _ in 0..self.rounds {
+            for _ in 0..self.size_of_burst(&mut rng) {
+                // Some may be left, if those who were called are late or all rest.
+                if receiver.len() == self.largest_burst() {
+                    break;
+                }
+                match &seedling {
+                    Some(task) if self.source == Source::FollowedUp || rng.bool() => {
+                        K::Receiver::follow_up(task, 1);
+                    }
+                    _ => sender.try_send(1).unwrap(),
+                }
+            }
+            for _ in 0..self.disturbance.barge(&mut rng) {
+                let _ = receiver.take_one();
+            }
+            self.rest(&mut sim, &receiver)?;
+            self.disturbance.strike(&mut sim, self.receivers, &mut rng);
+            self.rest(&mut sim, &receiver)?;
+            // They find what they were called for, unless somebody else took it.
+            sim.catch_up();
+            sim.next_round();
+            self.rest(&mut sim, &receiver)?;
+        }
+        let outcome = Outcome::new(&sim, self.receivers, self.disturbance.unsteady());
+        sim.delay_one_wake_in(0);
+        sender.close();
+        drop(seedling);
+        come_to_an_end(sim)?;
+        Ok(outcome)
+    }
+
+    fn largest_burst(&self) -> usize {
+        match self.burst {
+            Burst::Of(size) | Burst::UpTo(size) => size,
+        }
+    }
+
+    fn size_of_burst(&self, rng: &mut fastrand::Rng) -> usize {
+        match self.burst {
+            Burst::Of(size) => size,
+            Burst::UpTo(most) => rng.usize(..=most),
+        }
+    }
+
+    /// A task that leaves work for the others, if the source is that.
+    fn seedling<K: Kind>(
+        &self,
+        sender: &Sender<u32>,
+        receiver: &K::Receiver<u32>,
+    ) -> Option<<K::Receiver<u32> as Inlet<u32>>::Given> {
+        (self.source != Source::Sent).then(|| {
+            sender.try_send(0).unwrap();
+            receiver.try_recv().unwrap()
+        })
+    }
+
+    async fn receiver<K: Kind>(self, me: Me, receiver: K::Receiver<u32>, index: usize) {
+        let patience = self.disturbance.patience(index);
+        let streams = match self.style {
+            Style::Futures => false,
+            Style::Streams => true,
+            Style::Mixed => index % 2 == 1,
+        };
+        let mut received = 0_u32;
+        let mut stream = receiver.clone();
+        loop {
+            let given = match streams {
+                true => {
+                    let next = stream.next();
+                    me.wait_patiently(Line::Items, next, patience).await
+                }
+                false => {
+                    let recv = receiver.recv();
+                    let given = me.wait_patiently(Line::Items, recv, patience).await;
+                    given.map(Result::ok)
+                }
+            };
+            match given {
+                // A stream waits as long as it lives.
+                None => {
+                    stream = receiver.clone();
+                    me.yield_now().await;
+                    continue;
+                }
+                Some(None) => break,
+                Some(Some(given)) => {
+                    me.count();
+                    received += 1;
+                    match self.source == Source::Both && received % 4 == 0 {
+                        true => K::Receiver::retry(given),
+                        false => drop(K::Receiver::end(given)),
+                    }
+                }
+            }
+            self.after.run(&me).await;
+        }
+    }
+
+    /// Runs until nobody is runnable.
+    fn rest<T>(&self, sim: &mut Sim, receiver: &impl Inlet<T>) -> Result<(), String> {
+        sim.settle()?;
+        sim.no_wake_is_lost(Line::Items, receiver.len())
+    }
+}
+
+/// Who makes room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consumer {
+    /// A task that awaits one item, takes along what is there, and comes back in the next round.
+    Task,
+    /// Somebody who takes items when nobody is runnable.
+    Passerby,
+}
+
+/// Senders, and a consumer that takes up to `batch` items in a round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Senders {
+    pub(crate) seed: u64,
+    pub(crate) policy: Policy,
+    pub(crate) senders: usize,
+    pub(crate) capacity: usize,
+    pub(crate) batch: usize,
+    pub(crate) rounds: u64,
+    pub(crate) after: After,
+    pub(crate) consumer: Consumer,
+    pub(crate) disturbance: Disturbance,
+}
+
+impl Senders {
+    pub(crate) fn run<K: Kind>(&self) -> Result<Outcome, String> {
+        let mut rng = fastrand::Rng::with_seed(!self.seed);
+        let (sender, receiver) = K::channel::<u32>(self.capacity);
+        let mut sim = Sim::new(self.policy, self.seed);
+        for index in 0..self.senders {
+            let sender = sender.clone();
+            sim.spawn(|me| self.sender(me, sender, index));
+        }
+        if self.consumer == Consumer::Task {
+            let receiver = receiver.clone();
+            sim.spawn(|me| self.consumer::<K>(me, receiver));
+        }
+        sim.settle()?;
+        sim.delay_one_wake_in(self.disturbance.late);
+        for _ in 0..self.rounds {
+            if self.consumer == Consumer::Passerby {
+                (0..self.batch).for_each(|_| _ = receiver.take_one());
+            }
+            for _ in 0..self.disturbance.barge(&mut rng) {
+                let _ = sender.try_send(0);
+            }
+            self.rest(&mut sim, &sender)?;
+            self.disturbance.strike(&mut sim, self.senders, &mut rng);
+            self.rest(&mut sim, &sender)?;
+            sim.catch_up();
+            sim.next_round();
+            self.rest(&mut sim, &sender)?;
+        }
+        let outcome = Outcome::new(&sim, self.senders, self.disturbance.unsteady());
+        sim.delay_one_wake_in(0);
+        receiver.close();
+        drop(receiver);
+        come_to_an_end(sim)?;
+        Ok(outcome)
+    }
+
+    async fn sender(self, me: Me, sender: Sender<u32>, index: usize) {
+        let patience = self.disturbance.patience(index);
+        loop {
+            let send = sender.send(1);
+            match me.wait_patiently(Line::Room, send, patience).await {
+                None => me.yield_now().await,
+                Some(Err(_)) => break,
+                Some(Ok(())) => {
+                    me.count();
+                    self.after.run(&me).await;
+                }
+            }
+        }
+    }
+
+    async fn consumer<K: Kind>(self, me: Me, receiver: K::Receiver<u32>) {
+        while let Some(Ok(first)) = me.wait(Line::Items, receiver.recv()).await {
+            K::Receiver::end(first);
+            for _ in 1..self.batch {
+                let _ = receiver.take_one();
+            }
+            me.rest().await;
+        }
+    }
+
+    /// Runs until nobody is runnable.
+    fn rest(&self, sim: &mut Sim, sender: &Sender<u32>) -> Result<(), String> {
+        sim.settle()?;
+        sim.no_wake_is_lost(Line::Room, self.capacity - sender.len())?;
+        sim.no_wake_is_lost(Line::Items, sender.len())
+    }
+}
+
+/// The channel has been closed: all come to an end.
+pub(crate) fn come_to_an_end(mut sim: Sim) -> Result<(), String> {
+    // Those who rest take one item in a round, and may put it back a few times.
+    for _ in 0..1_000 {
+        sim.catch_up();
+        sim.settle()?;
+        if sim.are_all_done() {
+            return Ok(());
+        }
+        sim.next_round();
+    }
+    Err(String::from("lost wake: tasks wait after the close"))
+}
