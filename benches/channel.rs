@@ -1,0 +1,218 @@
+//! What the channel's operations cost, and whether it matters to them that others wait, that the
+//! channel is closed, that somebody once joined. The comparison with other crates is in
+//! `benches/peers`.
+//!
+//! ```text
+//! cargo bench
+//! cargo bench -- --quick "parked"
+//! ```
+
+fn main() {
+    #[cfg(not(loom))]
+    questions::ask();
+}
+
+// Loom's builds have no criterion, and time nothing.
+#[cfg(not(loom))]
+mod questions {
+    use std::collections::VecDeque;
+    use std::future::Future;
+    use std::hint::black_box;
+    use std::pin::Pin;
+    use std::task::Context;
+    use std::task::Poll;
+    use std::task::Waker;
+
+    use criterion::BatchSize;
+    use criterion::Criterion;
+    use criterion::Throughput;
+    use tokio::runtime::Builder;
+
+    const CAPACITY: usize = 64;
+
+    pub(crate) fn ask() {
+        let mut criterion = Criterion::default().configure_from_args();
+        try_pair(&mut criterion);
+        never_waiting(&mut criterion);
+        one_to_one(&mut criterion);
+        beside_parked_receivers(&mut criterion);
+        after_close(&mut criterion);
+        after_join(&mut criterion);
+        criterion.final_summary();
+    }
+
+    /// What is an item's way through the channel, at the least?
+    fn try_pair(criterion: &mut Criterion) {
+        let mut group = criterion.benchmark_group("try_send and try_recv");
+        for capacity in [1, 64] {
+            group.bench_function(format!("capacity {capacity}"), |bencher| {
+                let (sender, receiver) = tollgate::bounded(capacity);
+                bencher.iter(|| {
+                    sender.try_send(black_box(1_u64)).unwrap();
+                    receiver.try_recv().unwrap()
+                });
+            });
+        }
+    }
+
+    /// What do the futures add, what the account of tasks, and what somebody who waits for its end?
+    fn never_waiting(criterion: &mut Criterion) {
+        let mut group = criterion.benchmark_group("send and recv that never wait");
+        group.bench_function("plain", |bencher| {
+            let (sender, receiver) = tollgate::bounded(CAPACITY);
+            bencher.iter(|| {
+                now(sender.send(black_box(1_u64))).unwrap();
+                now(receiver.recv()).unwrap()
+            });
+        });
+        group.bench_function("tasks, with done", |bencher| {
+            let (sender, receiver) = tollgate::tasks(CAPACITY);
+            bencher.iter(|| {
+                now(sender.send(black_box(1_u64))).unwrap();
+                now(receiver.recv()).unwrap().done()
+            });
+        });
+        group.bench_function("tasks, with done, while a joiner waits", |bencher| {
+            let (sender, receiver) = tollgate::tasks(CAPACITY);
+            // There is always one more, so that the joiner stays.
+            sender.try_send(0).unwrap();
+            let mut join = sender.join();
+            assert!(glance(&mut join).is_pending());
+            bencher.iter(|| {
+                now(sender.send(black_box(1_u64))).unwrap();
+                now(receiver.recv()).unwrap().done()
+            });
+            assert!(glance(&mut join).is_pending());
+        });
+    }
+
+    /// What does it cost to wait, the more often the less room there is?
+    fn one_to_one(criterion: &mut Criterion) {
+        const ITEMS: u64 = 10_000;
+
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let mut group = criterion.benchmark_group("one sender, one receiver, one tokio thread");
+        group.throughput(Throughput::Elements(ITEMS));
+        for capacity in [1, 16, 128] {
+            group.bench_function(format!("capacity {capacity}"), |bencher| {
+                bencher.iter(|| {
+                    runtime.block_on(async {
+                        let (sender, receiver) = tollgate::bounded(capacity);
+                        tokio::spawn(async move {
+                            for item in 0..ITEMS {
+                                sender.send(black_box(item)).await.unwrap();
+                            }
+                        });
+                        while let Ok(item) = receiver.recv().await {
+                            black_box(item);
+                        }
+                    });
+                });
+            });
+        }
+    }
+
+    /// Does it matter how many wait?
+    fn beside_parked_receivers(criterion: &mut Criterion) {
+        let mut group = criterion.benchmark_group("try_send beside parked receivers");
+        for count in [1, 100, 10_000] {
+            group.bench_function(format!("{count} parked"), |bencher| {
+                let (sender, receiver) = tollgate::bounded(CAPACITY);
+                let park = || {
+                    let mut recv = receiver.recv();
+                    assert!(glance(&mut recv).is_pending());
+                    recv
+                };
+                let mut parked = (0..count).map(|_| park()).collect::<VecDeque<_>>();
+                // The one that has waited longest is woken and has the item; another takes its
+                // place.
+                bencher.iter(|| {
+                    sender.try_send(black_box(1_u64)).unwrap();
+                    let item = now(parked.pop_front().unwrap()).unwrap();
+                    parked.push_back(park());
+                    item
+                });
+            });
+        }
+    }
+
+    /// Is what is left in a closed channel received as fast as from an open one?
+    fn after_close(criterion: &mut Criterion) {
+        const ITEMS: usize = 1_000;
+
+        let mut group = criterion.benchmark_group("receiving what is queued");
+        group.throughput(Throughput::Elements(ITEMS as u64));
+        for (name, closed) in [("before close", false), ("after close", true)] {
+            group.bench_function(name, |bencher| {
+                let filled = || {
+                    let (sender, receiver) = tollgate::bounded(ITEMS);
+                    (0..ITEMS).for_each(|item| sender.try_send(item).unwrap());
+                    if closed {
+                        sender.close();
+                    }
+                    // The sender too, for without it the channel closes.
+                    (sender, receiver)
+                };
+                bencher.iter_batched_ref(
+                    filled,
+                    |(_, receiver)| {
+                        for _ in 0..ITEMS {
+                            black_box(receiver.try_recv().unwrap());
+                        }
+                    },
+                    BatchSize::LargeInput,
+                );
+            });
+        }
+    }
+
+    /// Does a join that nobody waits for any more leave anything behind?
+    fn after_join(criterion: &mut Criterion) {
+        let mut group = criterion.benchmark_group("try_send and try_recv, join given up");
+        for (name, joined) in [("never joined", false), ("joined once", true)] {
+            group.bench_function(format!("plain, {name}"), |bencher| {
+                let (sender, receiver) = tollgate::bounded(CAPACITY);
+                sender.try_send(0).unwrap();
+                if joined {
+                    assert!(glance(&mut sender.join()).is_pending());
+                }
+                receiver.try_recv().unwrap();
+                bencher.iter(|| {
+                    sender.try_send(black_box(1_u64)).unwrap();
+                    receiver.try_recv().unwrap()
+                });
+            });
+            group.bench_function(format!("tasks, with done, {name}"), |bencher| {
+                let (sender, receiver) = tollgate::tasks(CAPACITY);
+                sender.try_send(0).unwrap();
+                if joined {
+                    assert!(glance(&mut sender.join()).is_pending());
+                }
+                receiver.try_recv().unwrap().done();
+                bencher.iter(|| {
+                    sender.try_send(black_box(1_u64)).unwrap();
+                    receiver.try_recv().unwrap().done()
+                });
+            });
+        }
+    }
+
+    /// Polls a future once, with a waker that does nothing.
+    fn glance<F>(future: &mut F) -> Poll<F::Output>
+    where
+        F: Future + Unpin,
+    {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// The output of a future that is ready at once.
+    fn now<F>(mut future: F) -> F::Output
+    where
+        F: Future + Unpin,
+    {
+        match glance(&mut future) {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("the future is not ready"),
+        }
+    }
+}
