@@ -1,0 +1,114 @@
+//! Interleaved rounds: in each, every contestant runs once, so that a mood of the machine hits all.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::Outcome;
+use super::Sample;
+
+/// One way of doing what a question is about.
+pub struct Contestant<'a> {
+    pub name: String,
+    /// Moves at least that many items.
+    pub run: Box<dyn FnMut(u64) -> Outcome + 'a>,
+}
+
+impl<'a> Contestant<'a> {
+    pub fn new(name: impl Into<String>, run: impl FnMut(u64) -> Outcome + 'a) -> Self {
+        Self {
+            name: name.into(),
+            run: Box::new(run),
+        }
+    }
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    pub rounds: usize,
+    /// How long a run should take.
+    pub target: Duration,
+}
+
+/// What is told while measuring.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Event {
+    Begun(String),
+    Measured(Measurement),
+    Wrong(String, String),
+}
+
+/// A run of a contestant in a round.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Measurement {
+    pub contestant: String,
+    pub round: usize,
+    pub sample: Sample,
+}
+
+/// The number of items of the first run.
+const FEWEST: u64 = 256;
+
+/// The number of items that no run exceeds by much, for the sake of memory.
+const MOST: u64 = 4_000_000;
+
+/// Calibrates all contestants and runs the rounds. Who goes wrong takes no further part.
+pub fn measure(contestants: Vec<Contestant<'_>>, plan: Plan, mut tell: impl FnMut(Event)) {
+    let mut ready = Vec::new();
+    for mut contestant in contestants {
+        tell(Event::Begun(contestant.name.clone()));
+        match calibrate(&mut contestant, plan.target) {
+            Ok(items) => ready.push((contestant, Some(items))),
+            Err(what) => tell(Event::Wrong(contestant.name, what)),
+        }
+    }
+    for round in 0..plan.rounds {
+        for index in order(round, ready.len()) {
+            let (contestant, items) = &mut ready[index];
+            let Some(number) = *items else { continue };
+            let name = contestant.name.clone();
+            tell(Event::Begun(name.clone()));
+            match (contestant.run)(number) {
+                Ok(sample) => tell(Event::Measured(Measurement {
+                    contestant: name,
+                    round,
+                    sample,
+                })),
+                Err(what) => {
+                    *items = None;
+                    tell(Event::Wrong(name, what));
+                }
+            }
+        }
+    }
+}
+
+/// The order of a round: every contestant comes first in its turn, and every second round runs
+/// backwards, so that nobody always follows the same other.
+fn order(round: usize, contestants: usize) -> impl Iterator<Item = usize> {
+    (0..contestants).map(move |place| {
+        let place = if round.is_multiple_of(2) {
+            place
+        } else {
+            contestants - 1 - place
+        };
+        (place + round) % contestants
+    })
+}
+
+/// The number of items that takes about the target time.
+fn calibrate(contestant: &mut Contestant<'_>, target: Duration) -> Result<u64, String> {
+    let target = target.as_nanos() as f64;
+    let mut items = FEWEST;
+    loop {
+        let sample = (contestant.run)(items)?;
+        let fitting = ((target / sample.wall_per_item()) as u64).clamp(FEWEST, MOST);
+        // A run that is much too short says little of a long one.
+        if fitting <= items.saturating_mul(4) {
+            return Ok(fitting);
+        }
+        items = fitting.min(items * 16);
+    }
+}

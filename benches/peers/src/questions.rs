@@ -1,0 +1,11 @@
+//! Questions that have a table of their own, besides the grid.
+
+pub mod after;
+mod comparison;
+pub mod pair;
+pub mod parked;
+pub mod pingpong;
+pub mod tasks;
+
+pub use comparison::Ratio;
+pub use comparison::compare;
