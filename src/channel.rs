@@ -40,7 +40,6 @@ use crate::sync::CachePadded;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
-use crate::sync::seqcst_accesses_are_ordered;
 use crate::unwind::OnDrop;
 use crate::unwind::protect;
 use crate::unwind::run_all;
@@ -330,7 +329,6 @@ impl<T> Channel<T> {
     #[cold]
     pub(crate) fn pass_item_on(&self) {
         let holds = self.ring.len() > 0 || self.lane().is_some_and(|lane| !lane.is_empty());
-        seqcst_accesses_are_ordered();
         if holds {
             self.not_empty.notify_one();
         }
@@ -340,7 +338,6 @@ impl<T> Channel<T> {
     #[cold]
     pub(crate) fn pass_room_on(&self) {
         let holds = self.ring.len() < self.ring.capacity();
-        seqcst_accesses_are_ordered();
         if holds {
             self.not_full.notify_one();
         }

@@ -2,17 +2,17 @@
 //!
 //! Two threads that work at the two ends of a channel are fastest when each finds several items, or
 //! several vacant slots, at a time: to wait and to be woken costs as much as a dozen items, and two
-//! ends that follow each other closely fight for the same cache lines. So a caller that finds nothing
-//! may pause before it waits, for a few microseconds at most, until the other end has made a *batch*
-//! of progress. Where both ends run on one thread nothing changes meanwhile, so whether to pause is
-//! learnt from how earlier pauses ended.
+//! ends that follow each other closely fight for the same cache lines. So a caller that finds
+//! nothing may pause before it waits, for a few microseconds at most, until the other end has made
+//! a *batch* of progress. Where both ends run on one thread nothing changes meanwhile, so whether
+//! to pause is learnt from how earlier pauses ended.
 //!
-//! While it pauses, a caller reads only what it shares with its own side, and seldom: each look takes
-//! a cache line away from the other end.
+//! While it pauses, a caller reads only what it shares with its own side, and seldom: each look
+//! takes a cache line away from the other end.
 //!
-//! All of it is a heuristic. A pause decides nothing: the caller tries afterwards like any other, and
-//! nothing is ordered by what is kept here. The figures were chosen by
-//! measurement (`benches/peers`), on two cores whose caches were near each other and far apart.
+//! All of it is a heuristic. A pause decides nothing: the caller tries afterwards like any other,
+//! and nothing is ordered by what is kept here. The figures were chosen by measurement
+//! (`benches/peers`), on two cores whose caches were near each other and far apart.
 
 use crate::sync::Hint;
 use crate::sync::pause;
@@ -22,8 +22,8 @@ use crate::sync::pause;
 const PAID: usize = 4;
 const FAILED: usize = 4;
 const MOST_CREDIT: usize = 64;
-/// A new channel tries a few times.
-const FIRST_CREDIT: usize = if cfg!(loom) { 1 } else { 16 };
+/// A new channel has to earn it; a model looks once.
+const FIRST_CREDIT: usize = if cfg!(loom) { 1 } else { 0 };
 /// Without credit, one caller in so many tries whether it pays now; four times as many after each
 /// that failed.
 const FIRST_PROBE: usize = 16;
@@ -47,8 +47,8 @@ impl Dwell {
         }
     }
 
-    /// Pauses until a batch is there, or for long enough; whether anything is. `are_there` looks for
-    /// so many items, or vacant slots, of a channel of the given capacity.
+    /// Pauses until a batch is there, or for long enough; whether anything is. `are_there` looks
+    /// for so many items, or vacant slots, of a channel of the given capacity.
     #[inline(never)]
     pub(crate) fn pause(&self, capacity: usize, are_there: impl Fn(u64) -> bool) -> bool {
         let capacity = capacity.min(256) as u32;
@@ -61,6 +61,8 @@ impl Dwell {
         };
         let step = (capacity / 4).clamp(1, 16);
         let batch = (capacity / 4).clamp(1, 32).into();
+        // How many must be there after the next step, for it to be worth while to go on.
+        let mut wanted = 1;
         let mut paused = 0;
         while paused < longest {
             pause(step);
@@ -69,9 +71,17 @@ impl Dwell {
                 self.has_paid();
                 return true;
             }
+            if are_there(wanted) {
+                wanted += 2;
+            } else if wanted > 1 {
+                // They come one by one.
+                break;
+            }
         }
         let any = are_there(1);
-        if !any {
+        if any {
+            self.has_hardly_paid();
+        } else {
             self.has_failed();
         }
         any
@@ -96,6 +106,11 @@ impl Dwell {
             self.credit.set(credit + PAID);
         }
         self.probe_interval.set(FIRST_PROBE);
+    }
+
+    fn has_hardly_paid(&self) {
+        self.credit.set(self.credit.get().saturating_sub(1));
+        self.until_probe.set(self.probe_interval.get());
     }
 
     fn has_failed(&self) {

@@ -15,18 +15,19 @@
 //! * **F1** Between the exchange that sets L and the store that clears it, the value belongs to the
 //!   thread that set it.
 //! * **F2** While L is not set, the word holds the front of the list.
-//! * **F3** A thread that [adds](FrontLock::add) to the list sets L by a `SeqCst` exchange, and until
-//!   the list is empty again the word is not `EMPTY`. So a `SeqCst` load that finds it `EMPTY` comes
-//!   before that exchange in the order of all `SeqCst` operations, and what was done by a `SeqCst`
-//!   exchange before that load is visible to a `SeqCst` load after `add`.
-//! * **F4** No user code runs while L is set. It is set for some ten nanoseconds, so that a thread
-//!   that finds it set spins; if the holder has lost its processor, it yields and then sleeps.
+//! * **F3** A thread that [adds](FrontLock::add) to the list sets L by a `SeqCst` exchange, and
+//!   until the list is empty again the word is not `EMPTY`. So a `SeqCst` load that finds it
+//!   `EMPTY` comes before that exchange in the order of all `SeqCst` operations, and what was done
+//!   by a `SeqCst` exchange before that load is visible to a `SeqCst` load after `add`.
+//! * **F4** No user code runs while L is set, but a global allocator may: a list that grows, or a
+//!   waiter that joins the crowd, allocates. L is mostly set for some ten nanoseconds. A thread
+//!   that finds it set spins; if that takes long, for the holder has lost its processor, it yields
+//!   and then sleeps in turns.
 
 use crate::sync::Backoff;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
-use crate::sync::seqcst_accesses_are_ordered;
 
 const LOCKED: u64 = 1;
 /// The front of an empty list. No ticket is as high.
@@ -91,7 +92,6 @@ impl<T: HasFront> FrontLock<T> {
         #[cfg(loom)]
         let _in_turn = self.in_turn.lock();
         self.lock(Ordering::SeqCst);
-        seqcst_accesses_are_ordered();
         self.run_locked(f)
     }
 

@@ -24,7 +24,6 @@ use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
-use crate::sync::seqcst_accesses_are_ordered;
 use crate::sync::with_lock;
 
 /// An item in the lane.
@@ -74,7 +73,6 @@ impl<T> Lane<T> {
             };
             // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`).
             count.fetch_add(1, Ordering::SeqCst);
-            seqcst_accesses_are_ordered();
             Ok(())
         })
     }

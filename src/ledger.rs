@@ -48,7 +48,6 @@ use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
-use crate::sync::seqcst_accesses_are_ordered;
 use crate::sync::with_lock;
 use crate::unwind::Guarded;
 use crate::waiters::Waiters;
@@ -165,7 +164,6 @@ impl Ledger {
     pub(crate) fn set_awaited(&self) {
         // SeqCst: on a plain channel this is one half of the store-load race with `is_watched`.
         self.word.fetch_or(AWAITED, Ordering::SeqCst);
-        seqcst_accesses_are_ordered();
     }
 
     /// Before all who await quiescence are told: who sets the mark again will look again.
@@ -179,7 +177,6 @@ impl Ledger {
     pub(crate) fn set_ending(&self) {
         // SeqCst: as `set_awaited`.
         self.word.fetch_or(ENDING, Ordering::SeqCst);
-        seqcst_accesses_are_ordered();
     }
 
     /// Whether somebody must be told of quiescence.

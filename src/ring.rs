@@ -43,7 +43,6 @@ use crate::sync::Contention;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
-use crate::sync::seqcst_accesses_are_ordered;
 use crate::unwind::run_all;
 
 #[cfg(test)]
@@ -267,8 +266,16 @@ impl<T, C: Counter> Ring<T, C> {
                         tail = self.tail.load(Ordering::Acquire);
                         continue;
                     }
-                    // `tail` was at least this when `head` was read, and by R1 at most this.
-                    Some(0) => return Err(NoVacancy::Full),
+                    Some(0) => {
+                        // SeqCst, as what decides on sleeping: pairs with `close`. `tail` was this
+                        // when `head` was read, for it has not moved since.
+                        let now = self.tail.load(Ordering::SeqCst);
+                        if now == tail {
+                            return Err(NoVacancy::Full);
+                        }
+                        tail = now;
+                        continue;
+                    }
                     Some(room) => count = count.min(room),
                 }
             }
@@ -300,9 +307,6 @@ impl<T, C: Counter> Ring<T, C> {
             Ordering::SeqCst,
             Ordering::Relaxed,
         );
-        if claimed.is_ok() {
-            seqcst_accesses_are_ordered();
-        }
         claimed.is_ok()
     }
 
@@ -352,9 +356,6 @@ impl<T, C: Counter> Ring<T, C> {
             Ordering::SeqCst,
             Ordering::Relaxed,
         );
-        if claimed.is_ok() {
-            seqcst_accesses_are_ordered();
-        }
         claimed.is_ok()
     }
 
@@ -472,7 +473,6 @@ impl<T, C: Counter> Ring<T, C> {
         // SeqCst: a claim is before or after it (R4), and as the exchanges on `tail` it is one
         // half of the store-load race with waiters.
         let before = self.tail.fetch_or(CLOSED, Ordering::SeqCst);
-        seqcst_accesses_are_ordered();
         before & CLOSED == 0
     }
 

@@ -35,6 +35,22 @@ mod freed_visibly {
     use std::sync::atomic::Ordering;
     use std::thread::panicking;
 
+    /// An argument of an access.
+    trait Argument: Copy {
+        fn is_seqcst(self) -> bool {
+            false
+        }
+    }
+
+    impl Argument for u64 {}
+    impl Argument for usize {}
+
+    impl Argument for Ordering {
+        fn is_seqcst(self) -> bool {
+            self == Ordering::SeqCst
+        }
+    }
+
     macro_rules! freed_visibly {
         ($Atomic:ident($Int:ty): $(
             fn $method:ident($($arg:ident: $Arg:ty),*) $(-> $Output:ty)?;
@@ -51,6 +67,12 @@ mod freed_visibly {
                 $(
                     #[track_caller]
                     pub(crate) fn $method(&self, $($arg: $Arg),*) $(-> $Output)? {
+                        // Loom takes a `SeqCst` access for acquire and release, but models the
+                        // fence. One before each, and none after it, orders as much as the language
+                        // does: what is not `SeqCst` may still be late.
+                        if [$($arg.is_seqcst()),*].contains(&true) {
+                            loom::sync::atomic::fence(Ordering::SeqCst);
+                        }
                         self.0.$method($($arg),*)
                     }
                 )*
@@ -92,19 +114,6 @@ mod freed_visibly {
             current: usize, new: usize, success: Ordering, failure: Ordering
         ) -> Result<usize, usize>;
     }
-}
-
-/// Stands between a `SeqCst` access of one atomic and a later `SeqCst` load of another, on the
-/// fast side of a store-load race.
-///
-/// The language orders the two, as all `SeqCst` accesses, so there is nothing to do. Loom orders
-/// them only as acquire and release, and would report races that cannot happen; it does model the
-/// fence. To be called right after the first access, so that loom orders no more than the language
-/// does: what is stored between here and the later load, it may see late.
-#[inline(always)]
-pub(crate) fn seqcst_accesses_are_ordered() {
-    #[cfg(loom)]
-    atomic::fence(atomic::Ordering::SeqCst);
 }
 
 /// Waiting for another thread that is in the middle of a few instructions: spins at first, then
@@ -159,7 +168,7 @@ impl Contention {
     #[cold]
     pub(crate) fn lost(&mut self) {
         pause(1 << self.0.min(Self::MOST));
-        self.0 += 1;
+        self.0 = self.0.saturating_add(1);
     }
 }
 

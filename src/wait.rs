@@ -6,18 +6,18 @@
 //! A waiter keeps its place until it succeeds or gives up (Q1 of `waiters`). That does not help a
 //! waiter if callers that need not wait are quicker every time it is notified:
 //!
-//! 1. Sender B sends into the last vacant slot and yields to other tasks. Sender A finds the channel
-//!    full and waits.
+//! 1. Sender B sends into the last vacant slot and yields to other tasks. Sender A finds the
+//!    channel full and waits.
 //! 2. The receiver takes an item and notifies A, which is scheduled behind B.
 //! 3. B finds the vacant slot and sends. A is polled, finds the channel full, and waits again.
 //!
-//! Waiters do the same to each other: one that is notified late, because a waiter before it saw more
-//! items, may be polled just before the waiter that the next items are meant for.
+//! Waiters do the same to each other: one that is notified late, because a waiter before it saw
+//! more items, may be polled just before the waiter that the next items are meant for.
 //!
 //! So a waiter that was notified in vain more often than there are others to take turns with asks
-//! all others to [yield](Yields): each lets other tasks run once before its first try, or before its
-//! first try after it was notified. After that it tries like any other, so a waiter that asks and is
-//! never polled again holds up no other.
+//! all others to [yield](Yields): each lets other tasks run once before its first try, or before
+//! its first try after it was notified. After that it tries like any other, so a waiter that asks
+//! and is never polled again holds up no other.
 
 use std::mem;
 use std::panic::RefUnwindSafe;
@@ -144,8 +144,9 @@ impl RefUnwindSafe for Wait {}
 impl Wait {
     /// The wait loop: tries, lists itself if that was in vain, tries again, sleeps.
     ///
-    /// When it is ready, no user code has run since the attempt, and the waiter may still be listed:
-    /// the caller does at once what the success calls for, and then [`leave`](Self::leave)s.
+    /// When it is ready, no user code has run since the attempt, and the waiter may still be
+    /// listed: the caller does at once what the success calls for, and then
+    /// [`leave`](Self::leave)s.
     #[inline]
     pub(crate) fn poll<O: Operation>(
         &mut self,
@@ -157,8 +158,8 @@ impl Wait {
             return Poll::Pending;
         }
         let mut backoff = Backoff::default();
-        // A newcomer has just tried, at no cost to the other end. A full attempt reads what the other
-        // end writes, and so waits until pausing has been in vain.
+        // A newcomer has just tried, at no cost to the other end. A full attempt reads what the
+        // other end writes, and so waits until pausing has been in vain.
         let mut has_paused = self.is_idle() && operation.pause();
         let mut has_entered = false;
         loop {

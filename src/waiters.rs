@@ -53,10 +53,12 @@ use crate::sync::with_lock;
 use crate::unwind::run_all;
 use crate::unwind::run_one;
 
-/// How many waiters the row takes before newcomers stand in the crowd. It bounds the time that the
-/// lock is held (to take a waiter out of the middle moves half of the row at most) and the memory
-/// that is kept after a burst. Waiters that were notified in vain return to the row even if it is
-/// full, so there may be as many more.
+/// How many waiters the row takes before newcomers stand in the crowd.
+///
+/// It bounds the memory that is kept after a burst, and, as long as no waiter is notified in vain,
+/// the time that the lock is held: to take a waiter out of the middle moves half of the row at most.
+/// Waiters that were notified in vain return to the row even if it is full, each to its place, so
+/// these may be as many as were notified at once.
 const ROW: usize = if cfg!(loom) { 2 } else { 32 };
 
 /// The waiters for one condition.
@@ -198,10 +200,19 @@ impl Waiters {
         if !self.is_awaited() {
             return;
         }
-        let (mut first, mut rest) = self.0.with(|list| {
-            list.promote(usize::MAX);
-            (list.first.take(), mem::take(&mut list.rest))
+        let (mut first, mut rest, crowd) = self.0.with(|list| {
+            (
+                list.first.take(),
+                mem::take(&mut list.rest),
+                list.crowd.take(),
+            )
         });
+        if let Some(crowd) = crowd {
+            // Outside the lock, for there may be many. The waiters find themselves notified or not
+            // by their `Promotion`.
+            crowd.event.notify(usize::MAX.additional());
+            rest.append(&mut with_lock(&crowd.promoted, mem::take));
+        }
         let next = || first.take().or_else(|| rest.pop_front());
         run_all(next, |entry| entry.waker.wake());
     }
@@ -371,7 +382,10 @@ impl List {
         }
         let waker = with_lock(&place.promotion.waker, Option::take);
         if let (Some(_), Some(crowd)) = (&waker, &mut self.crowd) {
-            crowd.len -= 1;
+            // Unless it is another: `notify_all` takes the crowd away.
+            if Arc::ptr_eq(&crowd.promoted, &place.promotion.promoted) {
+                crowd.len -= 1;
+            }
         }
         waker
     }

@@ -17,8 +17,7 @@
 //! * A `SeqCst` load finds the newest of `SeqCst` stores, always, as a read-modify-write does. No
 //!   model fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of
 //!   senders and receivers, or the guess of `head` in `claim_filled` are `Relaxed`, as far as can
-//!   be told because what they order is read in one of these ways. Nor when `Lane::push` or the
-//!   loads in `Lane::pushed` are: the fence that loom sees stands in for them.
+//!   be told because what they order is read in one of these ways.
 //! * Of a thread that loads and then writes, it remembers the load: it need not try what another
 //!   loaded before the write and goes on from after it. No model fails when `Lane::is_empty` reads
 //!   `pushed` first.
@@ -32,16 +31,12 @@
 //!
 //! | broken | fails |
 //! |---|---|
-//! | `FrontLock::add`: no `seqcst_accesses_are_ordered` | l10_two_streams_drain… and others |
 //! | `enter`: `with` instead of `add` | l10_two_streams_drain… and others |
 //! | `reenter`: `with` instead of `add` | 3: l10_…, notification_of_a_leaver…, sender_that_returns… |
 //! | `Wait::poll`: no second attempt | l10_two_streams_drain… and others |
 //! | `reenter`: at the end | waiter_notified_in_vain_stays_ahead |
 //! | `refill`: no promotion | newcomer_joins_the_crowd_while_the_row_empties |
 //! | `leave`: a notified waiter says that it was not | waiter_leaves_the_crowd_while_it_moves… |
-//! | a claim: no `seqcst_accesses_are_ordered` | 16: l01 to l04, l11, l13, l15, l17 … |
-//! | `set_awaited`: the same | join_of_a_plain_channel_goes_with_the_traffic |
-//! | `set_ending`: the same | 4: finished_hears_of_the_close…, a_task_receiver_ends_with… |
 //! | `Vacancy::fill`: turn stored `Relaxed` | 22: l03, l08, l09 … |
 //! | `Ring::empty`: turn stored `Relaxed` | 5: l02, l03, l12, l15 … |
 //! | `Slots::run`: turn loaded `Relaxed` | l03 |
@@ -91,7 +86,7 @@
 //! | `accepted`: without the lane | a_closed_channel_goes_on…, what_ring_and_lane_hold… |
 //! | `taken`: without the lane | 3: a_retry_into_a_full_channel…, what_is_told_of_a_retry… |
 //! | `ahead`: what has moved is not read again | what_is_told_of_a_retry_is_true_at_some_instant |
-//! | `Lane::push`: no `seqcst_accesses_are_ordered` | a_closed_channel_goes_on…, a_retry_into_a_full_channel… |
+//! | `claim_vacant`: full though `tail` has moved | close_reaches_a_sender_that_is_just_entering |
 //! | `Lane::push`: the end not looked at, or not set by `end` | 3: a_retry_while_the_last_receiver_goes… |
 //! | `Lane::push`: counted after the lock is gone | 3: what_follows_a_task_while_the_last_receiver_goes… |
 //! | `Lane::pop`: not counted | 3: a_retry_into_a_full_channel…; `Relaxed`: what_is_told_of_a_retry… |
@@ -138,8 +133,7 @@
 //! more.
 //!
 //! Broken without a model that fails, besides those above: `announce` reads `is_closed` first;
-//! `Waiters::leave` says of a waiter that it removed that it had been notified; no
-//! `seqcst_accesses_are_ordered` in `close`, or where a wake is passed on;
+//! `Waiters::leave` says of a waiter that it removed that it had been notified;
 //! `pass_item_on` always wakes; `task_taken` tells of room for what came from the lane;
 //! `record_discarded`, `begin_discarding` or their loads in `account` are
 //! `Relaxed`; `Discarding` resolves before it counts. By reasoning, these cost needless wakes at

@@ -11,7 +11,6 @@ use crate::support::Item;
 use crate::support::block_on;
 use crate::support::bounded;
 use crate::support::flag;
-use crate::support::flag as new_flag;
 use crate::support::large_model;
 use crate::support::model;
 use crate::support::next;
@@ -270,7 +269,7 @@ fn newcomer_that_yields_gets_an_item() {
         }
         // It asks now: a first poll lets others run.
         send(&sender, tally.item(4));
-        let (newcomer_flag, newcomer_waker) = new_flag();
+        let (newcomer_flag, newcomer_waker) = crate::support::flag();
         let mut newcomer = receiver.recv();
         assert!(poll(&mut newcomer, &newcomer_waker).is_pending());
         assert_eq!(newcomer_flag.calls(), 1, "it is to be polled again");
@@ -278,5 +277,22 @@ fn newcomer_that_yields_gets_an_item() {
         assert_eq!(block_on(newcomer).unwrap().number, 4);
         leaver.join().unwrap();
         drop(sender);
+    });
+}
+
+/// Q3 of `waiters`, where the condition is the close: it has no partner but `tail`.
+#[test]
+fn close_reaches_a_sender_that_is_just_entering() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let closer = thread::spawn({
+            let receiver = receiver.clone();
+            move || assert!(receiver.close())
+        });
+        let item = tally.item(2);
+        assert!(block_on(sender.send(item)).is_err());
+        closer.join().unwrap();
+        drop(receive(&receiver));
     });
 }
