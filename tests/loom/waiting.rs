@@ -380,7 +380,9 @@ fn a_waker_may_use_the_channel(behind: bool) {
             move || {
                 if let Ok(item) = receiver.try_recv() {
                     keep(item);
-                    if let Some(answer) = answer.lock().unwrap().take() {
+                    // The lock is the system's: it must be free before a step of the model.
+                    let answer = answer.lock().unwrap().take();
+                    if let Some(answer) = answer {
                         // There may be no room.
                         let _ = sender.try_send(answer);
                     }
