@@ -1,5 +1,5 @@
 //! What the channel's operations cost, and whether it matters to them that others wait, that the
-//! channel is closed, that somebody once joined. The comparison with other crates is in
+//! channel is closed, or on which a `join` was awaited once. The comparison with other crates is in
 //! `benches/peers`.
 //!
 //! ```text
@@ -55,7 +55,7 @@ mod questions {
         }
     }
 
-    /// What do the futures add, what the account of tasks, and what somebody who waits for its end?
+    /// What do the futures add, what does counting tasks add, and what does a joiner add?
     fn never_waiting(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("send and recv that never wait");
         group.bench_function("plain", |bencher| {
@@ -166,7 +166,7 @@ mod questions {
         }
     }
 
-    /// Does a join that nobody waits for any more leave anything behind?
+    /// Does a `join` that was dropped leave a cost behind?
     fn after_join(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("try_send and try_recv, join given up");
         for (name, joined) in [("never joined", false), ("joined once", true)] {

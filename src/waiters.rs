@@ -212,8 +212,8 @@ impl Waiters {
             )
         });
         if let Some(crowd) = crowd {
-            // Outside the lock, for there may be many. The waiters find themselves notified or not
-            // by their `Promotion`.
+            // Outside the lock, for there may be many. Until then, each may still change its waker,
+            // or leave.
             crowd.event.notify(usize::MAX.additional());
             rest.append(&mut with_lock(&crowd.promoted, mem::take));
         }
@@ -327,7 +327,7 @@ impl List {
         usize::from(self.first.is_some()) + self.rest.len()
     }
 
-    /// Whether a newcomer must stand in the crowd: also where others do, who came before.
+    /// Whether a newcomer must stand in the crowd, for the row is full or others stand there already.
     fn is_row_full(&self) -> bool {
         self.row_len() >= ROW || self.crowd.as_ref().is_some_and(|crowd| crowd.len > 0)
     }
@@ -413,13 +413,22 @@ impl List {
 
     /// Runs `f` on the waker of a waiter; none if it has been notified. Brings its place up to date
     /// with the promotion of its waiter.
-    fn with_waker<R>(&mut self, place: &mut Place, f: impl FnOnce(&mut Waker) -> R) -> Option<R> {
+    fn with_waker<R>(
+        &mut self,
+        place: &mut Place,
+        mut f: impl FnOnce(&mut Waker) -> R,
+    ) -> Option<R> {
         let ticket = place.ticket();
         if let Place::Crowd(crowd) = place {
-            let waker = &crowd.promotion.waker;
-            if with_lock(waker, |waker| waker.is_some()) {
-                return with_lock(waker, |waker| waker.as_mut().map(f));
-            }
+            // In one go: `notify_all` may take the waker at any time.
+            let result = with_lock(&crowd.promotion.waker, |waker| match waker {
+                Some(waker) => Ok(f(waker)),
+                None => Err(f),
+            });
+            let Err(unused) = result else {
+                return result.ok();
+            };
+            f = unused;
             let luck = Luck::default();
             let row = Place::Row { ticket, luck };
             if let Place::Crowd(place) = mem::replace(place, row) {

@@ -1,5 +1,5 @@
 //! Proves that two panics of users' code in one call never end the process: the first comes out,
-//! the second is swallowed, and nobody else pays for either.
+//! the second is swallowed, and no other task pays for either.
 //!
 //! A case that fails may abort, so all run in child processes, which tell each case before they run
 //! it. That is this test again: `TOLLGATE_PANIC_CASE` says from which case on.

@@ -1,12 +1,12 @@
-//! Proves that nobody who waits is starved: whoever waits gets at least half of an even share,
+//! Proves that no waiter starves: each gets at least half of an even share,
 //! whatever the pattern in which items are sent, room is made and tasks are polled.
 //!
 //! Most of it runs on a deterministic executor, [`sim`], which also sees whether a wake is lost,
-//! and whether anybody is woken before those who came earlier. A failure prints the pattern, seed
-//! included, and what everybody got.
+//! and whether a waiter is woken before one that came earlier. A failure prints the pattern, its
+//! seed, and what each waiter got.
 //!
 //! Here senders and receivers are given the time to wait: nothing new comes before all have been
-//! polled that can be. Where nobody pauses, it is a question of its own: see [`without_a_break`].
+//! polled that can be. Traffic without pauses is tested apart: see [`without_a_break`].
 //! A task that is always polled last, as the last future of a `join!` is, may get nothing.
 
 #![cfg(not(loom))]
@@ -55,10 +55,10 @@ on_both_kinds! {
     random_bursts_are_shared_evenly,
     hundreds_of_receivers_share_evenly,
     hundreds_of_senders_share_evenly,
-    barging_receivers_starve_nobody,
-    barging_senders_starve_nobody,
-    late_polls_starve_nobody,
-    waiters_that_give_up_starve_nobody,
+    barging_receivers_starve_no_waiter,
+    barging_senders_starve_no_waiter,
+    late_polls_starve_no_waiter,
+    waiters_that_give_up_starve_no_waiter,
     waiters_are_woken_in_the_order_they_came,
 }
 
@@ -121,13 +121,13 @@ fn check<P: Debug>(
 }
 
 #[track_caller]
-fn nobody_starves_among_receivers<K: Kind>(patterns: impl IntoIterator<Item = Receivers>) {
-    check(patterns, |it| it.run::<K>()?.nobody_starves());
+fn no_starvation_among_receivers<K: Kind>(patterns: impl IntoIterator<Item = Receivers>) {
+    check(patterns, |it| it.run::<K>()?.no_waiter_starves());
 }
 
 #[track_caller]
-fn nobody_starves_among_senders<K: Kind>(patterns: impl IntoIterator<Item = Senders>) {
-    check(patterns, |it| it.run::<K>()?.nobody_starves());
+fn no_starvation_among_senders<K: Kind>(patterns: impl IntoIterator<Item = Senders>) {
+    check(patterns, |it| it.run::<K>()?.no_waiter_starves());
 }
 
 /// Bursts of each of some sizes for each of some numbers of receivers, in each order of polling.
@@ -158,23 +158,23 @@ fn bursts(
 
 fn five_receivers_share_bursts_of_two<K: Kind>() {
     // Two are called; the first takes an item, sees the other, and calls a third, in vain. Those
-    // who succeed wait again behind it.
+    // that succeed wait again behind it.
     for after in [After::Yield, After::Rest] {
         let pattern = Receivers {
             after,
             ..FIVE_RECEIVERS
         };
-        nobody_starves_among_receivers::<K>([pattern]);
+        no_starvation_among_receivers::<K>([pattern]);
     }
 }
 
 fn three_senders_share_two_slots<K: Kind>() {
     // `while tx.send(x).await.is_ok() {}`, three times: one finds the room that two were called for.
-    nobody_starves_among_senders::<K>([THREE_SENDERS]);
+    no_starvation_among_senders::<K>([THREE_SENDERS]);
 }
 
 fn six_senders_share_five_slots<K: Kind>() {
-    nobody_starves_among_senders::<K>([Senders {
+    no_starvation_among_senders::<K>([Senders {
         senders: 6,
         capacity: 5,
         batch: 5,
@@ -183,7 +183,7 @@ fn six_senders_share_five_slots<K: Kind>() {
 }
 
 fn bursts_are_shared_evenly<K: Kind>() {
-    nobody_starves_among_receivers::<K>(bursts(2..=8, 1..=6));
+    no_starvation_among_receivers::<K>(bursts(2..=8, 1..=6));
 }
 
 fn room_is_shared_evenly<K: Kind>() {
@@ -207,14 +207,14 @@ fn room_is_shared_evenly<K: Kind>() {
             }
         }
     }
-    nobody_starves_among_senders::<K>(patterns);
+    no_starvation_among_senders::<K>(patterns);
 }
 
 fn streams_share_evenly_with_futures<K: Kind>() {
     let patterns = bursts(2..=6, 1..=4).into_iter().flat_map(|pattern| {
         [Style::Streams, Style::Mixed].map(|style| Receivers { style, ..pattern })
     });
-    nobody_starves_among_receivers::<K>(patterns);
+    no_starvation_among_receivers::<K>(patterns);
 }
 
 fn random_bursts_are_shared_evenly<K: Kind>() {
@@ -232,14 +232,14 @@ fn random_bursts_are_shared_evenly<K: Kind>() {
             ..pattern
         }
     });
-    nobody_starves_among_receivers::<K>(patterns);
+    no_starvation_among_receivers::<K>(patterns);
 }
 
 /// More than are kept in any one place.
 const CROWDS: [usize; 4] = [40, 65, 100, 300];
 
-/// Bursts, or capacities, for a crowd; and what those do who have got one. Where one may take all,
-/// there are few.
+/// Bursts, or capacities, for a crowd; and what a waiter does after it got one. Where one may take
+/// all, there are few.
 fn large_and_small() -> impl Iterator<Item = (usize, After)> {
     let greedy = [2, 7].map(|size| (size, After::Again));
     let modest = [2, 7, 50, 130].map(|size| (size, After::Yield));
@@ -265,7 +265,7 @@ fn hundreds_of_receivers_share_evenly<K: Kind>() {
             after,
             ..FIVE_RECEIVERS
         });
-        nobody_starves_among_receivers::<K>(patterns);
+        no_starvation_among_receivers::<K>(patterns);
     }
 }
 
@@ -279,11 +279,11 @@ fn hundreds_of_senders_share_evenly<K: Kind>() {
             after,
             ..THREE_SENDERS
         });
-        nobody_starves_among_senders::<K>(patterns);
+        no_starvation_among_senders::<K>(patterns);
     }
 }
 
-fn barging_receivers_starve_nobody<K: Kind>() {
+fn barging_receivers_starve_no_waiter<K: Kind>() {
     let mut patterns = Vec::new();
     for pattern in bursts(2..=5, 1..=4) {
         for every in 2..=3 {
@@ -300,10 +300,10 @@ fn barging_receivers_starve_nobody<K: Kind>() {
             }
         }
     }
-    nobody_starves_among_receivers::<K>(patterns);
+    no_starvation_among_receivers::<K>(patterns);
 }
 
-fn barging_senders_starve_nobody<K: Kind>() {
+fn barging_senders_starve_no_waiter<K: Kind>() {
     let mut patterns = Vec::new();
     for senders in 2..=5 {
         for capacity in 1..=4 {
@@ -330,10 +330,10 @@ fn barging_senders_starve_nobody<K: Kind>() {
             }
         }
     }
-    nobody_starves_among_senders::<K>(patterns);
+    no_starvation_among_senders::<K>(patterns);
 }
 
-fn late_polls_starve_nobody<K: Kind>() {
+fn late_polls_starve_no_waiter<K: Kind>() {
     let disturbance = Disturbance {
         late: 3,
         ..Disturbance::NONE
@@ -343,10 +343,10 @@ fn late_polls_starve_nobody<K: Kind>() {
         disturbance,
         ..pattern
     });
-    nobody_starves_among_receivers::<K>(patterns);
+    no_starvation_among_receivers::<K>(patterns);
 }
 
-fn waiters_that_give_up_starve_nobody<K: Kind>() {
+fn waiters_that_give_up_starve_no_waiter<K: Kind>() {
     for unsteady in 1..=2 {
         let fickle = Disturbance {
             fickle: unsteady,
@@ -363,7 +363,7 @@ fn waiters_that_give_up_starve_nobody<K: Kind>() {
                 disturbance,
                 ..pattern
             });
-            nobody_starves_among_receivers::<K>(receivers);
+            no_starvation_among_receivers::<K>(receivers);
             let senders = (3..=6).flat_map(|senders| {
                 (1..=4).map(move |capacity| Senders {
                     senders,
@@ -374,7 +374,7 @@ fn waiters_that_give_up_starve_nobody<K: Kind>() {
                     ..THREE_SENDERS
                 })
             });
-            nobody_starves_among_senders::<K>(senders);
+            no_starvation_among_senders::<K>(senders);
         }
     }
 }
@@ -428,7 +428,7 @@ fn what_comes_back_is_shared_evenly() {
             [Source::FollowedUp, Source::Both].map(|source| Receivers { source, ..pattern })
         })
         .collect();
-    nobody_starves_among_receivers::<Tasks>(patterns.iter().copied());
+    no_starvation_among_receivers::<Tasks>(patterns.iter().copied());
     // Tasks that are tried again when they are dropped: twice at most.
-    nobody_starves_among_receivers::<Requeued>(patterns);
+    no_starvation_among_receivers::<Requeued>(patterns);
 }

@@ -296,3 +296,46 @@ fn close_reaches_a_sender_that_is_just_entering() {
         drop(receive(&receiver));
     });
 }
+
+/// The third waiter stands in the crowd, and changes its waker while the channel is closed.
+#[test]
+fn close_reaches_the_crowd_while_a_waiter_changes_its_waker() {
+    model(|_| {
+        let (sender, mut first) = bounded(1);
+        let (mut second, mut third) = (first.clone(), first.clone());
+        park(&mut first, Waker::noop());
+        park(&mut second, Waker::noop());
+        park(&mut third, Waker::noop());
+        let closer = thread::spawn(move || {
+            assert!(sender.close());
+            sender
+        });
+        assert!(block_on(next(&mut third)).is_none());
+        let _sender = closer.join().unwrap();
+        drop((first, second));
+    });
+}
+
+#[test]
+fn close_reaches_the_crowd_while_a_waiter_leaves() {
+    model(|_| {
+        let (sender, mut first) = bounded(1);
+        let mut others = [(); 3].map(|()| first.clone());
+        park(&mut first, Waker::noop());
+        let (flag, waker) = flag();
+        for other in &mut others {
+            park(other, &waker);
+        }
+        let [second, third, mut fourth] = others;
+        let closer = thread::spawn(move || {
+            assert!(sender.close());
+            sender
+        });
+        drop(third);
+        let _sender = closer.join().unwrap();
+        // The second and the fourth at least.
+        assert!(flag.calls() >= 2);
+        assert!(matches!(poll_next(&mut fourth, &waker), Poll::Ready(None)));
+        drop((first, second));
+    });
+}

@@ -1,4 +1,4 @@
-//! User code that panics when it is told to: wakers, items, errors, and those who use them.
+//! User code that panics on demand: wakers, items, errors, and the tasks that use them.
 
 #![allow(dead_code)] // Each test binary uses a part.
 
@@ -408,7 +408,7 @@ impl<'a> Player<'a> {
         self.gone()
     }
 
-    /// Gives the future to somebody else.
+    /// Gives the future to another task.
     pub(crate) fn take_future(&mut self) -> Option<LocalBoxFuture<'a, Option<Bomb>>> {
         self.future.take()
     }
@@ -421,7 +421,7 @@ impl<'a> Player<'a> {
         self.future.is_some() && self.wakes() > self.heard
     }
 
-    /// Whether nobody else holds on to its wakers.
+    /// Whether nothing else holds its wakers.
     pub(crate) fn has_all_wakers(&self) -> bool {
         // This, and the one in the waker.
         let has = |(probe, _): &(Arc<Probe>, Waker)| Arc::strong_count(probe) == 2;
@@ -429,7 +429,7 @@ impl<'a> Player<'a> {
     }
 }
 
-/// Polls all who have been woken until nobody is; then nobody may have been forgotten.
+/// Polls all that have been woken until none is.
 pub(crate) fn run_to_rest(players: &mut [Player<'_>]) {
     while let Some(player) = players.iter_mut().find(|player| player.is_woken()) {
         let _ = player.poll();

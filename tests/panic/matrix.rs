@@ -42,7 +42,7 @@ pub(crate) enum Name {
     Requeued,
 }
 
-/// Who waits at first.
+/// What waits at first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
     /// Receivers, for the channel is empty.
@@ -63,7 +63,7 @@ pub(crate) enum Act {
     Stream,
     /// One more comes to wait.
     WaitToo,
-    /// All who wait are polled with other wakers.
+    /// All waiters are polled with other wakers.
     ReplaceWakers,
     /// A wake goes to the first, and the second is polled.
     PollOutOfTurn,
@@ -198,7 +198,7 @@ impl Setup {
             && !(self.crashes() && self.unwinding)
     }
 
-    /// Does it, and proves that it costs nobody else anything.
+    /// Does it, and proves that it costs no other anything.
     pub(crate) fn run(self, fuses: &[Fuse]) -> Ashes {
         with_name((self, fuses), || match self.kind {
             Name::Plain => run::<Plain>(self, fuses),
@@ -232,7 +232,7 @@ impl<K: Kind> Own<K> {
         recv(self.receiver.as_ref().unwrap())
     }
 
-    /// All who wait at first.
+    /// All waiters at first.
     fn players(&self, setup: Setup, item: impl Fn() -> Bomb) -> Vec<Player<'_>> {
         let mut players = Vec::new();
         for _ in 0..setup.waiters {

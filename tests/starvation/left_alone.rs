@@ -1,5 +1,5 @@
-//! Waiters that are woken and not polled, and what they keep from others; and what a close makes of
-//! all who wait.
+//! Waiters that are woken and not polled, and what they keep from others; and what a close does to
+//! all waiters.
 
 use futures_util::StreamExt;
 

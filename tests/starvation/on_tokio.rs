@@ -48,7 +48,7 @@ impl Figures {
     }
 
     #[track_caller]
-    fn assert_that_nobody_starves(&self) {
+    fn assert_no_starvation(&self) {
         let shares = self.0.0.iter().map(|share| share.load(Ordering::Relaxed));
         let shares: Vec<_> = shares.collect();
         let even = shares.iter().sum::<u64>() / shares.len() as u64;
@@ -85,7 +85,7 @@ fn five_receivers_share_bursts_of_two() {
         }
         figures.settle().await;
     });
-    figures.assert_that_nobody_starves();
+    figures.assert_no_starvation();
 }
 
 /// Senders that send one item after the other, to a consumer that awaits one, takes along what is
@@ -109,7 +109,7 @@ fn share_slots(senders: usize, capacity: usize) {
             figures.settle().await;
         }
     });
-    figures.assert_that_nobody_starves();
+    figures.assert_no_starvation();
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn six_senders_share_five_slots() {
     share_slots(6, 5);
 }
 
-/// One end of a channel is one task, the other is four, and nobody pauses: see
+/// One end of a channel is one task, the other is four, and no task pauses: see
 /// [`without_a_break`](crate::without_a_break).
 #[test]
 fn four_share_two_slots_without_a_break() {
@@ -145,7 +145,7 @@ fn four_share_two_slots_without_a_break() {
         });
         all_sent.await.unwrap();
     });
-    receivers.assert_that_nobody_starves();
+    receivers.assert_no_starvation();
 
     let senders = Figures::new(4);
     run(async {
@@ -165,5 +165,5 @@ fn four_share_two_slots_without_a_break() {
         });
         all_received.await.unwrap();
     });
-    senders.assert_that_nobody_starves();
+    senders.assert_no_starvation();
 }

@@ -1,4 +1,4 @@
-//! Who is woken next, when some have been woken in vain.
+//! Which waiter is woken next, when some have been woken in vain.
 
 use std::task::Poll;
 
@@ -48,7 +48,7 @@ fn a_receiver_woken_in_vain_keeps_its_place<K: Kind>() {
                 assert!(waiters[index].poll().is_pending());
             }
             waiters.extend(mixed::<K>(&receiver, 1));
-            // Polled for nothing, nobody's place changes.
+            // A spurious poll changes no place.
             for waiter in waiters.iter_mut().rev() {
                 assert!(waiter.poll().is_pending());
             }
@@ -118,7 +118,7 @@ fn a_place_ends_with_success_and_with_the_future<K: Kind>() {
     sender.try_send(3).unwrap();
     receiver.take_one().unwrap();
     seen([2, 1, 0], &first, &second);
-    // The first is woken in vain too, then given up: its place is nobody's.
+    // The first is woken in vain too, then given up: its place is gone.
     let mut first = first;
     assert!(first.poll().is_pending());
     drop(first);

@@ -21,7 +21,7 @@ use crate::workload::Senders;
 use crate::workload::Source;
 use crate::workload::Style;
 
-/// How many patterns [`random_patterns_starve_nobody`] tries on each side, from seed zero on:
+/// How many patterns [`random_patterns_starve_no_waiter`] tries on each side, from seed zero on:
 /// `TOLLGATE_STARVATION_PATTERNS=100000 cargo test --release --test starvation random` tries more.
 fn patterns() -> Range<u64> {
     match env::var("TOLLGATE_STARVATION_PATTERNS") {
@@ -31,11 +31,11 @@ fn patterns() -> Range<u64> {
 }
 
 #[test]
-fn random_patterns_starve_nobody() {
+fn random_patterns_starve_no_waiter() {
     let _watchdog = Watchdog::for_seconds(600);
     let fair = |outcome: Result<Outcome, String>| {
         let outcome = outcome?;
-        outcome.nobody_starves()?;
+        outcome.no_waiter_starves()?;
         outcome.order
     };
     check(patterns().map(any_receivers), |it| {

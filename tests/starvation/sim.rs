@@ -1,7 +1,7 @@
-//! A deterministic executor that knows who waits for what.
+//! A deterministic executor that knows which task waits for what.
 //!
 //! Tasks wait in one of two lines, through [`Me::wait`]. The executor sees every wake, and so knows
-//! at each moment who is parked, since when, and whom a wake has been spent on.
+//! at each moment which tasks are parked, since when, and on which a wake has been spent.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -405,7 +405,7 @@ impl Sim {
         self.tasks.iter().all(|task| task.future.is_none())
     }
 
-    /// Checks, while nobody is runnable, that nobody is parked next to what it waits for. Only a
+    /// Checks, while no task is runnable, that none is parked next to what it waits for. Only a
     /// task that was called and is not polled may keep it from others: one each.
     pub(crate) fn no_wake_is_lost(&self, line: Line, available: usize) -> Result<(), String> {
         let mut board = lock(&self.board);
@@ -424,8 +424,8 @@ impl Sim {
         ))
     }
 
-    /// Checks that nobody has been woken while one was parked that had come earlier.
-    pub(crate) fn nobody_is_overtaken(&self) -> Result<(), String> {
+    /// Checks that no task was woken while one was parked that had come earlier.
+    pub(crate) fn no_waiter_is_overtaken(&self) -> Result<(), String> {
         lock(&self.board).overtaking.take().map_or(Ok(()), Err)
     }
 }

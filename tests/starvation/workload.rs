@@ -58,7 +58,7 @@ pub(crate) enum Burst {
     UpTo(usize),
 }
 
-/// Somebody who does not wait: takes `count` in one round in `every`, before anybody is polled.
+/// A caller that does not wait: takes `count` in one round in `every`, before any task is polled.
 /// Not at regular intervals, which might always hit the same one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Barging {
@@ -94,7 +94,7 @@ impl Disturbance {
         self.fickle.max(self.interrupted)
     }
 
-    /// How many are taken in this round by those who do not wait.
+    /// How many are taken in this round by callers that do not wait.
     fn barge(&self, rng: &mut fastrand::Rng) -> usize {
         match self.barging {
             Some(Barging { every, count }) if rng.u32(..every) == 0 => count,
@@ -124,7 +124,7 @@ impl Disturbance {
 /// What came of a simulation.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// What each of those got who do not give up waiting.
+    /// What each of the tasks got that do not give up waiting.
     pub(crate) shares: Vec<u64>,
     /// What each would have got if all had got the same.
     pub(crate) even: u64,
@@ -138,12 +138,12 @@ impl Outcome {
         Self {
             shares: shares[unsteady..tasks].to_vec(),
             even: shares[..tasks].iter().sum::<u64>() / tasks as u64,
-            order: sim.nobody_is_overtaken(),
+            order: sim.no_waiter_is_overtaken(),
         }
     }
 
     /// Checks that everybody got at least half of an even share.
-    pub(crate) fn nobody_starves(&self) -> Result<(), String> {
+    pub(crate) fn no_waiter_starves(&self) -> Result<(), String> {
         if self.even < 20 {
             return Err(format!("too few to tell: {self:?}"));
         }
@@ -154,7 +154,7 @@ impl Outcome {
     }
 }
 
-/// Receivers, and bursts of items for them. A burst is sent when nobody is runnable.
+/// Receivers, and bursts of items for them. A burst is sent when no task is runnable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receivers {
     pub(crate) seed: u64,
@@ -182,7 +182,7 @@ impl Receivers {
         sim.delay_one_wake_in(self.disturbance.late);
         for _ in 0..self.rounds {
             for _ in 0..self.size_of_burst(&mut rng) {
-                // Some may be left, if those who were called are late or all rest.
+                // Some may be left, if the woken tasks are late or all rest.
                 if receiver.len() == self.largest_burst() {
                     break;
                 }
@@ -199,7 +199,7 @@ impl Receivers {
             self.rest(&mut sim, &receiver)?;
             self.disturbance.strike(&mut sim, self.receivers, &mut rng);
             self.rest(&mut sim, &receiver)?;
-            // They find what they were called for, unless somebody else took it.
+            // They find what they were called for, unless another task took it.
             sim.catch_up();
             sim.next_round();
             self.rest(&mut sim, &receiver)?;
@@ -279,19 +279,19 @@ impl Receivers {
         }
     }
 
-    /// Runs until nobody is runnable.
+    /// Runs until no task is runnable.
     fn rest<T>(&self, sim: &mut Sim, receiver: &impl Inlet<T>) -> Result<(), String> {
         sim.settle()?;
         sim.no_wake_is_lost(Line::Items, receiver.len())
     }
 }
 
-/// Who makes room.
+/// What makes room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consumer {
     /// A task that awaits one item, takes along what is there, and comes back in the next round.
     Task,
-    /// Somebody who takes items when nobody is runnable.
+    /// A caller that takes items when no task is runnable.
     Passerby,
 }
 
@@ -371,7 +371,7 @@ impl Senders {
         }
     }
 
-    /// Runs until nobody is runnable.
+    /// Runs until no task is runnable.
     fn rest(&self, sim: &mut Sim, sender: &Sender<u32>) -> Result<(), String> {
         sim.settle()?;
         sim.no_wake_is_lost(Line::Room, self.capacity - sender.len())?;
@@ -381,7 +381,7 @@ impl Senders {
 
 /// The channel has been closed: all come to an end.
 pub(crate) fn come_to_an_end(mut sim: Sim) -> Result<(), String> {
-    // Those who rest take one item in a round, and may put it back a few times.
+    // Tasks that rest take one item in a round, and may put it back a few times.
     for _ in 0..1_000 {
         sim.catch_up();
         sim.settle()?;

@@ -12,7 +12,7 @@ use std::task::Waker;
 use crate::markdown::Table;
 use crate::peers::OWN;
 
-/// The allocator of the system, which counts when it is told to. Otherwise it reads one flag that
+/// The allocator of the system, which counts while a flag is set. Otherwise it reads one flag that
 /// never changes, which no measurement can tell.
 struct Counting;
 
@@ -143,7 +143,7 @@ fn park_number<F: Future>(number: usize, recv: impl Fn() -> F) -> isize {
         let polled = future
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
-        assert!(polled.is_pending(), "nobody sends");
+        assert!(polled.is_pending(), "nothing has been sent");
         futures.push(future);
     }
     IN_USE.load(Relaxed) - before - (number * size_of::<F>()).cast_signed()

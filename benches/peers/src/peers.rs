@@ -1,4 +1,4 @@
-//! Who takes part in the grid.
+//! The contestants of the grid.
 
 use crate::channel::Channel;
 use crate::channel::crossfire;

@@ -27,7 +27,7 @@ use super::rounds::Plan;
 use super::rounds::measure;
 use crate::question::Question;
 
-/// What a process is told to measure.
+/// What a process is to measure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     pub question: Question,
@@ -40,7 +40,7 @@ pub struct Job {
     pub one_cpu: bool,
 }
 
-/// What was measured, and who failed.
+/// What was measured, and which contestants failed.
 #[derive(Debug, Default)]
 pub struct Answer {
     pub measured: Vec<Measurement>,
@@ -64,7 +64,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub fn ask(mut job: Job) -> io::Result<Answer> {
     let mut failures = Vec::new();
     loop {
-        // A file, not a pipe: nobody has to wake up for reading it, and it is never full.
+        // A file, not a pipe: no reader has to wake up, and it is never full.
         let mut output = tempfile::tempfile()?;
         let argument = serde_json::to_string(&job)?;
         let child = Command::new(env::current_exe()?)

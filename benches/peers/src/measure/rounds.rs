@@ -32,7 +32,7 @@ pub struct Plan {
     pub target: Duration,
 }
 
-/// What is told while measuring.
+/// What is reported while measuring.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     Begun(String),
@@ -54,7 +54,7 @@ const FEWEST: u64 = 256;
 /// The number of items that no run exceeds by much, for the sake of memory.
 const MOST: u64 = 4_000_000;
 
-/// Calibrates all contestants and runs the rounds. Who goes wrong takes no further part.
+/// Calibrates all contestants and runs the rounds. A contestant that fails takes no further part.
 pub fn measure(contestants: Vec<Contestant<'_>>, plan: Plan, mut tell: impl FnMut(Event)) {
     let mut ready = Vec::new();
     for mut contestant in contestants {
@@ -86,7 +86,7 @@ pub fn measure(contestants: Vec<Contestant<'_>>, plan: Plan, mut tell: impl FnMu
 }
 
 /// The order of a round: every contestant comes first in its turn, and every second round runs
-/// backwards, so that nobody always follows the same other.
+/// backwards, so that no contestant always follows the same other.
 fn order(round: usize, contestants: usize) -> impl Iterator<Item = usize> {
     (0..contestants).map(move |place| {
         let place = if round.is_multiple_of(2) {

@@ -113,7 +113,7 @@ where
         }
         loop {
             let Some(index) = woken.lock().unwrap().pop_front() else {
-                return Err(format!("nobody was woken for item {value}"));
+                return Err(format!("no receiver was woken for item {value}"));
             };
             let (waker, future) = &mut parked[index];
             if let Poll::Ready(received) = future.as_mut().poll(&mut Context::from_waker(waker)) {
@@ -133,7 +133,7 @@ where
 fn park<F: Future>(future: &mut Pin<Box<F>>, waker: &Waker) -> Result<(), String> {
     match future.as_mut().poll(&mut Context::from_waker(waker)) {
         Poll::Pending => Ok(()),
-        Poll::Ready(_) => Err("there is an item that nobody sent".to_owned()),
+        Poll::Ready(_) => Err("there is an item that was not sent".to_owned()),
     }
 }
 

@@ -94,7 +94,7 @@ pub fn contestants(case: Case) -> Vec<Contestant<'static>> {
 /// The name of the contestant that the others of [`steps`] are compared with.
 pub const PLAIN: &str = "plain channel";
 
-/// What the steps of a task add to a plain channel, where nobody ever waits.
+/// What the steps of a task add to a plain channel, where no caller ever waits.
 pub fn step_cases() -> impl Iterator<Item = (String, Question)> {
     [(Case::Alone.to_string(), Question::TaskSteps)].into_iter()
 }
@@ -132,7 +132,7 @@ async fn each_done(items: u64) -> Outcome {
     Ok(watch.stop(items))
 }
 
-/// One more task is in hand meanwhile: otherwise the joiner would be told after each item.
+/// One more task is in hand meanwhile: otherwise the joiner would be woken after each item.
 async fn each_done_beside_a_joiner(items: u64) -> Outcome {
     let (sender, receiver) = tollgate::tasks(ROOMY);
     sent(sender.send(0).await)?;
