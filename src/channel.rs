@@ -303,18 +303,22 @@ impl<T> Channel<T> {
         drop(announce);
     }
 
-    /// Pauses, if that pays, until items are likely to be there; whether one is.
+    /// Pauses, if that is likely to pay, until items are likely to be there.
     #[inline]
-    pub(crate) fn pause_for_item(&self) -> bool {
+    pub(crate) fn pause_for_item(&self) {
         let (dwell, ring) = (&self.not_empty.dwell, &self.ring);
-        dwell.may_pay() && dwell.pause(ring.capacity(), |count| ring.looks_filled(count))
+        if dwell.may_pay() {
+            dwell.pause(ring.capacity(), |count| ring.looks_filled(count));
+        }
     }
 
-    /// Pauses, if that pays, until there is likely to be room; whether there is.
+    /// Pauses, if that is likely to pay, until there is likely to be room.
     #[inline]
-    pub(crate) fn pause_for_room(&self) -> bool {
+    pub(crate) fn pause_for_room(&self) {
         let (dwell, ring) = (&self.not_full.dwell, &self.ring);
-        dwell.may_pay() && dwell.pause(ring.capacity(), |count| ring.looks_vacant(count))
+        if dwell.may_pay() {
+            dwell.pause(ring.capacity(), |count| ring.looks_vacant(count));
+        }
     }
 
     /// An item of a task channel has been handed over.

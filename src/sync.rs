@@ -183,6 +183,19 @@ pub(crate) fn pause(times: u32) {
     let _ = times;
 }
 
+/// The time since some fixed moment, for heuristics: it wraps around where it does not fit, and
+/// stands still where there is no clock, as in a model.
+pub(crate) fn nanoseconds() -> usize {
+    #[cfg(not(any(loom, all(target_family = "wasm", target_os = "unknown"))))]
+    {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        let start = START.get_or_init(std::time::Instant::now);
+        start.elapsed().as_nanos() as usize
+    }
+    #[cfg(any(loom, all(target_family = "wasm", target_os = "unknown")))]
+    0
+}
+
 /// A number that several threads read and write and that nothing depends on: what has been learnt,
 /// or is asked for. It orders nothing, and loom does not explore its accesses.
 pub(crate) struct Hint(std::sync::atomic::AtomicUsize);

@@ -42,10 +42,8 @@ pub(crate) trait Operation {
     /// Tries to complete. It may be called several times, and not after it is ready.
     fn attempt(&mut self) -> Attempt<Self::Output>;
 
-    /// Pauses before it waits, if that pays; whether an attempt may succeed now.
-    fn pause(&self) -> bool {
-        false
-    }
+    /// Pauses before it waits, if that is likely to pay.
+    fn pause(&self) {}
 
     /// How those that wait ask newcomers to yield, if they may.
     fn yields(&self) -> Option<&Yields> {
@@ -157,21 +155,23 @@ impl Wait {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if self.is_idle() {
+            // A newcomer has just tried, at no cost to the other end. A full attempt reads what the
+            // other end writes, and so waits until pausing has been in vain.
+            operation.pause();
+        }
         let mut backoff = Backoff::default();
-        // A newcomer has just tried, at no cost to the other end. A full attempt reads what the
-        // other end writes, and so waits until pausing has been in vain.
-        let mut has_paused = self.is_idle() && operation.pause();
         let mut has_entered = false;
         loop {
             match operation.attempt() {
                 Attempt::Ready(output) => return Poll::Ready(output),
+                // It left this very waker there.
+                Attempt::Blocked if has_entered => return Poll::Pending,
                 Attempt::Blocked if self.is_listed() => {
-                    // A waiter that has just entered left this very waker there.
-                    if has_entered || self.is_still_listed(operation.waiters(), cx.waker()) {
+                    if self.is_still_listed(operation.waiters(), cx.waker()) {
                         return Poll::Pending;
                     }
                 }
-                Attempt::Blocked if !has_paused && operation.pause() => has_paused = true,
                 Attempt::Blocked => {
                     // A notification came before the attempt, so it is answered for.
                     self.enter(operation, cx.waker());
