@@ -224,17 +224,25 @@ impl Waiters {
     /// Lists a waiter that has not waited before, at the end.
     #[inline]
     pub(crate) fn enter(&self, waker: Waker) -> Place {
-        self.0.add(|list| {
+        // Not a place yet: the result is returned in registers, where a place would be copied
+        // through memory.
+        let entered = self.0.add(|list| {
             let ticket = list.next_ticket;
             list.next_ticket += 1;
             let entry = Entry { ticket, waker };
             if list.is_row_full() {
-                return Place::Crowd(Box::new(list.join_crowd(entry)));
+                return Err(Box::new(list.join_crowd(entry)));
             }
             list.push_back(entry);
-            let luck = Luck::default();
-            Place::Row { ticket, luck }
-        })
+            Ok(ticket)
+        });
+        match entered {
+            Ok(ticket) => Place::Row {
+                ticket,
+                luck: Luck::default(),
+            },
+            Err(place) => Place::Crowd(place),
+        }
     }
 
     /// Lists a waiter anew that was notified in vain, at its old place. Gives the number of the
