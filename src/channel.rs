@@ -26,6 +26,7 @@ use std::mem;
 use std::ops::Deref;
 
 use crate::dwell::Dwell;
+use crate::error::TryRecvError;
 use crate::error::TrySendError;
 use crate::lane::Lane;
 use crate::lane::Waiting;
@@ -185,10 +186,17 @@ impl<T> Channel<T> {
 
     #[inline]
     pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        if let Some(vacancy) = self.ring.reserve_at_once() {
-            self.accept(vacancy, item);
-            return Ok(());
+        match self.ring.reserve_at_once() {
+            Some(vacancy) => {
+                self.accept(vacancy, item);
+                Ok(())
+            }
+            None => self.try_send_slow(item),
         }
+    }
+
+    #[inline(never)]
+    fn try_send_slow(&self, item: T) -> Result<(), TrySendError<T>> {
         match Attempt::decided(|| self.reserve()) {
             Some(Ok(vacancy)) => {
                 self.accept(vacancy, item);
@@ -196,6 +204,23 @@ impl<T> Channel<T> {
             }
             Some(Err(Over)) => Err(TrySendError::Closed(item)),
             None => Err(TrySendError::Full(item)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self.ring.pop_at_once() {
+            Some(item) => Ok(self.hand_over(item)),
+            None => self.try_recv_slow(),
+        }
+    }
+
+    #[inline(never)]
+    fn try_recv_slow(&self) -> Result<T, TryRecvError> {
+        match Attempt::decided(|| self.take_item()) {
+            Some(Ok(item)) => Ok(self.hand_over(item)),
+            Some(Err(Over)) => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
         }
     }
 
@@ -280,10 +305,18 @@ impl<T> Channel<T> {
     #[inline]
     pub(crate) fn hand_over(&self, item: T) -> T {
         // The looks come after the ring's exchange, as Q3 of `waiters` wants.
-        match self.not_full.is_awaited() || self.ledger.is_watched() {
+        match self.not_full.is_awaited() || self.must_announce() {
             true => self.hand_over_and_notify(item),
             false => item,
         }
+    }
+
+    /// Whether another waits for the quiescence of this plain channel, which is quiescent. After a
+    /// close, or a join that was dropped, most items bring none.
+    #[inline]
+    fn must_announce(&self) -> bool {
+        // In this order: see `ledger`.
+        self.ledger.is_watched() && self.ring.popped() == self.ring.pushed()
     }
 
     #[inline(never)]

@@ -17,7 +17,6 @@ use crate::monitor::Monitor;
 use crate::shared::ReceiverSide;
 use crate::stream::Inlet;
 use crate::sync::atomic::Ordering;
-use crate::wait::Attempt;
 
 /// The receiving side of a plain channel: an item is dealt with when it is handed over.
 ///
@@ -116,14 +115,7 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        if let Some(item) = self.0.ring.pop_at_once() {
-            return Ok(self.0.hand_over(item));
-        }
-        match Attempt::decided(|| self.0.take_item()) {
-            Some(Ok(item)) => Ok(self.0.hand_over(item)),
-            Some(Err(_)) => Err(TryRecvError::Closed),
-            None => Err(TryRecvError::Empty),
-        }
+        self.0.try_recv()
     }
 
     /// Closes the channel; true if it was open. See [`Sender::close`](crate::Sender::close).
