@@ -153,6 +153,20 @@ impl Ledger {
         }
     }
 
+    /// [`try_resolve`](Self::try_resolve) where that brings no quiescence that another waits for, nor
+    /// the end of the channel's memory; whether it did.
+    #[inline]
+    pub(crate) fn try_resolve_at_once(word: &AtomicU64, accepted: impl Fn() -> u64) -> bool {
+        // Orderings: as in `try_resolve`.
+        let seen = word.load(Ordering::Acquire);
+        let marked = seen & (AWAITED | ENDING | ORPHANED) != 0;
+        if marked && seen / ONE + 1 == accepted() {
+            return false;
+        }
+        word.compare_exchange_weak(seen, seen + ONE, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
     /// Resolves `count` items of a task channel. The caller holds a handle, and looks afterwards
     /// whether somebody must be told.
     pub(crate) fn resolve(&self, count: u64) {

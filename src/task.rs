@@ -72,7 +72,20 @@ pub struct Task<T> {
 struct InHand<T> {
     item: T,
     claim: Claim<T>,
-    attempt: u32,
+    /// A `u32`, as wide as a word: a task may be copied word by word just after it has been
+    /// written, and to read a word of which only half has been written stalls the processor.
+    attempt: u64,
+}
+
+impl<T> InHand<T> {
+    fn attempt(&self) -> u32 {
+        self.attempt as u32
+    }
+
+    fn into_parts(self) -> (T, Claim<T>, u32) {
+        let attempt = self.attempt();
+        (self.item, self.claim, attempt)
+    }
 }
 
 impl<T> Task<T> {
@@ -82,7 +95,7 @@ impl<T> Task<T> {
             in_hand: ManuallyDrop::new(InHand {
                 item,
                 claim,
-                attempt: origin.attempt(),
+                attempt: origin.attempt().into(),
             }),
         }
     }
@@ -108,7 +121,10 @@ impl<T> Task<T> {
     #[inline]
     pub fn done(self) -> T {
         let InHand { item, claim, .. } = self.end();
-        protect(item, || claim.settle(None))
+        match claim.settle_at_once() {
+            Ok(()) => item,
+            Err(claim) => protect(item, || claim.settle(None)),
+        }
     }
 
     /// Ends it as failed, and gives the item back.
@@ -173,11 +189,7 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn retry(self) -> Result<(), RetryError<T>> {
-        let InHand {
-            item,
-            claim,
-            attempt,
-        } = self.end();
+        let (item, claim, attempt) = self.end().into_parts();
         claim.retry(item, attempt, |reason| Failure::Failed(Arc::new(reason)))
     }
 
@@ -219,11 +231,7 @@ impl<T> Task<T> {
         self,
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Result<(), RetryError<T>> {
-        let InHand {
-            item,
-            claim,
-            attempt,
-        } = self.end();
+        let (item, claim, attempt) = self.end().into_parts();
         // If the item is put back, the error is dropped unused, perhaps by the panic of a waker.
         let error = Guarded::new(error);
         claim.retry(item, attempt, |_| failed(error.into_inner()))
@@ -283,7 +291,7 @@ impl<T> Task<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn attempt(&self) -> u32 {
-        self.in_hand.attempt
+        self.in_hand.attempt()
     }
 
     /// Parts the item from the duty, for a worker that must move the item away before it is done.
@@ -333,11 +341,8 @@ impl<T> Drop for Task<T> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: the task is not used after this, and what ends it otherwise does not drop it.
-        let InHand {
-            item,
-            claim,
-            attempt,
-        } = unsafe { ManuallyDrop::take(&mut self.in_hand) };
+        let in_hand = unsafe { ManuallyDrop::take(&mut self.in_hand) };
+        let (item, claim, attempt) = in_hand.into_parts();
         claim.abandon(item, attempt);
     }
 }
