@@ -89,7 +89,8 @@ impl Wake for Parked {
     }
 }
 
-/// Sends an item, lets the receiver that is woken have it, and parks a new one in its place.
+/// Sends an item, polls all receivers that are woken until none is left, and parks a new one in the
+/// place of the one that received. So all of them wait when the next item is sent.
 fn run<F>(number: usize, items: u64, send: impl Fn(u64) -> bool, recv: impl Fn() -> F) -> Outcome
 where
     F: Future<Output: Received<u64>>,
@@ -99,6 +100,7 @@ where
         let woken = woken.clone();
         Waker::from(Arc::new(Parked { index, woken }))
     };
+    let next_woken = || woken.lock().unwrap().pop_front();
     let mut parked: Vec<(Waker, Pin<Box<F>>)> = Vec::new();
     for index in 0..number {
         let waker = waker(index);
@@ -111,20 +113,17 @@ where
         if !send(value) {
             return Err(format!("item {value} found no room"));
         }
-        loop {
-            let Some(index) = woken.lock().unwrap().pop_front() else {
-                return Err(format!("no receiver was woken for item {value}"));
-            };
+        let mut received = None;
+        while let Some(index) = next_woken() {
             let (waker, future) = &mut parked[index];
-            if let Poll::Ready(received) = future.as_mut().poll(&mut Context::from_waker(waker)) {
-                let received = received.item();
-                if received != Some(value) {
-                    return Err(format!("received {received:?}, not {value}"));
-                }
+            if let Poll::Ready(item) = future.as_mut().poll(&mut Context::from_waker(waker)) {
+                received = received.or(item.item());
                 future.set(recv());
                 park(future, waker)?;
-                break;
             }
+        }
+        if received != Some(value) {
+            return Err(format!("received {received:?}, not {value}"));
         }
     }
     Ok(watch.stop(items))
