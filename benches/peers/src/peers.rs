@@ -40,6 +40,8 @@ pub struct Peer {
     pub is_cancel_safe: bool,
     many_senders: bool,
     many_receivers: bool,
+    /// Every sender adds a slot, so it cannot hold fewer items than it has senders.
+    has_slot_per_sender: bool,
     bounded: Option<Moves>,
     unbounded: Option<Moves>,
 }
@@ -67,6 +69,7 @@ impl Peer {
             is_cancel_safe: true,
             many_senders: true,
             many_receivers: true,
+            has_slot_per_sender: false,
             bounded: None,
             unbounded: None,
         }
@@ -89,6 +92,11 @@ impl Peer {
         self
     }
 
+    const fn with_slot_per_sender(mut self) -> Self {
+        self.has_slot_per_sender = true;
+        self
+    }
+
     const fn bounded<C: Channel<u64> + Channel<Wide>>(mut self) -> Self {
         self.bounded = Some(Moves::of::<C>());
         self
@@ -107,6 +115,11 @@ impl Peer {
             return None;
         }
         let moves = match cell.capacity {
+            Capacity::Bounded(capacity)
+                if self.has_slot_per_sender && capacity < cell.topology.senders =>
+            {
+                return None;
+            }
             Capacity::Bounded(_) => self.bounded?,
             Capacity::Unbounded => self.unbounded?,
         };
@@ -142,6 +155,7 @@ pub const PEERS: &[Peer] = &[
         .bounded::<Tokio>()
         .unbounded::<TokioUnbounded>(),
     Peer::mpsc("futures")
+        .with_slot_per_sender()
         .bounded::<Futures>()
         .unbounded::<FuturesUnbounded>(),
     Peer::mpmc("kanal")

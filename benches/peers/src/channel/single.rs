@@ -38,12 +38,11 @@ channel! {
 }
 
 channel! {
-    /// Every sender adds a slot to the capacity, so that many are left out of the buffer. With more
-    /// senders than capacity it holds one item for each.
+    /// Every sender adds a slot to the capacity, so that many are left out of the buffer.
     Futures {
         senders: copies of futures_mpsc::Sender<T>,
         receivers: one of futures_mpsc::Receiver<T>,
-        open: |capacity, senders| futures_mpsc::channel(capacity.saturating_sub(senders)),
+        open: |capacity, senders| futures_mpsc::channel(capacity - senders),
         send: |sender, item| sender.send(item),
         recv: |receiver| receiver.next(),
     }
