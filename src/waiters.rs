@@ -30,6 +30,9 @@
 //!   included. What event-listener holds is a [`Promotion`]: called under the locks, it moves the
 //!   user's waker into the row.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
@@ -63,7 +66,13 @@ use crate::unwind::run_one;
 /// The length: a send beside 100 parked receivers costs 1.08 times one beside a single receiver;
 /// with a row of 32 it was 3.4 times (`parked` in `benches/peers`). The row takes 3 KiB once two
 /// waiters have waited.
-const ROW: usize = if cfg!(loom) { 2 } else { 128 };
+const ROW: usize = if cfg!(loom) {
+    2
+} else if cfg!(test) {
+    4
+} else {
+    128
+};
 
 /// The waiters for one condition.
 pub(crate) struct Waiters(FrontLock<List>);
