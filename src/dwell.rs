@@ -180,3 +180,41 @@ impl Dwell {
         self.until_pause.set(interval);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Dwell;
+
+    /// Calls as a caller that finds nothing does; whether it paused.
+    fn wait(dwell: &Dwell, pays: bool) -> bool {
+        let pauses = dwell.may_pay();
+        if pauses {
+            dwell.pause(16, |_| pays);
+        }
+        pauses
+    }
+
+    fn pauses_in(dwell: &Dwell, waits: usize, pays: bool) -> usize {
+        (0..waits).filter(|_| wait(dwell, pays)).count()
+    }
+
+    #[test]
+    fn pauses_that_never_pay_become_rare() {
+        let dwell = Dwell::new();
+        assert!((4..=12).contains(&pauses_in(&dwell, 10_000, false)));
+        assert!((9..=10).contains(&pauses_in(&dwell, 10_240, false)));
+    }
+
+    #[test]
+    fn pauses_that_pay_go_on() {
+        let dwell = Dwell::new();
+        assert_eq!(pauses_in(&dwell, 116, true), 100);
+    }
+
+    #[test]
+    fn pauses_end_when_they_pay_no_more() {
+        let dwell = Dwell::new();
+        pauses_in(&dwell, 1_000, true);
+        assert!((10..=30).contains(&pauses_in(&dwell, 10_000, false)));
+    }
+}
