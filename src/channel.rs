@@ -311,8 +311,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Whether another waits for the quiescence of this plain channel, which is quiescent. After a
-    /// close, or a join that was dropped, most items bring none.
+    /// Whether this plain channel is quiescent, and another may wait for that. After a close, or a
+    /// join that was dropped, it mostly is not.
     #[inline]
     fn must_announce(&self) -> bool {
         // In this order: see `ledger`.
@@ -336,22 +336,28 @@ impl<T> Channel<T> {
         drop(announce);
     }
 
-    /// Pauses, if that is likely to pay, until items are likely to be there.
+    /// Pauses, if that is likely to pay, until items are likely to be there; whether the task should
+    /// then yield to others.
     #[inline]
-    pub(crate) fn pause_for_item(&self) {
-        let (dwell, ring) = (&self.not_empty.dwell, &self.ring);
-        if dwell.may_pay() {
-            dwell.pause(ring.capacity(), |count| ring.looks_filled(count));
-        }
+    pub(crate) fn pause_for_item(&self) -> bool {
+        self.not_empty.dwell.may_pay() && self.do_pause_for_item()
     }
 
-    /// Pauses, if that is likely to pay, until there is likely to be room.
+    #[cold]
+    #[inline(never)]
+    fn do_pause_for_item(&self) -> bool {
+        let (dwell, ring) = (&self.not_empty.dwell, &self.ring);
+        // Nothing is to be waited for if the lane holds an item.
+        self.lane().is_none_or(Lane::is_empty)
+            && dwell.pause(ring.capacity(), |count| ring.looks_filled(count))
+    }
+
+    /// Pauses, if that is likely to pay, until there is likely to be room; whether the task should
+    /// then yield to others.
     #[inline]
-    pub(crate) fn pause_for_room(&self) {
+    pub(crate) fn pause_for_room(&self) -> bool {
         let (dwell, ring) = (&self.not_full.dwell, &self.ring);
-        if dwell.may_pay() {
-            dwell.pause(ring.capacity(), |count| ring.looks_vacant(count));
-        }
+        dwell.may_pay() && dwell.pause(ring.capacity(), |count| ring.looks_vacant(count))
     }
 
     /// An item of a task channel has been handed over.

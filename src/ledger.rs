@@ -153,17 +153,20 @@ impl Ledger {
         }
     }
 
-    /// [`try_resolve`](Self::try_resolve) where that brings no quiescence that another waits for, nor
-    /// the end of the channel's memory; whether it did.
+    /// Tries once to resolve one delivery of a task channel. Returns false, and changes nothing, if
+    /// another may have to be notified, if the channel may have to be freed, or if another thread
+    /// was quicker.
     #[inline]
     pub(crate) fn try_resolve_at_once(word: &AtomicU64, accepted: impl Fn() -> u64) -> bool {
-        // Orderings: as in `try_resolve`.
+        // Acquire: as in `try_resolve`.
         let seen = word.load(Ordering::Acquire);
         let marked = seen & (AWAITED | ENDING | ORPHANED) != 0;
         if marked && seen / ONE + 1 == accepted() {
             return false;
         }
-        word.compare_exchange_weak(seen, seen + ONE, Ordering::AcqRel, Ordering::Relaxed)
+        // Release: publishes what the worker did (L2). It frees nothing, so it does not acquire.
+        // Relaxed on failure: nothing follows from it.
+        word.compare_exchange_weak(seen, seen + ONE, Ordering::Release, Ordering::Relaxed)
             .is_ok()
     }
 

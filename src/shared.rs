@@ -263,8 +263,8 @@ impl<T> Claim<T> {
     pub(crate) fn settle_at_once(self) -> Result<(), Self> {
         let claim = ManuallyDrop::new(self);
         let channel = claim.0;
-        // SAFETY: S1, by the delivery. The reference to the word outlives the exchange only as a
-        // value.
+        // SAFETY: S1, by the delivery. The reference is not used after the exchange, for the channel
+        // may have been freed by then.
         let word = unsafe { channel.as_ref() }.ledger.word();
         let accepted = || {
             // SAFETY: S1, by the delivery, which is not given up before the exchange.
@@ -469,7 +469,8 @@ unsafe fn settle_aloud<T>(channel: NonNull<Channel<T>>, failure: Option<Failure>
 /// As [`settle`]; the delivery is given up unless a handle is needed.
 #[inline]
 unsafe fn try_resolve<T>(channel: NonNull<Channel<T>>, no_handles: bool) -> Resolution {
-    // SAFETY: S1, by the delivery. The reference to the word outlives the exchange only as a value.
+    // SAFETY: S1, by the delivery. The reference is not used after the exchange, for the channel may
+    // have been freed by then.
     let word = unsafe { channel.as_ref() }.ledger.word();
     let accepted = || {
         // SAFETY: S1, by the delivery, which is not given up before the exchange.

@@ -72,8 +72,8 @@ pub struct Task<T> {
 struct InHand<T> {
     item: T,
     claim: Claim<T>,
-    /// A `u32`, as wide as a word: a task may be copied word by word just after it has been
-    /// written, and to read a word of which only half has been written stalls the processor.
+    /// Holds a `u32`. It is a whole word, for a task may be copied word by word just after it has
+    /// been written: to read a word of which only half has just been written stalls the processor.
     attempt: u64,
 }
 

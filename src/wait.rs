@@ -42,8 +42,11 @@ pub(crate) trait Operation {
     /// Tries to complete. It may be called several times, and not after it is ready.
     fn attempt(&mut self) -> Attempt<Self::Output>;
 
-    /// Pauses before it waits, if that is likely to pay.
-    fn pause(&self) {}
+    /// Pauses before it waits, if that is likely to pay; whether the task should then yield to
+    /// others.
+    fn pause(&self) -> bool {
+        false
+    }
 
     /// How those that wait ask newcomers to yield, if they may.
     fn yields(&self) -> Option<&Yields> {
@@ -155,17 +158,19 @@ impl Wait {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if self.is_idle() {
-            // A newcomer has just tried, at no cost to the other end. A full attempt reads what the
-            // other end writes, and so waits until pausing has been in vain.
-            operation.pause();
+        // A newcomer has just tried, at no cost to the other end. A full attempt reads what the other
+        // end writes, and so it comes after the pause.
+        if self.is_idle() && operation.pause() {
+            self.0 = State::Yielded;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let mut backoff = Backoff::default();
         let mut has_entered = false;
         loop {
             match operation.attempt() {
                 Attempt::Ready(output) => return Poll::Ready(output),
-                // It left this very waker there.
+                // This call has just listed its waker.
                 Attempt::Blocked if has_entered => return Poll::Pending,
                 Attempt::Blocked if self.is_listed() => {
                     if self.is_still_listed(operation.waiters(), cx.waker()) {
@@ -291,5 +296,63 @@ impl Wait {
             yields.inspect(|yields| yields.withdraw());
         }
         waiters.leave(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+    use std::task::Context;
+    use std::task::Poll;
+    use std::task::Wake;
+    use std::task::Waker;
+
+    use super::Attempt;
+    use super::Operation;
+    use super::Wait;
+    use super::Waiters;
+
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Always succeeds, after a pause that pays.
+    struct Eager(Waiters);
+
+    impl Operation for Eager {
+        type Output = ();
+
+        fn waiters(&self) -> &Waiters {
+            &self.0
+        }
+
+        fn attempt(&mut self) -> Attempt<()> {
+            Attempt::Ready(())
+        }
+
+        fn pause(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn task_that_paused_too_often_yields_once() {
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(calls.clone());
+        let cx = &mut Context::from_waker(&waker);
+        let mut operation = Eager(Waiters::new());
+        let mut wait = Wait::default();
+        assert_eq!(wait.poll(&mut operation, cx), Poll::Pending);
+        assert_eq!(calls.0.load(Ordering::Relaxed), 1);
+        assert!(!operation.0.is_awaited());
+        assert_eq!(wait.poll(&mut operation, cx), Poll::Ready(()));
+        assert!(!wait.leave(&operation.0, None));
     }
 }

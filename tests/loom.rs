@@ -58,6 +58,8 @@
 //! | `try_resolve`: never `NeedsHandle` | 13: l16, l17 … |
 //! | `try_resolve`: ENDING not looked at | 6: finished_hears_of_the_close… |
 //! | `try_resolve`: exchange `Relaxed`, or `Acquire` | 3: l16, l17 |
+//! | `try_resolve_at_once`: marks not looked at | 12, most of `freeing` |
+//! | `try_resolve_at_once`: exchange `Relaxed` | 9: l16 …, the_last_handle_and_two_tasks_go |
 //! | `resolve`: `Relaxed` | 4: l16, l17 … |
 //! | `resolved`: loaded `Relaxed` | 6: l16, l17, the_account_adds_up… |
 //! | `Join`: AWAITED never set | 9: l16, l17 … |

@@ -50,8 +50,8 @@ impl<T> Operation for TakeItem<'_, T> {
     }
 
     #[inline]
-    fn pause(&self) {
-        self.0.pause_for_item();
+    fn pause(&self) -> bool {
+        self.0.pause_for_item()
     }
 
     #[inline]
@@ -80,8 +80,8 @@ impl<T> Operation for TakeTask<'_, T> {
     }
 
     #[inline]
-    fn pause(&self) {
-        self.channel.pause_for_item();
+    fn pause(&self) -> bool {
+        self.channel.pause_for_item()
     }
 
     #[inline]

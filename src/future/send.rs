@@ -113,8 +113,8 @@ impl<'a, T> Operation for Reserve<'a, T> {
     }
 
     #[inline]
-    fn pause(&self) {
-        self.0.pause_for_room();
+    fn pause(&self) -> bool {
+        self.0.pause_for_room()
     }
 
     #[inline]

@@ -108,23 +108,24 @@ where
         park(&mut future, &waker)?;
         parked.push((waker, future));
     }
+    let mut received = Vec::new();
     let watch = Stopwatch::start();
     for value in 0..items {
         if !send(value) {
             return Err(format!("item {value} found no room"));
         }
-        let mut received = None;
         while let Some(index) = next_woken() {
             let (waker, future) = &mut parked[index];
             if let Poll::Ready(item) = future.as_mut().poll(&mut Context::from_waker(waker)) {
-                received = received.or(item.item());
+                received.push(item.item());
                 future.set(recv());
                 park(future, waker)?;
             }
         }
-        if received != Some(value) {
+        if received != [Some(value)] {
             return Err(format!("received {received:?}, not {value}"));
         }
+        received.clear();
     }
     Ok(watch.stop(items))
 }
