@@ -38,10 +38,9 @@ impl<T> Sender<T> {
     /// Sends an item, waiting while the channel is full.
     ///
     /// Waiting senders are woken in the order they came, one for each item taken. If another caller
-    /// is quicker than a woken sender, the sender keeps its place and waits on. If that happens to
-    /// it again and again, other calls of `send` let other tasks run once before they try: their
-    /// futures are pending once although there is room. To try without waiting, call
-    /// [`try_send`](Self::try_send).
+    /// is quicker than a woken sender, the sender keeps its place and waits on. Other calls of `send`
+    /// then let other tasks run once before they try: their futures are pending once although there
+    /// is room. To try without waiting, call [`try_send`](Self::try_send).
     ///
     /// # Cancel safety
     ///

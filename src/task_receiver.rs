@@ -78,10 +78,9 @@ impl<T> TaskReceiver<T> {
     /// Receives the next task, waiting while there is none.
     ///
     /// Waiting receivers are woken in the order they came, one for each item sent. If another
-    /// caller is quicker than a woken receiver, the receiver keeps its place and waits on. If that
-    /// happens to it again and again, other calls of `recv` let other tasks run once before they
-    /// try: their futures are pending once although an item is there. To try without waiting, call
-    /// [`try_recv`](Self::try_recv).
+    /// caller is quicker than a woken receiver, the receiver keeps its place and waits on. Other
+    /// calls of `recv` then let other tasks run once before they try: their futures are pending once
+    /// although an item is there. To try without waiting, call [`try_recv`](Self::try_recv).
     ///
     /// While tasks are there it is ready at once. A loop that never finds the channel empty never
     /// lets other futures of its task or thread run: let it yield now and then.

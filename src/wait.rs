@@ -14,10 +14,9 @@
 //! Waiters do the same to each other: one that is notified late, because a waiter before it saw
 //! more items, may be polled just before the waiter that the next items are meant for.
 //!
-//! So a waiter that was notified in vain more often than there are others to take turns with asks
-//! all others to [yield](Yields): each lets other tasks run once before its first try, or before
-//! its first try after it was notified. After that it tries like any other, so a waiter that asks
-//! and is never polled again holds up no other.
+//! So a waiter that was notified in vain asks all others to [yield](Yields): each lets other tasks
+//! run once before its first try, or before its first try after it was notified. After that it tries
+//! like any other, so a waiter that asks and is never polled again holds up no other.
 
 use std::mem;
 use std::panic::RefUnwindSafe;
@@ -234,17 +233,11 @@ impl Wait {
         let own = waker.clone();
         let waiters = operation.waiters();
         let place = match self.0 {
-            State::Waiting(Place::Notified { ticket, luck }) => {
-                let others = waiters.reenter(ticket, own);
-                let in_vain = luck.in_vain.saturating_add(1);
-                // With so many others it is fair to be late as often.
-                let asks = usize::from(in_vain) > others + 1;
-                if asks {
-                    operation.yields().inspect(|yields| yields.request());
-                }
+            State::Waiting(Place::Notified { ticket, .. }) => {
+                waiters.reenter(ticket, own);
+                let asks = operation.yields().inspect(|yields| yields.request());
                 let luck = Luck {
-                    in_vain,
-                    has_asked: asks,
+                    has_asked: asks.is_some(),
                     has_yielded: false,
                 };
                 Place::Row { ticket, luck }

@@ -143,9 +143,7 @@ pub(crate) enum Place {
 /// How a waiter has fared so far, for the wait loop to be fair by.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Luck {
-    /// How often it has been notified in vain.
-    pub(crate) in_vain: u16,
-    /// It has asked others to yield to it.
+    /// It was notified in vain, and has asked others to yield to it.
     pub(crate) has_asked: bool,
     /// It has yielded to another waiter since it was notified in vain last.
     pub(crate) has_yielded: bool,
@@ -254,14 +252,9 @@ impl Waiters {
         }
     }
 
-    /// Lists a waiter anew that was notified in vain, at its old place. Gives the number of the
-    /// other waiters.
-    pub(crate) fn reenter(&self, ticket: u64, waker: Waker) -> usize {
-        self.0.add(|list| {
-            let others = list.len();
-            list.insert(Entry { ticket, waker });
-            others
-        })
+    /// Lists a waiter anew that was notified in vain, at its old place.
+    pub(crate) fn reenter(&self, ticket: u64, waker: Waker) {
+        self.0.add(|list| list.insert(Entry { ticket, waker }));
     }
 
     /// Whether a waiter is still listed; if so, `waker` is the one that will be woken.
@@ -335,11 +328,6 @@ impl Drop for List {
 }
 
 impl List {
-    /// How many waiters there are.
-    fn len(&self) -> usize {
-        self.row_len() + self.crowd.as_ref().map_or(0, |crowd| crowd.len)
-    }
-
     fn row_len(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest.len()
     }

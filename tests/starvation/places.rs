@@ -52,8 +52,8 @@ fn a_receiver_woken_in_vain_keeps_its_place<K: Kind>() {
             for waiter in waiters.iter_mut().rev() {
                 assert!(waiter.poll().is_pending());
             }
-            let mut expected = vec![0; count + 1];
-            expected[..2].fill(1);
+            // The newcomer has yielded, and so woken itself.
+            let mut expected = wakes(&waiters);
             for index in 0..=count {
                 sender.try_send(2).unwrap();
                 receiver.take_one().unwrap();
@@ -82,8 +82,8 @@ fn a_sender_woken_in_vain_keeps_its_place<K: Kind>() {
             for send in sends.iter_mut().rev() {
                 assert!(send.poll().is_pending());
             }
-            let mut expected = vec![0; count + 1];
-            expected[..2].fill(1);
+            // The newcomer has yielded, and so woken itself.
+            let mut expected = wakes(&sends);
             for index in 0..=count {
                 receiver.take_one().unwrap();
                 sender.try_send(0).unwrap();

@@ -1,9 +1,12 @@
 //! Senders and receivers that work without a break: none waits for all others to wait.
 //!
 //! Here a task may find what it wants again and again without waiting, while waiters are woken and
-//! come too late. Each must get a share all the same. Shares differ, for a task that finds five
-//! items may take all five in one turn, so the bar is an eighth of an even share. (Of the 432
-//! patterns in FIFO order, 13 fall below a half.)
+//! come too late. Each must get half of an even share all the same.
+//!
+//! Where one side yields and the other does not, a third is asked for. A sender that never yields
+//! fills all vacant slots in one turn, also those that another was woken for: with two such senders
+//! and six receivers that yield, one sends five items for each of the other. To prevent that, a
+//! caller would have to yield whenever a waiter is on its way.
 
 use crate::POLICIES;
 use crate::THREE_SENDERS;
@@ -23,7 +26,7 @@ use crate::workload::come_to_an_end;
 
 on_both_kinds! {
     no_wake_is_lost,
-    in_random_order_all_share_evenly,
+    in_random_order_each_waiter_gets_half,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,11 +79,13 @@ impl Traffic {
         Ok([senders, receivers])
     }
 
-    /// Checks that everybody gets at least one `part`th of an even share.
-    fn everybody_gets<K: Kind>(&self, part: u64) -> Result<(), String> {
+    /// Checks that each task gets at least one `part`th of an even share, but for the items that are
+    /// in the channel when the run ends, and the next one.
+    fn each_gets<K: Kind>(&self, part: u64) -> Result<(), String> {
         for shares in self.run::<K>()? {
             let even = shares.iter().sum::<u64>() / shares.len() as u64;
-            if shares.iter().any(|share| part * share < even) {
+            let slack = self.capacity as u64 + 2;
+            if shares.iter().any(|share| part * share + slack < even) {
                 return Err(format!("of {even} each: {shares:?}"));
             }
         }
@@ -124,10 +129,10 @@ fn no_wake_is_lost<K: Kind>() {
     }
 }
 
-fn in_random_order_all_share_evenly<K: Kind>() {
+fn in_random_order_each_waiter_gets_half<K: Kind>() {
     for (after_send, after_recv) in [(After::Again, After::Again)].into_iter().chain(YIELDING) {
         let patterns = traffic(Policy::Random, 200, after_send, after_recv);
-        check(patterns, |it| it.everybody_gets::<K>(2));
+        check(patterns, |it| it.each_gets::<K>(2));
     }
 }
 
@@ -144,10 +149,10 @@ fn in_random_order_all_share_evenly<K: Kind>() {
 /// 4. B and D are polled in vain, and stand first again. The sender comes next, and then C: so C is
 ///    now where A was in step 1.
 #[test]
-fn in_fifo_order_every_waiter_gets_a_share() {
+fn in_fifo_order_each_waiter_gets_half() {
     let _watchdog = Watchdog::start();
     let patterns = traffic(Policy::Fifo, 200, After::Again, After::Again);
-    check(patterns, |it| it.everybody_gets::<Plain>(8));
+    check(patterns, |it| it.each_gets::<Plain>(2));
 }
 
 /// The same with a `yield_now` in one of the loops or in both. Of two receivers that yield, one
@@ -157,8 +162,12 @@ fn in_fifo_order_every_waiter_gets_a_share() {
 fn tasks_that_yield_leave_a_share_to_waiters() {
     let _watchdog = Watchdog::start();
     for (after_send, after_recv) in YIELDING {
+        let part = match (after_send, after_recv) {
+            (After::Yield, After::Yield) => 2,
+            _ => 3,
+        };
         let patterns = traffic(Policy::Fifo, 200, after_send, after_recv);
-        check(patterns, |it| it.everybody_gets::<Plain>(8));
+        check(patterns, |it| it.each_gets::<Plain>(part));
     }
 }
 
