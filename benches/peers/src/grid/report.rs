@@ -169,7 +169,7 @@ impl Report {
 
     fn write_failures(&self, output: &mut impl Write) -> io::Result<()> {
         if self.lines.iter().all(|line| line.failures.is_empty()) {
-            return writeln!(output, "\nNobody hung, crashed or lost an item.");
+            return writeln!(output, "\nNo contestant hung, crashed or lost an item.");
         }
         writeln!(output, "\nFailures, which take no part in the figures:\n")?;
         for line in &self.lines {
