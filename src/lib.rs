@@ -1,4 +1,58 @@
-#![doc = include_str!("../README.md")]
+//! An async multi-producer multi-consumer channel for any executor that also tells you when all the
+//! work sent through it is done.
+//!
+//! There are two kinds of channel:
+//!
+//! * [`bounded`] makes a plain channel. A [`Receiver`] gives the items themselves, and an item counts
+//!   as done when it is received.
+//! * [`tasks`] makes a task channel. A [`TaskReceiver`] gives each item as a [`Task`], which counts as
+//!   outstanding until its worker calls [`done`](Task::done) or [`fail`](Task::fail), or drops it.
+//!
+//! A [`Builder`] makes either with more choices.
+//!
+//! On both kinds, [`send`](Sender::send) waits while the channel is full, and
+//! [`close`](Sender::close) ends sending: items that are queued can still be received, also as a
+//! `Stream`. A [`Monitor`] keeps the channel neither open nor received from. Its
+//! [`join`](Monitor::join) completes when nothing is queued and no task is in hand, its
+//! [`finished`](Monitor::finished) when the channel is closed as well. Both return a [`Report`], or a
+//! [`JoinError`] with the first [`Failure`].
+//!
+//! The [`guide`] says what each call does in each state of a channel, and what is promised about
+//! cancellation, fairness, panics and accounting.
+//!
+//! # Examples
+//!
+//! A pool of four workers:
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (sender, receiver) = tollgate::tasks::<u32>(16);
+//! let monitor = sender.monitor();
+//! for _ in 0..4 {
+//!     let receiver = receiver.clone();
+//!     tokio::spawn(async move {
+//!         while let Ok(task) = receiver.recv().await {
+//!             println!("{}", *task * 2);
+//!             task.done();
+//!         }
+//!     });
+//! }
+//! // If every worker dies, the channel closes instead of filling up.
+//! drop(receiver);
+//! for number in 1..=100 {
+//!     sender.send(number).await?;
+//! }
+//! drop(sender);
+//! assert_eq!(monitor.finished().await?.done, 100);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! * `futures`: [`TaskReceiver::run`](https://docs.rs/tollgate/latest/tollgate/struct.TaskReceiver.html#method.run),
+//!   a pool of workers inside one future.
 
 // A module uses only modules declared above it; tests/layers.rs holds it to that.
 
@@ -51,6 +105,13 @@ mod task_receiver;
 mod run;
 // channels with choices
 mod builder;
+// documentation: what each call does in each state, and what is promised
+pub mod guide;
+
+// Compiles and runs the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use builder::Builder;
 pub use error::RecvError;
