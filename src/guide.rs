@@ -14,18 +14,20 @@
 //! | `Receiver::recv`, its stream | item, or waits | item | | `RecvError`; `None` from then on |
 //! | `TaskReceiver::recv`, its stream | task, or waits | task | waits | `RecvError`; `None` from then on |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
-//! | `join()` | waits for an instant without work | waits | waits | ready |
+//! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
 //! | `finished()` | waits | waits | waits | ready |
 //! | the last receiver is dropped | closes; drops queued items now and counts them as discarded | the same | tasks in hand still count | |
 //! | the last sender is dropped | closes | | | |
-//! | `close_now()` | closes; returns queued items and counts them as discarded | returns them | returns nothing | |
+//! | `close_now()` | closes; returns queued items and counts them as discarded | returns them | returns an empty iterator | |
 //!
-//! When no receiver is left, nothing comes back: `retry` and `follow_up` return the item.
+//! When no receiver is left, nothing can be queued: `retry` and `follow_up` return an error with the
+//! item. So does `retry` when the attempts are used up. A task whose retry is refused has failed.
 //!
 //! # Cancellation
 //!
-//! Cancellation loses no item. A `recv` future that is dropped has taken nothing, and a `send` future
-//! that is dropped has sent nothing. A waiter that was woken and is then dropped passes the wakeup on.
+//! Cancellation loses no item that was sent. A `recv` future that is dropped before it is ready has
+//! taken nothing. A `send` future that is dropped before it is ready has sent nothing, and drops its
+//! item. A waiter that was woken and is then dropped passes the wakeup on.
 //!
 //! There is no capacity 0. A rendezvous hands an item directly to a waiting receiver, and the item is
 //! lost when that receiver is cancelled.
@@ -34,7 +36,7 @@
 //!
 //! At a join, `sent + followed_up + retried == received + discarded`: each queued item was delivered or
 //! discarded. And `received == done + failed + abandoned + panicked + retried`: each delivery ended in
-//! one way. The deliveries of a plain channel are done.
+//! one way. On a plain channel, each delivery counts as done.
 //!
 //! A task that is dropped is never a success. It counts as abandoned, or as panicked while its thread
 //! unwinds; under [`Abandon::Requeue`](crate::Abandon::Requeue) it is queued again while attempts
@@ -46,26 +48,29 @@
 //! `join` may wait forever if work never stops coming. Pause the producers, or close the channel and
 //! await `finished`.
 //!
-//! # Deadlocks to avoid
+//! # Deadlocks and stalls to avoid
 //!
-//! Do not await the next task while you hold one. After a close, `recv` waits until every held task has
-//! ended, yours included. `StreamExt::chunks` and `collect` do that. To take several tasks, await one
-//! and take more with `try_recv`.
+//! Do not wait for the next task of a channel while a task of that channel sits idle in your hands. Once
+//! the channel is closed and empty, `recv` waits for all tasks in hand, because they may be retried or
+//! followed up. Yours is one of them, so you wait for yourself, and workers that all do this wait for
+//! each other. `StreamExt::chunks` and `collect` hold tasks in this way. To take several tasks, await
+//! one, then take more with `try_recv`.
 //!
-//! A stream that was polled and is then left alone absorbs one wakeup until it is polled again or
-//! dropped. `ready_chunks` and `buffer_unordered` leave their stream so while their consumer works.
-//! Among several workers use `recv`, or `for_each_concurrent`.
+//! A stream that was polled and then left alone may keep one wakeup: an item stays queued, even if
+//! another receiver is idle, until the stream is polled again or dropped. `ready_chunks` and
+//! `buffer_unordered` leave the stream in this state while their consumer works. Among several workers
+//! use `recv`, or `for_each_concurrent`.
 //!
 //! # Fairness
 //!
 //! Each item wakes the receiver that has waited longest, and each vacant slot the sender that has waited
-//! longest. A waiter that finds that another caller was quicker keeps its place before all that came
-//! later, and gets priority: other calls of `send` and `recv` then let other tasks run once before they
-//! try. So every loop of `recv().await` or `send().await` gets at least half of an even share, on an
-//! executor that polls woken tasks in order or in random order. (It gets a third where the loops of one
-//! side never yield and those of the other side do.)
+//! longest. If another caller takes the item or the slot first, the woken waiter keeps its place before
+//! all that came later, and gets priority: other calls of `send` or `recv` on its side let other tasks
+//! run once before they try. So every loop of `recv().await` or `send().await` gets at least half of an
+//! even share, on an executor that polls woken tasks in order or in random order. (It gets at least a
+//! third where the loops of one side never yield and those of the other side do.)
 //!
-//! Three things are not promised. `try_send` and `try_recv` never wait, so a loop of them can take
+//! Fairness has three limits. `try_send` and `try_recv` never wait, so a loop of them can take
 //! everything that a waiter was woken for. Where futures are polled by strict priority, as in `join!`,
 //! the last one may get nothing. A waiter that is forgotten (`mem::forget`) absorbs at most one wakeup.
 //!
@@ -82,9 +87,10 @@
 //!
 //! # Panics
 //!
-//! The channel never runs your wakers, destructors and errors under a lock. If one of them panics, the
-//! others still run, and then the panic propagates from the call that ran it. That call drops an item
-//! that it has received; a task then counts as panicked, or is queued again under `Abandon::Requeue`.
+//! The channel never runs your wakers, destructors and error conversions under a lock. If one of them
+//! panics, the others still run; then the panic propagates out of the call. If that call had just
+//! received an item, the item is dropped. A task then counts as panicked, or is queued again under
+//! `Abandon::Requeue`.
 //!
 //! Several panics in one call never abort the process: the first propagates, and the others are
 //! swallowed. While the thread is unwinding already, destructors swallow all of them.

@@ -1,21 +1,25 @@
-//! An async multi-producer multi-consumer channel for any executor that also tells you when all the
-//! work sent through it is done.
+//! An async bounded multi-producer multi-consumer channel for any executor that also tells you when
+//! all the work sent through it is done.
 //!
 //! There are two kinds of channel:
 //!
 //! * [`bounded`] makes a plain channel. A [`Receiver`] gives the items themselves, and an item counts
 //!   as done when it is received.
 //! * [`tasks`] makes a task channel. A [`TaskReceiver`] gives each item as a [`Task`], which counts as
-//!   outstanding until its worker calls [`done`](Task::done) or [`fail`](Task::fail), or drops it.
+//!   outstanding until its worker ends it, by [`done`](Task::done), [`fail`](Task::fail) or
+//!   [`retry`](Task::retry), or drops it. A task that is dropped is a failure, unless
+//!   [`Abandon::Requeue`] has it queued again. [`follow_up`](Task::follow_up) queues new work.
 //!
 //! A [`Builder`] makes either with more choices.
 //!
 //! On both kinds, [`send`](Sender::send) waits while the channel is full, and
-//! [`close`](Sender::close) ends sending: items that are queued can still be received, also as a
-//! `Stream`. A [`Monitor`] keeps the channel neither open nor received from. Its
-//! [`join`](Monitor::join) completes when nothing is queued and no task is in hand, its
+//! [`close`](Sender::close) ends sending: queued items can still be received. Receivers are also
+//! `Stream`s. [`close_now`](Monitor::close_now) returns what is queued instead.
+//!
+//! A [`Monitor`] counts neither as a sender nor as a receiver, so it does not keep the channel open.
+//! Its [`join`](Monitor::join) completes when nothing is queued and no task is in hand, its
 //! [`finished`](Monitor::finished) when the channel is closed as well. Both return a [`Report`], or a
-//! [`JoinError`] with the first [`Failure`].
+//! [`JoinError`] with the first [`Failure`]. [`failed`](Monitor::failed) returns that failure early.
 //!
 //! The [`guide`] says what each call does in each state of a channel, and what is promised about
 //! cancellation, fairness, panics and accounting.
@@ -38,7 +42,7 @@
 //!         }
 //!     });
 //! }
-//! // If every worker dies, the channel closes instead of filling up.
+//! // The workers hold clones. If all of them die, the channel closes instead of filling up.
 //! drop(receiver);
 //! for number in 1..=100 {
 //!     sender.send(number).await?;
@@ -51,8 +55,7 @@
 //!
 //! # Features
 //!
-//! * `futures`: [`TaskReceiver::run`](https://docs.rs/tollgate/latest/tollgate/struct.TaskReceiver.html#method.run),
-//!   a pool of workers inside one future.
+//! * `futures`: `TaskReceiver::run`, a pool of workers inside one future.
 
 // A module uses only modules declared above it; tests/layers.rs holds it to that.
 
