@@ -105,8 +105,8 @@ impl Deref for WaitList {
     }
 }
 
-/// What newcomers of either side are asked for. Every call reads it and few write it, so it is kept
-/// away from the lists.
+/// The requests to yield, for the callers of either side. Every call reads them and few write
+/// them, so they are kept away from the lists.
 pub(crate) struct SideYields {
     pub(crate) senders: Yields,
     pub(crate) receivers: Yields,
@@ -224,7 +224,7 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Takes an item of a plain channel, which must then be told to [`hand_over`](Self::hand_over).
+    /// Takes an item of a plain channel. The caller then calls [`hand_over`](Self::hand_over).
     #[inline]
     pub(crate) fn take_item(&self) -> Attempt<Result<T, Over>> {
         match self.ring.pop() {
@@ -258,8 +258,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// [`take_task`](Self::take_task) where nothing has come back and nothing stands in the way.
-    /// That it gives none says nothing.
+    /// Takes a task if the lane is empty and nothing stands in the way. `None` does not mean that
+    /// there is none.
     #[inline]
     pub(crate) fn take_task_at_once(&self, lane: &Lane<T>) -> Option<T> {
         match lane.is_empty() {
@@ -301,7 +301,8 @@ impl<T> Channel<T> {
         Some(item)
     }
 
-    /// Hands an item of a plain channel over: notifies those whom that concerns.
+    /// Completes the receipt of an item of a plain channel: notifies senders and joiners that wait
+    /// for it.
     #[inline]
     pub(crate) fn hand_over(&self, item: T) -> T {
         // The looks come after the ring's exchange, as Q3 of `waiters` wants.
@@ -324,7 +325,7 @@ impl<T> Channel<T> {
         protect(item, || self.notify_after_recv())
     }
 
-    /// Notifies those whom it concerns that an item of a plain channel has been taken.
+    /// Notifies senders and joiners that wait for an item of a plain channel to be taken.
     #[inline]
     pub(crate) fn notify_after_recv(&self) {
         let announce = OnDrop(|| {
@@ -340,12 +341,12 @@ impl<T> Channel<T> {
     /// then yield to others.
     #[inline]
     pub(crate) fn pause_for_item(&self) -> bool {
-        self.not_empty.dwell.may_pay() && self.do_pause_for_item()
+        self.not_empty.dwell.may_pay() && self.pause_for_item_slow()
     }
 
     #[cold]
     #[inline(never)]
-    fn do_pause_for_item(&self) -> bool {
+    fn pause_for_item_slow(&self) -> bool {
         let (dwell, ring) = (&self.not_empty.dwell, &self.ring);
         // Nothing is to be waited for if the lane holds an item.
         self.lane().is_none_or(Lane::is_empty)
@@ -495,7 +496,7 @@ impl<T> Channel<T> {
             (ended || first_failure).then_some(&self.ledger.finished),
             (ended && self.lane().is_some()).then_some(&**self.not_empty),
         ];
-        // Pairs with the fences of those who list themselves and then look (Q3 of `waiters`).
+        // Pairs with the fence of a waiter between its listing and its look (Q3 of `waiters`).
         fence(Ordering::SeqCst);
         wake_all_of(told.into_iter().flatten());
     }

@@ -54,7 +54,7 @@ pub(crate) struct Dwell {
     until_pause: Hint,
     /// While it is above zero, every caller pauses; otherwise those that pause are probes.
     credit: Hint,
-    /// How many pauses have paid since a task yielded last.
+    /// How many pauses in a row have paid since a task yielded last.
     paid: Hint,
     /// How many callers there are between two probes.
     interval: Hint,
@@ -249,7 +249,7 @@ mod tests {
     fn pauses_end_when_they_pay_no_more() {
         let dwell = Dwell::new();
         pauses_in(&dwell, 1_000, true);
-        assert!((10..=30).contains(&pauses_in(&dwell, 10_000, false)));
+        assert!((20..=32).contains(&pauses_in(&dwell, 10_000, false)));
     }
 
     #[test]

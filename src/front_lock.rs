@@ -1,9 +1,8 @@
 //! A lock around a list that also tells the front of the list, in one word.
 //!
-//! Whoever makes a condition true looks at this word each time, and must not pay for it; whoever
-//! waits writes it each time, and pays for each locked instruction. So one exchange both takes the
-//! lock and announces the waiter, and one plain store both releases the lock and publishes the new
-//! front.
+//! A notifier reads this word after each item, so that must be cheap. A waiter writes it each time
+//! it waits, and each locked instruction costs time. So one exchange both takes the lock and
+//! announces the waiter, and one plain store both releases the lock and publishes the new front.
 //!
 //! ```text
 //!      63 ...                       1   0

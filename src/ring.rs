@@ -359,8 +359,9 @@ impl<T, C: Counter> Ring<T, C> {
         claimed.is_ok()
     }
 
-    /// Claims a slot to [fill](Vacancy::fill), if nothing stands in the way. That it gives none
-    /// says nothing: [`reserve`](Self::reserve) says why. Small, to be compiled into its callers.
+    /// Claims a slot to [fill](Vacancy::fill), if nothing stands in the way. `None` does
+    /// not mean that the ring is full: [`reserve`](Self::reserve) says why. Small, to be compiled into
+    /// its callers.
     #[inline]
     pub(crate) fn reserve_at_once(&self) -> Option<Vacancy<'_, T, C>> {
         let slots = self.slots();
@@ -412,7 +413,7 @@ impl<T, C: Counter> Ring<T, C> {
         self.capacity == slots.count() || distance::<C>(head(), last) < self.capacity
     }
 
-    /// Takes the oldest item, if nothing stands in the way. That it gives none says nothing:
+    /// Takes the oldest item, if nothing stands in the way. `None` does not mean that there is none:
     /// [`pop`](Self::pop) says why. Small, to be compiled into its callers.
     #[inline]
     pub(crate) fn pop_at_once(&self) -> Option<T> {

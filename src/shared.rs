@@ -147,8 +147,8 @@ impl<T> Shared<T> {
         Channel::take_task(self, lane, origin).map(|taken| taken.map(|item| (item, Claim(self.0))))
     }
 
-    /// As [`take_task`](Self::take_task), from the ring and where nothing stands in the way. That
-    /// it gives none says nothing.
+    /// Takes a task if the lane is empty and nothing stands in the way. `None` does not mean that
+    /// there is none.
     #[inline]
     pub(crate) fn take_task_at_once(&self) -> Option<(T, Claim<T>)> {
         match &self.kind {

@@ -157,8 +157,8 @@ impl Wait {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // A newcomer has just tried, at no cost to the other end. A full attempt reads what the other
-        // end writes, and so it comes after the pause.
+        // A newcomer has mostly just tried, at no cost to the other end. A full attempt reads what
+        // the other end writes, and so it comes after the pause.
         if self.is_idle() && operation.pause() {
             self.0 = State::Yielded;
             cx.waker().wake_by_ref();

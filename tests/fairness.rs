@@ -13,8 +13,10 @@ use common::CountingWaker;
 use common::Inlet;
 use common::Kind;
 use common::Waiter;
+use common::mixed;
 use common::on_both_kinds;
 use common::poll;
+use common::wakes;
 
 on_both_kinds! {
     receivers_are_woken_in_the_order_they_came_whatever_they_are,
@@ -39,26 +41,6 @@ on_both_kinds! {
     a_forgotten_sender_absorbs_one_wake,
     a_stream_that_is_left_alone_absorbs_one_wake,
     a_poll_that_succeeds_leaves_no_waker_behind,
-}
-
-fn wakes<R>(waiters: &[Waiter<'_, R>]) -> Vec<usize> {
-    waiters.iter().map(Waiter::wakes).collect()
-}
-
-/// Receivers that wait: futures and streams in turn.
-fn mixed<'a, K: Kind>(
-    receiver: &'a K::Receiver<u32>,
-    count: usize,
-) -> Vec<Waiter<'a, Option<u32>>> {
-    let waiters = (0..count).map(|index| {
-        if index % 2 == 0 {
-            Waiter::waiting(async { receiver.recv().await.ok().map(K::Receiver::end) })
-        } else {
-            let mut stream = receiver.clone();
-            Waiter::waiting(async move { stream.next().await.map(K::Receiver::end) })
-        }
-    });
-    waiters.collect()
 }
 
 fn receivers_are_woken_in_the_order_they_came_whatever_they_are<K: Kind>() {

@@ -16,8 +16,8 @@
 //!
 //! * A `SeqCst` load finds the newest of `SeqCst` stores, always, as a read-modify-write does. No
 //!   model fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of
-//!   senders and receivers, or the guess of `head` in `claim_filled` are `Relaxed`, as far as can
-//!   be told because what they order is read in one of these ways.
+//!   senders and receivers, or the guess of `head` in `claim_filled` are `Relaxed`. The probable
+//!   reason is that what they order is read in one of these ways.
 //! * Of a thread that loads and then writes, it remembers the load: it need not try what another
 //!   loaded before the write and goes on from after it. No model fails when `Lane::is_empty` reads
 //!   `pushed` first.
@@ -58,8 +58,9 @@
 //! | `try_resolve`: never `NeedsHandle` | 13: l16, l17 … |
 //! | `try_resolve`: ENDING not looked at | 6: finished_hears_of_the_close… |
 //! | `try_resolve`: exchange `Relaxed`, or `Acquire` | 3: l16, l17 |
-//! | `try_resolve_at_once`: marks not looked at | 12, most of `freeing` |
-//! | `try_resolve_at_once`: exchange `Relaxed` | 9: l16 …, the_last_handle_and_two_tasks_go |
+//! | `try_resolve_at_once`: marks not looked at | 13 or more, 6 of `freeing` |
+//! | `try_resolve_at_once`: exchange `Relaxed` or `Acquire` | 9: l16 …, the_last_handle_and_two_tasks_go |
+//! | `must_announce`: never | 3: join_of_a_plain_channel…, finished_of_a_plain_channel… |
 //! | `resolve`: `Relaxed` | 4: l16, l17 … |
 //! | `resolved`: loaded `Relaxed` | 6: l16, l17, the_account_adds_up… |
 //! | `Join`: AWAITED never set | 9: l16, l17 … |
@@ -135,6 +136,7 @@
 //! more.
 //!
 //! Broken without a model that fails, besides those above: `announce` reads `is_closed` first;
+//! `must_announce` reads `pushed` first; `try_resolve_at_once` loads `Relaxed`;
 //! `Waiters::leave` says of a waiter that it removed that it had been notified;
 //! `pass_item_on` always wakes; `task_taken` tells of room for what came from the lane;
 //! `record_discarded`, `begin_discarding` or their loads in `account` are

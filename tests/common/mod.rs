@@ -24,6 +24,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
 use tollgate::Abandon;
 use tollgate::Builder;
@@ -420,4 +421,24 @@ impl Watchdog {
         });
         Self(alive)
     }
+}
+
+/// How often each waiter has been woken.
+pub(crate) fn wakes<R>(waiters: &[Waiter<'_, R>]) -> Vec<usize> {
+    waiters.iter().map(Waiter::wakes).collect()
+}
+
+/// Receivers that wait: futures and streams in turn.
+pub(crate) fn mixed<'a, K: Kind>(
+    receiver: &'a K::Receiver<u32>,
+    count: usize,
+) -> Vec<Waiter<'a, Option<u32>>> {
+    let waiters = (0..count).map(|index| match index % 2 {
+        0 => Waiter::waiting(async { receiver.recv().await.ok().map(K::Receiver::end) }),
+        _ => {
+            let mut stream = receiver.clone();
+            Waiter::waiting(async move { stream.next().await.map(K::Receiver::end) })
+        }
+    });
+    waiters.collect()
 }

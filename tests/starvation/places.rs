@@ -7,31 +7,14 @@ use futures_util::StreamExt;
 use crate::common::Inlet;
 use crate::common::Kind;
 use crate::common::Waiter;
+use crate::common::mixed;
 use crate::common::on_both_kinds;
+use crate::common::wakes;
 
 on_both_kinds! {
     a_receiver_woken_in_vain_keeps_its_place,
     a_sender_woken_in_vain_keeps_its_place,
     a_place_ends_with_success_and_with_the_future,
-}
-
-fn wakes<R>(waiters: &[Waiter<'_, R>]) -> Vec<usize> {
-    waiters.iter().map(Waiter::wakes).collect()
-}
-
-/// Receivers that wait: futures and streams in turn.
-fn mixed<'a, K: Kind>(
-    receiver: &'a K::Receiver<u32>,
-    count: usize,
-) -> Vec<Waiter<'a, Option<u32>>> {
-    let waiters = (0..count).map(|index| match index % 2 {
-        0 => Waiter::waiting(async { receiver.recv().await.ok().map(K::Receiver::end) }),
-        _ => {
-            let mut stream = receiver.clone();
-            Waiter::waiting(async move { stream.next().await.map(K::Receiver::end) })
-        }
-    });
-    waiters.collect()
 }
 
 fn a_receiver_woken_in_vain_keeps_its_place<K: Kind>() {
