@@ -1,22 +1,24 @@
-//! Channels with choices.
+//! The builder of channels.
 
 use std::num::NonZeroU32;
 
 use crate::channel::Channel;
-use crate::channel::Kind;
 use crate::policy::Abandon;
 use crate::policy::Policy;
+use crate::queue::Queue;
 use crate::receiver::Receiver;
+use crate::receiver::TaskReceiver;
 use crate::sender::Sender;
+use crate::shared::ReceiverSide;
+use crate::shared::SenderSide;
 use crate::shared::Shared;
-use crate::task_receiver::TaskReceiver;
 
-/// Makes a channel with more choices than [`bounded`](crate::bounded) and [`tasks`](crate::tasks)
-/// offer.
+/// Creates channels with more options than [`bounded`](crate::bounded) and [`tasks`](crate::tasks)
+/// have.
 ///
 /// # Examples
 ///
-/// Items that are tried three times at most, also when a worker panics:
+/// Try each item at most three times, even if its worker panics:
 ///
 /// ```
 /// use std::num::NonZeroU32;
@@ -31,7 +33,7 @@ use crate::task_receiver::TaskReceiver;
 ///     .on_abandon(Abandon::Requeue)
 ///     .build_tasks();
 ///
-/// sender.send("crash course").await?;
+/// sender.send("job").await?;
 /// sender.close();
 /// while let Ok(task) = receiver.recv().await {
 ///     drop(task);
@@ -51,8 +53,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder to which a [`capacity`](Self::capacity) must be told; everything else is as in
-    /// [`tasks`](crate::tasks).
+    /// Creates a builder. You must set a [`capacity`](Self::capacity); all other options have the
+    /// values that [`tasks`](crate::tasks) uses.
     ///
     /// # Examples
     ///
@@ -66,7 +68,8 @@ impl Builder {
         Self::default()
     }
 
-    /// The channel holds up to `cap` items, not counting what tasks put back or leave there.
+    /// Sets the capacity: how many sent items can be queued at once. Items that tasks queue, for
+    /// another attempt or as new work, do not count against it.
     ///
     /// # Examples
     ///
@@ -79,8 +82,8 @@ impl Builder {
         self
     }
 
-    /// An item is delivered `most` times at most, the first time included. Without this there is no
-    /// limit. Of no meaning for a plain channel.
+    /// Limits how many times an item is delivered, including the first delivery. By default there
+    /// is no limit. This has no effect on a plain channel.
     ///
     /// # Examples
     ///
@@ -90,7 +93,7 @@ impl Builder {
     ///
     /// let builder = Builder::new().capacity(1).max_attempts(NonZeroU32::new(2).unwrap());
     /// let (sender, receiver) = builder.build_tasks();
-    /// sender.try_send("call")?;
+    /// sender.try_send("job")?;
     /// assert!(receiver.try_recv()?.retry().is_ok());
     /// assert!(receiver.try_recv()?.retry().unwrap_err().is_exhausted());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -100,8 +103,8 @@ impl Builder {
         self
     }
 
-    /// What becomes of a task that is dropped with neither `done` nor `fail`. Of no meaning for a
-    /// plain channel.
+    /// Sets what happens to a task that is dropped with neither `done` nor `fail`. This has no
+    /// effect on a plain channel.
     ///
     /// # Examples
     ///
@@ -112,9 +115,9 @@ impl Builder {
     ///
     /// let builder = Builder::new().capacity(1).max_attempts(NonZeroU32::new(2).unwrap());
     /// let (sender, receiver) = builder.on_abandon(Abandon::Requeue).build_tasks();
-    /// sender.try_send("call")?;
+    /// sender.try_send("job")?;
     /// drop(receiver.try_recv()?);
-    /// assert_eq!(receiver.try_recv()?.done(), "call");
+    /// assert_eq!(receiver.try_recv()?.done(), "job");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_abandon(mut self, abandon: Abandon) -> Self {
@@ -122,11 +125,12 @@ impl Builder {
         self
     }
 
-    /// Makes a plain channel, as [`bounded`](crate::bounded).
+    /// Creates a plain channel, like [`bounded`](crate::bounded).
     ///
     /// # Panics
     ///
-    /// When no capacity was told, or it is 0, or its memory cannot be had.
+    /// Panics if no capacity was set, if the capacity is 0, or if the memory for it cannot be
+    /// allocated.
     ///
     /// # Examples
     ///
@@ -141,18 +145,17 @@ impl Builder {
     /// tollgate::Builder::new().build::<u32>();
     /// ```
     pub fn build<T>(&self) -> (Sender<T>, Receiver<T>) {
-        let channel = Channel::new(self.told_capacity(), Kind::Plain);
-        let (sender, receiver) = Shared::both_ends_of(channel);
+        let (sender, receiver) = self.build_ends(false);
         (Sender(sender), Receiver::new(receiver))
     }
 
-    /// Makes a task channel, as [`tasks`](crate::tasks).
+    /// Creates a task channel, like [`tasks`](crate::tasks).
     ///
     /// # Panics
     ///
-    /// As [`build`](Self::build); and when tasks are to be [requeued](Abandon::Requeue) and
-    /// [`max_attempts`](Self::max_attempts) was not told: an item that makes its worker panic would
-    /// be tried for ever.
+    /// Panics in the same cases as [`build`](Self::build). It also panics if [`Abandon::Requeue`]
+    /// was set without [`max_attempts`](Self::max_attempts), because an item that makes its worker
+    /// panic would be retried forever.
     ///
     /// # Examples
     ///
@@ -173,15 +176,17 @@ impl Builder {
         assert!(
             self.policy.on_abandon != Abandon::Requeue || self.policy.max_attempts.is_some(),
             "`Abandon::Requeue` needs `max_attempts`: an item that makes its worker panic would be \
-             tried for ever"
+             retried forever"
         );
-        let channel = Channel::new(self.told_capacity(), Kind::tasks(self.policy));
-        let (sender, receiver) = Shared::both_ends_of(channel);
-        (Sender(sender), TaskReceiver::new(receiver))
+        let (sender, receiver) = self.build_ends(true);
+        (Sender(sender), Receiver::new(receiver))
     }
 
-    fn told_capacity(&self) -> usize {
-        self.capacity
-            .expect("a channel needs a capacity: call `Builder::capacity`")
+    fn build_ends<T>(&self, has_tasks: bool) -> (SenderSide<T>, ReceiverSide<T>) {
+        let capacity = self
+            .capacity
+            .expect("a channel needs a capacity: call `Builder::capacity`");
+        let queue = Queue::bounded(capacity, has_tasks);
+        Shared::both_ends_of(Channel::new(queue, self.policy))
     }
 }

@@ -2,591 +2,399 @@
 //!
 //! # The life of an item
 //!
-//! | step | where | what happens | who is woken |
+//! | step | where | what happens | who is notified |
 //! |---|---|---|---|
-//! | send | [`Send::poll`](crate::future::Send) | [`Channel::reserve`] claims a slot, or the future waits on `not_full` | |
-//! | accept | [`Channel::accept`] | the slot is filled; the item is *accepted* | one of `not_empty` |
-//! | receive | [`Recv::poll`](crate::future::Recv) | [`Channel::take_item`] empties a slot, or the future waits on `not_empty` | one of `not_full` |
-//! | hand over | [`Channel::hand_over`] | plain channel: that resolves it | at quiescence, all of `idle` |
-//! | work | [`Task`](crate::Task) | task channel: the worker owns the item and the duty to end it | |
-//! | come back | [`Channel::put_in_lane`] | the worker leaves new work, or the item itself, in the lane: *accepted* | one of `not_empty` |
-//! | receive again | [`RecvTask::poll`](crate::future::RecvTask) | [`Channel::take_task`] takes from ring and lane in turn | |
-//! | end | [`Claim`](crate::shared::Claim) | an outcome is written and the item resolved | at quiescence, all of `idle` |
-//! | join | [`Join::poll`](crate::future::Join) | ready when accepted == resolved | |
+//! | send | [`Send`](crate::future::Send) | claims a slot, or waits on `not_full`; fills it: the item is *accepted* | one of `not_empty` |
+//! | receive | [`Recv`](crate::future::Recv) | removes the item, or waits on `not_empty` | one of `not_full` |
+//! | | on a plain channel | that *resolves* the item | at quiescence, all of `idle` |
+//! | work | [`Task`](crate::Task) | on a task channel, the worker owns the item and the duty to end its delivery | |
+//! | requeue | [`Delivery`](crate::delivery::Delivery) | the worker pushes new work, or the item itself, to the lane: *accepted* | one of `not_empty` |
+//! | receive again | [`Recv`](crate::future::Recv) | removes from storage and lane in turn | |
+//! | end | [`Delivery`](crate::delivery::Delivery) | the outcome is recorded and the delivery *resolved* | at quiescence, all of `idle` |
+//! | join | [`Join`](crate::future::Join) | is ready when accepted == resolved | |
 //!
-//! When the channel is closed, quiescence is also its end: all of `finished` are woken, and the
-//! task receivers among `not_empty`.
+//! A channel that is closed when it becomes quiescent is finished: all of `finished` are notified,
+//! and the task receivers among `not_empty`.
 //!
-//! The methods read as this table does; [`figures`] has those that only look. There are no atomics
-//! here but the counts of handles: the ring has the positions, the ledger the outcomes, the lists
-//! their waiters.
+//! There are no atomics here but the counts of handles: the queue has the positions, the ledger the
+//! outcomes, the lists their waiters.
 
-use std::collections::VecDeque;
-use std::mem;
-use std::ops::Deref;
+use std::cell::Cell;
+use std::process::abort;
 
-use crate::dwell::Dwell;
-use crate::error::TryRecvError;
-use crate::error::TrySendError;
-use crate::lane::Lane;
-use crate::lane::Waiting;
-use crate::ledger::Ledger;
+use crate::accounting::Account;
+use crate::accounting::Ledger;
+use crate::attempt::Attempt;
+use crate::iter::Drained;
 use crate::policy::Policy;
+use crate::queue::Origin;
+use crate::queue::Queue;
+use crate::queue::Requeued;
 use crate::report::Failure;
-use crate::ring::NoItem;
-use crate::ring::NoVacancy;
-use crate::ring::Ring;
-use crate::ring::Vacancy;
-use crate::sync::CachePadded;
+use crate::report::Stats;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
 use crate::unwind::OnDrop;
-use crate::unwind::protect;
 use crate::unwind::run_all;
-use crate::wait::Attempt;
-use crate::wait::Yields;
-use crate::waiters::Waiters;
-
-mod figures;
-
-/// When an item is resolved.
-pub(crate) enum Kind<T> {
-    /// When it is handed over.
-    Plain,
-    /// When its task has ended. Until then it may come back. (Boxed: plain channels stay small.)
-    Tasks(Box<Lane<T>>),
-}
-
-impl<T> Kind<T> {
-    pub(crate) fn tasks(policy: Policy) -> Self {
-        Self::Tasks(Box::new(Lane::new(policy)))
-    }
-}
+use crate::wait::WaitLists;
+use crate::wait::Waiters;
 
 /// See the [module](self).
 pub(crate) struct Channel<T> {
-    pub(crate) ring: Ring<T>,
-    pub(crate) kind: Kind<T>,
-    /// Receivers and streams.
-    pub(crate) not_empty: CachePadded<WaitList>,
-    /// Senders.
-    pub(crate) not_full: CachePadded<WaitList>,
-    pub(crate) yields: SideYields,
-    pub(crate) senders: AtomicUsize,
-    pub(crate) receivers: AtomicUsize,
+    pub(crate) queue: Queue<T>,
+    pub(crate) lists: WaitLists,
+    pub(crate) ledger: Ledger,
+    pub(crate) policy: Policy,
+    pub(crate) senders: Count,
+    pub(crate) receivers: Count,
     /// Senders, receivers and monitors: see [`Shared`](crate::shared::Shared).
-    pub(crate) handles: AtomicUsize,
-    pub(crate) ledger: CachePadded<Ledger>,
+    pub(crate) handles: Count,
 }
 
-/// The waiters for items or for room, and whether it pays to pause before joining them: what is
-/// written only where callers wait.
-pub(crate) struct WaitList {
-    waiters: Waiters,
-    pub(crate) dwell: Dwell,
-}
+/// A count of handles.
+pub(crate) struct Count(AtomicUsize);
 
-impl WaitList {
-    fn new() -> CachePadded<Self> {
-        CachePadded::new(Self {
-            waiters: Waiters::new(),
-            dwell: Dwell::new(),
-        })
+impl Count {
+    /// Beyond this, handles have been forgotten in a loop.
+    const MAX: usize = isize::MAX as usize;
+
+    fn new(count: usize) -> Self {
+        Self(AtomicUsize::new(count))
     }
-}
 
-impl Deref for WaitList {
-    type Target = Waiters;
-
-    #[inline]
-    fn deref(&self) -> &Waiters {
-        &self.waiters
-    }
-}
-
-/// The requests to yield, for the callers of either side. Every call reads them and few write
-/// them, so they are kept away from the lists.
-pub(crate) struct SideYields {
-    pub(crate) senders: Yields,
-    pub(crate) receivers: Yields,
-}
-
-/// Where an item of a task channel was taken from. Told apart from the item, which then stays in
-/// registers on its way to the worker: a larger whole would be copied through memory at each step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Origin {
-    #[default]
-    Ring,
-    Lane {
-        attempt: u32,
-    },
-}
-
-/// Nothing can be sent any more; or nothing more will come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Over;
-
-impl Origin {
-    /// Which delivery of its item this is.
-    #[inline]
-    pub(crate) fn attempt(self) -> u32 {
-        match self {
-            Self::Ring => 1,
-            Self::Lane { attempt } => attempt,
+    /// Counts one more. Aborts before the count overflows, as `Arc` does.
+    pub(crate) fn up(&self) {
+        // Relaxed: as in `Arc`; a new handle is made from an existing one.
+        if self.0.fetch_add(1, Ordering::Relaxed) > Self::MAX {
+            abort();
         }
     }
+
+    /// Counts one more, unless there is none.
+    pub(crate) fn up_unless_zero(&self) -> bool {
+        // Relaxed: as in `Arc::upgrade` of a value known to be alive.
+        let mut count = self.0.load(Ordering::Relaxed);
+        while count != 0 {
+            match self.0.compare_exchange_weak(
+                count,
+                count + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => count = now,
+            }
+        }
+        false
+    }
+
+    /// Counts one less. Returns true for the last, which then sees what all others did.
+    pub(crate) fn last_down(&self) -> bool {
+        // Release: pairs with the load below; what this handle did happens before the end.
+        if self.0.fetch_sub(1, Ordering::Release) != 1 {
+            return false;
+        }
+        // Acquire: pairs with the Release above, in all others. A load rather than a fence, because
+        // ThreadSanitizer does not understand fences.
+        self.0.load(Ordering::Acquire);
+        true
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        // Relaxed: a figure that orders nothing.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a successful call has changed, and so whom it notifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Nothing,
+    /// An item was queued.
+    Queued,
+    /// A sent item was handed over as a task.
+    RoomMade,
+    /// A sent item was handed over and is resolved, on a plain channel.
+    Resolved,
 }
 
 impl<T> Channel<T> {
-    /// A channel with one sender, one receiver and one handle for each.
-    ///
-    /// # Panics
-    ///
-    /// When `capacity` is zero or its memory cannot be had.
-    pub(crate) fn new(capacity: usize, kind: Kind<T>) -> Self {
-        assert!(
-            capacity >= 1,
-            "the capacity must be at least 1: a channel that holds nothing would have to hand an \
-             item directly to a waiting receiver, and lose it when that receiver is cancelled"
-        );
+    /// Creates a channel with one sender, one receiver and one handle for each.
+    pub(crate) fn new(queue: Queue<T>, policy: Policy) -> Self {
         Self {
-            ring: Ring::new(capacity),
-            kind,
-            not_empty: WaitList::new(),
-            not_full: WaitList::new(),
-            yields: SideYields {
-                senders: Yields::new(),
-                receivers: Yields::new(),
-            },
-            senders: AtomicUsize::new(1),
-            receivers: AtomicUsize::new(1),
-            handles: AtomicUsize::new(2),
-            ledger: CachePadded::new(Ledger::new()),
+            queue,
+            lists: WaitLists::new(),
+            ledger: Ledger::new(),
+            policy,
+            senders: Count::new(1),
+            receivers: Count::new(1),
+            handles: Count::new(2),
         }
     }
 
-    /// Claims a slot, which must then be given to [`accept`](Self::accept) with an item.
+    pub(crate) fn account(&self) -> Account<'_, T> {
+        Account {
+            queue: &self.queue,
+            ledger: &self.ledger,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let account = self.account();
+        let in_hand = account.in_hand();
+        Stats {
+            queued: self.queue.len(),
+            in_hand,
+            discarding: self.ledger.is_discarding(),
+            closed: self.queue.is_closed(),
+            senders: self.senders.get(),
+            receivers: self.receivers.get(),
+            report: account.current_report(),
+        }
+    }
+
+    /// Removes the next item of a task channel. Sets `origin`, which is the storage before, if the
+    /// item came from the lane.
     #[inline]
-    pub(crate) fn reserve(&self) -> Attempt<Result<Vacancy<'_, T>, Over>> {
-        match self.ring.reserve() {
-            Ok(vacancy) => Attempt::Ready(Ok(vacancy)),
-            Err(NoVacancy::Full) => Attempt::Blocked,
-            Err(NoVacancy::Closed) => Attempt::Ready(Err(Over)),
-            Err(NoVacancy::Busy) => Attempt::Busy,
+    pub(crate) fn pop_task(&self, origin: &mut Origin) -> Attempt<T> {
+        match self.queue.pop(origin) {
+            Attempt::Closed => self.end_of_tasks(),
+            popped => popped,
         }
     }
 
-    /// Puts an item into a claimed slot.
-    #[inline]
-    pub(crate) fn accept(&self, vacancy: Vacancy<'_, T>, item: T) {
-        vacancy.fill(item);
-        self.not_empty.notify_one();
-    }
-
-    #[inline]
-    pub(crate) fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        match self.ring.reserve_at_once() {
-            Some(vacancy) => {
-                self.accept(vacancy, item);
-                Ok(())
-            }
-            None => self.try_send_slow(item),
-        }
-    }
-
-    #[inline(never)]
-    fn try_send_slow(&self, item: T) -> Result<(), TrySendError<T>> {
-        match Attempt::decided(|| self.reserve()) {
-            Some(Ok(vacancy)) => {
-                self.accept(vacancy, item);
-                Ok(())
-            }
-            Some(Err(Over)) => Err(TrySendError::Closed(item)),
-            None => Err(TrySendError::Full(item)),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
-        match self.ring.pop_at_once() {
-            Some(item) => Ok(self.hand_over(item)),
-            None => self.try_recv_slow(),
-        }
-    }
-
-    #[inline(never)]
-    fn try_recv_slow(&self) -> Result<T, TryRecvError> {
-        match Attempt::decided(|| self.take_item()) {
-            Some(Ok(item)) => Ok(self.hand_over(item)),
-            Some(Err(Over)) => Err(TryRecvError::Closed),
-            None => Err(TryRecvError::Empty),
-        }
-    }
-
-    /// Takes an item of a plain channel. The caller then calls [`hand_over`](Self::hand_over).
-    #[inline]
-    pub(crate) fn take_item(&self) -> Attempt<Result<T, Over>> {
-        match self.ring.pop() {
-            Ok(item) => Attempt::Ready(Ok(item)),
-            Err(NoItem::Empty) => Attempt::Blocked,
-            Err(NoItem::Closed) => Attempt::Ready(Err(Over)),
-            Err(NoItem::Busy) => Attempt::Busy,
-        }
-    }
-
-    /// Takes an item of a task channel, which must then be told to
-    /// [`task_taken`](Self::task_taken). Says in `origin`, which is the ring's before, if it came
-    /// from the lane.
-    ///
-    /// Ring and lane are looked at one after the other. That loses no wake: whoever puts something
-    /// into one of them wakes for it, and Q3 and Q4 of `waiters` hold of each by itself.
-    #[inline]
-    pub(crate) fn take_task(
-        &self,
-        lane: &Lane<T>,
-        origin: &mut Origin,
-    ) -> Attempt<Result<T, Over>> {
-        if lane.has_its_turn() {
-            if let Some(item) = Self::take_from(lane, origin) {
-                return Attempt::Ready(Ok(item));
-            }
-        }
-        match self.ring.pop() {
-            Ok(item) => Attempt::Ready(Ok(item)),
-            Err(why) => self.take_what_came_back(lane, origin, why),
-        }
-    }
-
-    /// Takes a task if the lane is empty and nothing stands in the way. `None` does not mean that
-    /// there is none.
-    #[inline]
-    pub(crate) fn take_task_at_once(&self, lane: &Lane<T>) -> Option<T> {
-        match lane.is_empty() {
-            true => self.ring.pop_at_once(),
-            false => None,
-        }
-    }
-
-    /// The ring gives nothing, and why.
+    /// The queue is closed and empty. Tasks in hand may still requeue items.
     #[cold]
-    fn take_what_came_back(
-        &self,
-        lane: &Lane<T>,
-        origin: &mut Origin,
-        why: NoItem,
-    ) -> Attempt<Result<T, Over>> {
-        match Self::take_from(lane, origin) {
-            Some(item) => Attempt::Ready(Ok(item)),
-            None => match why {
-                NoItem::Empty => Attempt::Blocked,
-                NoItem::Closed => {
-                    // Pairs with the fence in `announce` (Q3 of `waiters`).
-                    fence(Ordering::SeqCst);
-                    match self.is_finished() {
-                        true => Attempt::Ready(Err(Over)),
-                        // What is in hand may yet come back.
-                        false => Attempt::Blocked,
+    fn end_of_tasks(&self) -> Attempt<T> {
+        // Pairs with the fence in `notify_quiescent` (Q3 of `waiters`).
+        fence(Ordering::SeqCst);
+        match self.account().is_finished() {
+            true => Attempt::Closed,
+            false => Attempt::Blocked,
+        }
+    }
+
+    /// Whether a waiter may have to be notified of a change.
+    #[inline]
+    pub(crate) fn must_notify(&self, change: Change) -> bool {
+        // Each read follows the exchange that made the change, as Q3 of `waiters` demands.
+        match change {
+            Change::Nothing => false,
+            Change::Queued => self.lists.not_empty.waiters.has_waiters(),
+            Change::RoomMade => self.lists.not_full.waiters.has_waiters(),
+            Change::Resolved => {
+                self.lists.not_full.waiters.has_waiters() || self.plain_is_quiescent()
+            }
+        }
+    }
+
+    /// Whether a plain channel is quiescent and a caller may wait for that. After a close, or after a
+    /// join that was dropped, it is mostly not quiescent.
+    #[inline]
+    fn plain_is_quiescent(&self) -> bool {
+        // In this order: see `accounting`.
+        self.ledger.has_observers() && self.queue.sent_popped() == self.queue.sent()
+    }
+
+    /// Notifies the waiters that a change concerns.
+    #[inline]
+    pub(crate) fn notify(&self, change: Change) {
+        match change {
+            Change::Nothing => {}
+            Change::Queued => self.lists.not_empty.waiters.notify_one(),
+            Change::RoomMade => self.lists.not_full.waiters.notify_one(),
+            Change::Resolved => {
+                let notify_observers = OnDrop(|| {
+                    if self.ledger.has_observers() {
+                        self.notify_quiescent(false);
                     }
-                }
-                NoItem::Busy => Attempt::Busy,
-            },
-        }
-    }
-
-    #[cold]
-    fn take_from(lane: &Lane<T>, origin: &mut Origin) -> Option<T> {
-        let Waiting { item, attempt } = lane.pop()?;
-        *origin = Origin::Lane { attempt };
-        Some(item)
-    }
-
-    /// Completes the receipt of an item of a plain channel: notifies senders and joiners that wait
-    /// for it.
-    #[inline]
-    pub(crate) fn hand_over(&self, item: T) -> T {
-        // The looks come after the ring's exchange, as Q3 of `waiters` wants.
-        match self.not_full.is_awaited() || self.must_announce() {
-            true => self.hand_over_and_notify(item),
-            false => item,
-        }
-    }
-
-    /// Whether this plain channel is quiescent, and another may wait for that. After a close, or a
-    /// join that was dropped, it mostly is not.
-    #[inline]
-    fn must_announce(&self) -> bool {
-        // In this order: see `ledger`.
-        self.ledger.is_watched() && self.ring.popped() == self.ring.pushed()
-    }
-
-    #[inline(never)]
-    fn hand_over_and_notify(&self, item: T) -> T {
-        protect(item, || self.notify_after_recv())
-    }
-
-    /// Notifies senders and joiners that wait for an item of a plain channel to be taken.
-    #[inline]
-    pub(crate) fn notify_after_recv(&self) {
-        let announce = OnDrop(|| {
-            if self.ledger.is_watched() {
-                self.announce(false);
+                });
+                self.lists.not_full.waiters.notify_one();
+                drop(notify_observers);
             }
-        });
-        self.not_full.notify_one();
-        drop(announce);
+        }
     }
 
-    /// Pauses, if that is likely to pay, until items are likely to be there; whether the task should
-    /// then yield to others.
+    /// Notifies another receiver, if there is an item: a waiter that does not need it was notified.
+    #[cold]
+    pub(crate) fn pass_item_on(&self) {
+        if self.queue.has_items() {
+            self.lists.not_empty.waiters.notify_one();
+        }
+    }
+
+    /// Notifies another sender, if there is room: a waiter that does not need it was notified.
+    #[cold]
+    pub(crate) fn pass_room_on(&self) {
+        if self.queue.has_room() {
+            self.lists.not_full.waiters.notify_one();
+        }
+    }
+
+    /// Pauses, if that is likely to pay, until items are likely to be queued. Returns whether the
+    /// task should then yield to others.
     #[inline]
     pub(crate) fn pause_for_item(&self) -> bool {
-        self.not_empty.dwell.may_pay() && self.pause_for_item_slow()
+        self.lists.not_empty.pause.is_due() && self.pause_for_item_slow()
     }
 
     #[cold]
     #[inline(never)]
     fn pause_for_item_slow(&self) -> bool {
-        let (dwell, ring) = (&self.not_empty.dwell, &self.ring);
-        // Nothing is to be waited for if the lane holds an item.
-        self.lane().is_none_or(Lane::is_empty)
-            && dwell.pause(ring.capacity(), |count| ring.looks_filled(count))
+        let (pause, queue) = (&self.lists.not_empty.pause, &self.queue);
+        // If the lane holds an item, there is nothing to pause for.
+        queue.lane_is_empty() && pause.pause(queue.capacity(), |count| queue.looks_filled(count))
     }
 
-    /// Pauses, if that is likely to pay, until there is likely to be room; whether the task should
-    /// then yield to others.
+    /// Pauses, if that is likely to pay, until there is likely to be room. Returns whether the task
+    /// should then yield to others.
     #[inline]
     pub(crate) fn pause_for_room(&self) -> bool {
-        let (dwell, ring) = (&self.not_full.dwell, &self.ring);
-        dwell.may_pay() && dwell.pause(ring.capacity(), |count| ring.looks_vacant(count))
+        let (pause, queue) = (&self.lists.not_full.pause, &self.queue);
+        pause.is_due() && pause.pause(queue.capacity(), |count| queue.looks_vacant(count))
     }
 
-    /// An item of a task channel has been handed over.
-    pub(crate) fn task_taken(&self, origin: Origin) {
-        // What leaves the lane makes no room.
-        if origin == Origin::Ring {
-            self.not_full.notify_one();
-        }
-    }
-
-    /// A wake for an item went to a waiter that does not need it.
-    #[cold]
-    pub(crate) fn pass_item_on(&self) {
-        let holds = self.ring.len() > 0 || self.lane().is_some_and(|lane| !lane.is_empty());
-        if holds {
-            self.not_empty.notify_one();
-        }
-    }
-
-    /// A wake for room went to a waiter that does not need it.
-    #[cold]
-    pub(crate) fn pass_room_on(&self) {
-        let holds = self.ring.len() < self.ring.capacity();
-        if holds {
-            self.not_full.notify_one();
-        }
-    }
-
-    /// Ends sending; true for the call that did it.
+    /// Ends sending. Returns true for the call that did it.
     pub(crate) fn close(&self) -> bool {
-        self.mark_closed().map(drop).is_some()
+        let closes = self.mark_closed();
+        if closes {
+            self.notify_closed();
+        }
+        closes
     }
 
-    /// Ends sending, and gives, to the call that did it, the duty to tell.
-    fn mark_closed(&self) -> Option<Closing<'_, T>> {
-        self.ring.close().then(|| {
-            self.ledger.set_ending();
-            Closing(self)
-        })
+    fn mark_closed(&self) -> bool {
+        let closes = self.queue.close();
+        if closes {
+            self.ledger.set_closed();
+        }
+        closes
     }
 
-    fn tell_closed(&self) {
-        let ended = self.is_quiescent();
-        let told = [
-            Some(&**self.not_full),
-            Some(&self.ledger.closed),
-            (ended || self.lane().is_none()).then_some(&**self.not_empty),
-            ended.then_some(&self.ledger.finished),
-        ];
-        wake_all_of(told.into_iter().flatten());
+    fn notify_closed(&self) {
+        let is_finished = self.account().is_quiescent();
+        let is_plain = !self.queue.has_lane();
+        notify_all_of([
+            Some(&self.lists.not_full.waiters),
+            Some(&self.lists.closed),
+            (is_finished || is_plain).then_some(&self.lists.not_empty.waiters),
+            is_finished.then_some(&self.lists.finished),
+        ]);
     }
 
-    /// Drops what is queued, on behalf of the last receiver. The channel is closed.
+    /// Drops what is queued, for the last receiver. The channel is closed.
     ///
-    /// Tells others last: their wakers may panic, and an item left in the queue would outlive what
+    /// Waiters are notified last: a waker may panic, and an item left in the queue would outlive what
     /// it borrows (S4 of `shared`).
     pub(crate) fn discard(&self) {
-        let mut discarding = Discarding::begin(self, true);
-        let mut came_back = self.lane().map(Lane::end).unwrap_or_default();
-        discarding.took(came_back.len() as u64);
-        let next = || {
-            if let Some(waiting) = came_back.pop_front() {
-                return Some(waiting.item);
-            }
-            let item = self.next_queued()?;
-            discarding.took(1);
-            Some(item)
-        };
-        run_all(next, drop);
+        self.while_discarding(true, |count| {
+            let mut requeued = self.queue.end_lane();
+            count(requeued.len() as u64);
+            let next = || {
+                if let Some(Requeued { item, .. }) = requeued.pop_front() {
+                    return Some(item);
+                }
+                let item = self.queue.drain_sent()?;
+                count(1);
+                Some(item)
+            };
+            run_all(next, drop);
+        });
     }
 
-    /// Closes the channel and takes out what is queued: first what was sent, then what tasks put
-    /// back or left there.
+    /// Closes the channel and removes what is queued: first what was sent, then what was requeued.
     ///
-    /// Tells others last: their wakers may panic, and what is queued would stay so.
-    pub(crate) fn close_now(&self) -> VecDeque<T> {
-        let closing = self.mark_closed();
-        let mut items = Items(VecDeque::new());
-        let mut discarding = Discarding::begin(self, false);
-        while let Some(item) = self.next_queued() {
-            discarding.took(1);
-            items.0.push_back(item);
-        }
-        if let Some(lane) = self.lane() {
-            let came_back = lane.drain();
-            discarding.took(came_back.len() as u64);
-            let came_back = came_back.into_iter().map(|waiting| waiting.item);
-            items.0.extend(came_back);
-        }
-        // By name: should a waker panic, the items are dropped rather than leaked
-        // (rust-lang/rust#47949).
-        drop(discarding);
-        drop(closing);
-        mem::take(&mut items.0)
+    /// Waiters are notified last: a waker may panic, and what is queued would stay so.
+    pub(crate) fn close_now(&self) -> Drained<T> {
+        let closes = self.mark_closed();
+        let notify_closed = OnDrop(|| {
+            if closes {
+                self.notify_closed();
+            }
+        });
+        let mut drained = Drained::new();
+        self.while_discarding(false, |count| {
+            while let Some(item) = self.queue.drain_sent() {
+                count(1);
+                drained.push(item);
+            }
+            for Requeued { item, .. } in self.queue.drain_requeued() {
+                count(1);
+                drained.push(item);
+            }
+        });
+        drop(notify_closed);
+        drained
     }
 
-    /// Takes an item out of the ring of a closed channel, if there is one, without handing it over.
-    fn next_queued(&self) -> Option<T> {
-        // A send that came before the close may be about to fill its slot.
-        Attempt::decided(|| self.take_item())?.ok()
-    }
-
-    /// Puts an item into the lane, on behalf of a task that is not resolved; gives it back if no
-    /// receiver is left.
-    pub(crate) fn put_in_lane(&self, item: T, attempt: u32) -> Result<(), T> {
-        match &self.kind {
-            Kind::Plain => Err(item),
-            Kind::Tasks(lane) => lane.push(item, attempt),
-        }
+    /// Calls `remove`, which removes items without handing them over, and calls its argument with
+    /// the number of items as it removes them (L5 of `accounting`). Then notifies waiters, whatever
+    /// panics meanwhile.
+    ///
+    /// An item is counted when it has been removed, before its destructor runs, which may take long.
+    /// Meanwhile it is neither received nor in hand, and joiners wait.
+    fn while_discarding(&self, is_failure: bool, remove: impl FnOnce(&dyn Fn(u64))) {
+        let removed_any = Cell::new(false);
+        let count = |items| {
+            if items == 0 {
+                return;
+            }
+            removed_any.set(true);
+            self.ledger.record_discarded(items);
+            if self.queue.has_lane() {
+                self.ledger.resolve(items);
+            }
+        };
+        self.ledger.begin_discarding();
+        let end = OnDrop(|| {
+            let fails = is_failure && removed_any.get();
+            let is_first_failure = fails && self.ledger.note(Failure::Discarded);
+            self.ledger.end_discarding();
+            // Also if nothing was removed: a joiner may have been put off.
+            self.notify_quiescent(is_first_failure);
+        });
+        remove(&count);
+        drop(end);
     }
 
     /// Ends a delivery of a task channel. The caller holds a handle.
-    pub(crate) fn settle(&self, failure: Option<Failure>) {
-        let mut settlement = Settlement {
-            channel: self,
-            first_failure: false,
-        };
+    pub(crate) fn end_delivery(&self, failure: Option<Failure>) {
+        let is_first_failure = Cell::new(false);
+        // On drop, because a later failure is dropped while it is recorded, and its destructor may
+        // panic.
+        let resolve = OnDrop(|| {
+            self.ledger.resolve(1);
+            self.notify_quiescent(is_first_failure.get());
+        });
         if let Some(failure) = failure {
-            settlement.first_failure = self.ledger.record(failure);
+            is_first_failure.set(self.ledger.record(failure));
         }
+        drop(resolve);
     }
 
-    /// Items have been resolved, perhaps with the first failure, and somebody may wait for it.
+    /// Notifies the waiters for quiescence and for the end, if the channel is quiescent; and those
+    /// for a failure, if the first was just recorded.
     #[cold]
-    fn announce(&self, first_failure: bool) {
-        let quiescent = self.is_quiescent();
-        if quiescent {
-            self.ledger.clear_awaited();
-        } else if !first_failure {
+    fn notify_quiescent(&self, is_first_failure: bool) {
+        let is_quiescent = self.account().is_quiescent();
+        if is_quiescent {
+            self.ledger.clear_notice();
+        } else if !is_first_failure {
             return;
         }
-        let ended = quiescent && self.ring.is_closed();
-        let told = [
-            quiescent.then_some(&self.ledger.idle),
-            (ended || first_failure).then_some(&self.ledger.finished),
-            (ended && self.lane().is_some()).then_some(&**self.not_empty),
-        ];
-        // Pairs with the fence of a waiter between its listing and its look (Q3 of `waiters`).
+        let is_finished = is_quiescent && self.queue.is_closed();
+        // Pairs with the fence of a waiter between its registration and its look (Q3 of `waiters`).
         fence(Ordering::SeqCst);
-        wake_all_of(told.into_iter().flatten());
-    }
-
-    pub(crate) fn lane(&self) -> Option<&Lane<T>> {
-        match &self.kind {
-            Kind::Plain => None,
-            Kind::Tasks(lane) => Some(lane),
-        }
+        notify_all_of([
+            is_quiescent.then_some(&self.lists.idle),
+            (is_finished || is_first_failure).then_some(&self.lists.finished),
+            (is_finished && self.queue.has_lane()).then_some(&self.lists.not_empty.waiters),
+        ]);
     }
 }
 
-/// A channel has been closed. Tells who waits for that when dropped, whatever panics meanwhile.
-struct Closing<'a, T>(&'a Channel<T>);
-
-impl<T> Drop for Closing<'_, T> {
-    fn drop(&mut self) {
-        self.0.tell_closed();
-    }
-}
-
-/// Resolves a delivery when dropped, whatever panics meanwhile, and tells who waits for it.
-struct Settlement<'a, T> {
-    channel: &'a Channel<T>,
-    /// Whether a failure was written down that is the first.
-    first_failure: bool,
-}
-
-impl<T> Drop for Settlement<'_, T> {
-    fn drop(&mut self) {
-        self.channel.ledger.resolve(1);
-        self.channel.announce(self.first_failure);
-    }
-}
-
-/// Items that are dropped one by one, although the destructor of one panics.
-struct Items<T>(VecDeque<T>);
-
-impl<T> Drop for Items<T> {
-    fn drop(&mut self) {
-        run_all(|| self.0.pop_front(), drop);
-    }
-}
-
-/// Items are being taken out that are not handed over: L5 of `ledger`. Ends when dropped, whatever
-/// panics meanwhile, and tells who waits for it.
-///
-/// Each is counted when it has been taken, before its destructor runs. That may take long, and
-/// whoever looks at the figures meanwhile finds it neither received nor in hand; who joins waits
-/// for it.
-struct Discarding<'a, T> {
-    channel: &'a Channel<T>,
-    /// Whether it is a failure if there are any.
-    fails: bool,
-    any: bool,
-}
-
-impl<'a, T> Discarding<'a, T> {
-    fn begin(channel: &'a Channel<T>, fails: bool) -> Self {
-        channel.ledger.begin_discarding();
-        Self {
-            channel,
-            fails,
-            any: false,
-        }
-    }
-
-    fn took(&mut self, count: u64) {
-        if count == 0 {
-            return;
-        }
-        self.any = true;
-        let ledger = &self.channel.ledger;
-        ledger.record_discarded(count);
-        if let Kind::Tasks(_) = self.channel.kind {
-            ledger.resolve(count);
-        }
-    }
-}
-
-impl<T> Drop for Discarding<'_, T> {
-    fn drop(&mut self) {
-        let ledger = &self.channel.ledger;
-        let first_failure = self.fails && self.any && ledger.note(Failure::Discarded);
-        ledger.end_discarding();
-        // Also if nothing was taken out: a joiner may have been put off.
-        self.channel.announce(first_failure);
-    }
-}
-
-fn wake_all_of<'a>(mut lists: impl Iterator<Item = &'a Waiters>) {
+fn notify_all_of<const N: usize>(lists: [Option<&Waiters>; N]) {
+    let mut lists = lists.into_iter().flatten();
     run_all(|| lists.next(), Waiters::notify_all);
 }

@@ -1,12 +1,13 @@
-//! What can be wrong with sending, receiving and retrying. Errors give back the item that did not
-//! go.
+//! The errors of sending, receiving and retrying. An error returns the item that was not sent or
+//! queued.
 
 use std::error::Error;
 use std::fmt;
 
-/// The channel is closed; the item that was not sent. From
-/// [`Task::follow_up`](crate::Task::follow_up), which works on a closed channel: no receiver is
-/// left.
+/// The error of a send on a closed channel. It contains the item that was not sent.
+///
+/// [`Task::follow_up`](crate::Task::follow_up) also returns it. That method works on a closed
+/// channel, so there the error means that no receiver is left.
 ///
 /// # Examples
 ///
@@ -15,16 +16,16 @@ use std::fmt;
 /// drop(receiver);
 ///
 /// # futures_lite::future::block_on(async {
-/// let error = sender.send("parcel").await.unwrap_err();
+/// let error = sender.send("hello").await.unwrap_err();
 /// assert_eq!(error.to_string(), "sending into a closed channel");
-/// assert_eq!(error.into_inner(), "parcel");
+/// assert_eq!(error.into_inner(), "hello");
 /// # });
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
 impl<T> SendError<T> {
-    /// Gives the item back.
+    /// Returns the item.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -44,7 +45,8 @@ impl<T> fmt::Display for SendError<T> {
 
 impl<T> Error for SendError<T> {}
 
-/// Why [`Sender::try_send`](crate::Sender::try_send) did not send, and the item.
+/// The error of [`Sender::try_send`](crate::Sender::try_send). It contains the item that was not
+/// sent.
 ///
 /// # Examples
 ///
@@ -62,26 +64,26 @@ impl<T> Error for SendError<T> {}
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
-    /// There is no room at present.
+    /// The channel is full at present.
     Full(T),
     /// The channel is closed.
     Closed(T),
 }
 
 impl<T> TrySendError<T> {
-    /// Gives the item back.
+    /// Returns the item.
     pub fn into_inner(self) -> T {
         match self {
             Self::Full(item) | Self::Closed(item) => item,
         }
     }
 
-    /// Whether there was no room.
+    /// Returns `true` if the channel was full.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
 
-    /// Whether the channel is closed.
+    /// Returns `true` if the channel is closed.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
@@ -107,8 +109,10 @@ impl<T> fmt::Display for TrySendError<T> {
 
 impl<T> Error for TrySendError<T> {}
 
-/// Why [`Task::retry`](crate::Task::retry) did not queue the item again, and the item. The task has
-/// ended as failed by then.
+/// The error of [`Task::retry`](crate::Task::retry). It contains the item that was not queued
+/// again.
+///
+/// The task has already ended as failed when this error is returned.
 ///
 /// # Examples
 ///
@@ -119,12 +123,12 @@ impl<T> Error for TrySendError<T> {}
 ///
 /// let builder = Builder::new().capacity(1).max_attempts(NonZeroU32::MIN);
 /// let (sender, receiver) = builder.build_tasks();
-/// sender.try_send("parcel")?;
+/// sender.try_send("hello")?;
 ///
 /// let error = receiver.try_recv()?.retry().unwrap_err();
-/// assert_eq!(error, RetryError::Exhausted("parcel"));
+/// assert_eq!(error, RetryError::Exhausted("hello"));
 /// assert_eq!(error.to_string(), "retrying a task that has no attempts left");
-/// assert_eq!(error.into_inner(), "parcel");
+/// assert_eq!(error.into_inner(), "hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,24 +136,24 @@ pub enum RetryError<T> {
     /// This was the last of the attempts that
     /// [`Builder::max_attempts`](crate::Builder::max_attempts) allows.
     Exhausted(T),
-    /// No receiver is left to try it.
+    /// No receiver is left that could receive the item.
     Terminated(T),
 }
 
 impl<T> RetryError<T> {
-    /// Gives the item back.
+    /// Returns the item.
     pub fn into_inner(self) -> T {
         match self {
             Self::Exhausted(item) | Self::Terminated(item) => item,
         }
     }
 
-    /// Whether no attempts were left.
+    /// Returns `true` if no attempts were left.
     pub fn is_exhausted(&self) -> bool {
         matches!(self, Self::Exhausted(_))
     }
 
-    /// Whether no receiver was left.
+    /// Returns `true` if no receiver was left.
     pub fn is_terminated(&self) -> bool {
         matches!(self, Self::Terminated(_))
     }
@@ -175,7 +179,7 @@ impl<T> fmt::Display for RetryError<T> {
 
 impl<T> Error for RetryError<T> {}
 
-/// The channel is closed, and nothing more will come out of it.
+/// The error of `recv` once the channel is closed and no item will ever be received from it again.
 ///
 /// # Examples
 ///
@@ -198,7 +202,7 @@ impl fmt::Display for RecvError {
 
 impl Error for RecvError {}
 
-/// Why `try_recv` gave nothing.
+/// The error of `try_recv` when it returns no item.
 ///
 /// # Examples
 ///
@@ -213,19 +217,19 @@ impl Error for RecvError {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
-    /// There is nothing at present.
+    /// No item is available at present.
     Empty,
-    /// Nothing more will come.
+    /// The channel is closed, and no item will ever be received from it again.
     Closed,
 }
 
 impl TryRecvError {
-    /// Whether there was nothing at present.
+    /// Returns `true` if no item was available when the call was made.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
 
-    /// Whether nothing more will come.
+    /// Returns `true` if the channel is closed and no item will ever be received from it again.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)
     }

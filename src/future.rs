@@ -1,48 +1,30 @@
-//! The futures that handles give: each is one attempt for the wait loop.
+//! The futures that the handles return. Each is an operation on a channel.
 //!
-//! All are `Unpin`, fused to panic when polled after completion, and **cancel safe**: a future that
-//! is dropped before it was ready has done nothing, and a wake that had been spent on it goes to
-//! the next in line.
+//! All of them are `Unpin`, panic when they are polled after completion, and are **cancel safe**: a
+//! future that is dropped before it completes has done nothing, and a wakeup that was spent on it
+//! is passed on to the next waiter.
 
 use std::fmt;
 
 use crate::report::Stats;
 
+mod observe;
 mod recv;
 mod send;
-mod signal;
 
+pub use observe::Closed;
+pub use observe::Failed;
+pub use observe::Finished;
+pub use observe::Join;
 pub use recv::Recv;
 pub use recv::RecvTask;
 pub use send::Send;
-pub use signal::Closed;
-pub use signal::Failed;
-pub use signal::Finished;
-pub use signal::Join;
 
-pub(crate) use recv::cancel_recv;
-pub(crate) use recv::hand_over;
-pub(crate) use recv::poll_item;
-pub(crate) use recv::poll_task;
+pub(crate) use recv::RecvItem;
+pub(crate) use send::SendItem;
 
-#[cold]
-fn polled_after_completion(future: &str) -> ! {
-    panic!("`{future}` polled after completion")
-}
-
-macro_rules! debug_as_opaque {
-    ($($future:ident),*) => {$(
-        impl<T> fmt::Debug for $future<'_, T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($future), " { .. }"))
-            }
-        }
-    )*};
-}
-
-use debug_as_opaque;
-
-/// What is awaited by whoever prints this; of a completed future, only its name.
+/// Formats the state of the channel that a future or a monitor observes. For a completed future, it
+/// formats only the name.
 pub(crate) fn fmt_stats(
     f: &mut fmt::Formatter<'_>,
     name: &str,

@@ -3,14 +3,14 @@
 //! # States
 //!
 //! A channel is *open* until it is closed, by [`close`](crate::Sender::close), by
-//! [`close_now`](crate::Monitor::close_now), or because its last sender or receiver is dropped. A task
-//! channel is *finished* when it is closed, nothing is queued and no task is in hand; a plain channel
-//! when it is closed and nothing is queued.
+//! [`close_now`](crate::Monitor::close_now), or because its last sender or receiver is dropped. A
+//! task channel is *finished* when it is closed, nothing is queued and no task is in hand; a plain
+//! channel when it is closed and nothing is queued.
 //!
 //! | call or event | open | closed, items queued | closed, empty, tasks in hand | finished |
 //! |---|---|---|---|---|
 //! | `send`, `try_send` | sends; waits, or `Full(item)` | an error with the item | an error with the item | an error with the item |
-//! | a `send` that waits when the channel is closed | | returns an error with its item | | |
+//! | a `send` that is waiting when the channel is closed | | returns an error with its item | | |
 //! | `Receiver::recv`, its stream | item, or waits | item | | `RecvError`; `None` from then on |
 //! | `TaskReceiver::recv`, its stream | task, or waits | task | waits | `RecvError`; `None` from then on |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
@@ -20,77 +20,85 @@
 //! | the last sender is dropped | closes | | | |
 //! | `close_now()` | closes; returns queued items and counts them as discarded | returns them | returns an empty iterator | |
 //!
-//! When no receiver is left, nothing can be queued: `retry` and `follow_up` return an error with the
-//! item. So does `retry` when the attempts are used up. A task whose retry is refused has failed.
+//! When no receiver is left, nothing can be queued: `retry` and `follow_up` return an error with
+//! the item. So does `retry` when the attempts are used up. A task whose retry is refused has
+//! failed.
 //!
 //! # Cancellation
 //!
 //! Cancellation loses no item that was sent. A `recv` future that is dropped before it is ready has
-//! taken nothing. A `send` future that is dropped before it is ready has sent nothing, and drops its
-//! item. A waiter that was woken and is then dropped passes the wakeup on.
+//! taken nothing. A `send` future that is dropped before it is ready has sent nothing, and drops
+//! its item. A waiter that was woken and is then dropped passes the wakeup on.
 //!
-//! There is no capacity 0. A rendezvous hands an item directly to a waiting receiver, and the item is
-//! lost when that receiver is cancelled.
+//! There is no capacity 0. A rendezvous hands an item directly to a waiting receiver, and the item
+//! is lost when that receiver is cancelled.
 //!
 //! # Accounting
 //!
-//! At a join, `sent + followed_up + retried == received + discarded`: each queued item was delivered or
-//! discarded. And `received == done + failed + abandoned + panicked + retried`: each delivery ended in
-//! one way. On a plain channel, each delivery counts as done.
+//! In a report of `join` or `finished`, the counts add up:
 //!
-//! A task that is dropped is never a success. It counts as abandoned, or as panicked while its thread
-//! unwinds; under [`Abandon::Requeue`](crate::Abandon::Requeue) it is queued again while attempts
-//! remain. `join` returns the first failure until
+//! * `sent + followed_up + retried == received + discarded`: each queued item was delivered or
+//!   discarded.
+//! * `received == done + failed + abandoned + panicked + retried`: each delivery ended in exactly
+//!   one way.
+//!
+//! On a plain channel, each delivery counts as done.
+//!
+//! A task that is dropped is never a success. It counts as abandoned, or as panicked while its
+//! thread unwinds; under [`Abandon::Requeue`](crate::Abandon::Requeue) it is queued again while
+//! attempts remain. `join` returns the first failure until
 //! [`take_failure`](crate::Monitor::take_failure) takes it.
 //!
 //! What a worker did before `done()` happens before what follows `join().await`.
 //!
-//! `join` may wait forever if work never stops coming. Pause the producers, or close the channel and
-//! await `finished`.
+//! `join` may wait forever if work never stops coming. Pause the producers, or close the channel
+//! and await `finished`.
 //!
 //! # Deadlocks and stalls to avoid
 //!
-//! Do not wait for the next task of a channel while a task of that channel sits idle in your hands. Once
-//! the channel is closed and empty, `recv` waits for all tasks in hand, because they may be retried or
-//! followed up. Yours is one of them, so you wait for yourself, and workers that all do this wait for
-//! each other. `StreamExt::chunks` and `collect` hold tasks in this way. To take several tasks, await
-//! one, then take more with `try_recv`.
+//! Do not wait for the next task of a channel while you hold a task of that channel that you are
+//! not processing. Once the channel is closed and empty, `recv` waits for all tasks in hand,
+//! because they may be retried or followed up. Yours is one of them, so you wait for yourself, and
+//! workers that all do this wait for each other. `StreamExt::chunks` and `collect` hold tasks in
+//! this way. To take several tasks, await one, then take more with `try_recv`.
 //!
 //! A stream that was polled and then left alone may keep one wakeup: an item stays queued, even if
 //! another receiver is idle, until the stream is polled again or dropped. `ready_chunks` and
-//! `buffer_unordered` leave the stream in this state while their consumer works. Among several workers
-//! use `recv`, or `for_each_concurrent`.
+//! `buffer_unordered` leave the stream in this state while their consumer works. Among several
+//! workers use `recv`, or `for_each_concurrent`.
 //!
 //! # Fairness
 //!
-//! Each item wakes the receiver that has waited longest, and each vacant slot the sender that has waited
-//! longest. If another caller takes the item or the slot first, the woken waiter keeps its place before
-//! all that came later, and gets priority: other calls of `send` or `recv` on its side let other tasks
-//! run once before they try. So every loop of `recv().await` or `send().await` gets at least half of an
-//! even share, on an executor that polls woken tasks in order or in random order. (It gets at least a
-//! third where the loops of one side never yield and those of the other side do.)
+//! Each item wakes the receiver that has waited longest, and each vacant slot the sender that has
+//! waited longest. If another caller takes the item or the slot first, the woken waiter keeps its
+//! place ahead of all waiters that came later, and gets priority: other calls of `send` or `recv`
+//! on its side let other tasks run once before they try. So every loop of `recv().await` or
+//! `send().await` gets at least half of an even share, on an executor that polls woken tasks in
+//! order or in random order. (It gets at least a third where the loops of one side never yield and
+//! those of the other side do.)
 //!
 //! Fairness has three limits. `try_send` and `try_recv` never wait, so a loop of them can take
-//! everything that a waiter was woken for. Where futures are polled by strict priority, as in `join!`,
-//! the last one may get nothing. A waiter that is forgotten (`mem::forget`) absorbs at most one wakeup.
+//! everything that a waiter was woken for. Where futures are polled by strict priority, as in
+//! `join!`, the last one may get nothing. A waiter that is forgotten (`mem::forget`) absorbs at
+//! most one wakeup.
 //!
 //! # Use of the processor
 //!
 //! A `recv` or `send` that finds nothing to take, or no room, may pause its thread for a few
-//! microseconds before it waits. It does so where that has paid before: where the other end works on
-//! another processor. Elsewhere one call in a thousand tries it, for about a hundredth of the time at
-//! most, and for less than a tenth of a millisecond. A task that always finds something after a pause
-//! lets other tasks run after 64 pauses.
+//! microseconds before it waits. It does so where such pauses have paid before: where the other end
+//! runs on another processor. Elsewhere, one call in a thousand tries a pause. These pauses take
+//! about a hundredth of the time at most, and each takes less than a tenth of a millisecond. A task
+//! that always finds something after a pause lets other tasks run after 64 pauses.
 //!
-//! A loop of `recv` or `send` that never has to wait never lets other futures run. Let it yield now and
-//! then.
+//! A loop of `recv` or `send` that never has to wait never lets other futures run, so let it yield
+//! now and then.
 //!
 //! # Panics
 //!
-//! The channel never runs your wakers, destructors and error conversions under a lock. If one of them
-//! panics, the others still run; then the panic propagates out of the call. If that call had just
-//! received an item, the item is dropped. A task then counts as panicked, or is queued again under
-//! `Abandon::Requeue`.
+//! The channel never runs your wakers, destructors and error conversions under a lock. If one of
+//! them panics, the others still run; then the panic propagates out of the call. If that call had
+//! just received an item, the item is dropped. A task then counts as panicked, or is queued again
+//! under `Abandon::Requeue`.
 //!
 //! Several panics in one call never abort the process: the first propagates, and the others are
-//! swallowed. While the thread is unwinding already, destructors swallow all of them.
+//! swallowed. If the thread is already unwinding, the crate's destructors swallow all of them.

@@ -1,45 +1,51 @@
-//! The iterators that handles give.
+//! The iterators that the handles return.
 
 use std::collections::VecDeque;
-use std::collections::vec_deque;
 use std::fmt;
 use std::iter::FusedIterator;
 
 use crate::unwind::protect;
 use crate::unwind::run_all;
 
-/// The items that nobody will receive: what [`Monitor::close_now`](crate::Monitor::close_now) hands
-/// back, in the order in which they were queued; first those that were sent, then those that tasks
-/// put back or left there.
+/// An iterator over the items that [`Monitor::close_now`](crate::Monitor::close_now) took out of a
+/// channel.
 ///
-/// They are out of the channel whether it is iterated or not, and dropped with it.
+/// It yields them in the order in which they were queued: first the items that were sent, then
+/// those that tasks queued.
+///
+/// The items have left the channel even if the iterator is not used. Dropping it drops the rest of
+/// them.
 ///
 /// # Examples
 ///
 /// ```
 /// let (sender, _receiver) = tollgate::bounded(3);
-/// for item in ["eggs", "milk", "tea"] {
+/// for item in ["first", "second", "third"] {
 ///     sender.try_send(item)?;
 /// }
 ///
 /// let drained = sender.close_now();
 /// assert_eq!(drained.len(), 3);
-/// assert_eq!(drained.collect::<Vec<_>>(), ["eggs", "milk", "tea"]);
+/// assert_eq!(drained.collect::<Vec<_>>(), ["first", "second", "third"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "these items have been taken out of the channel, and are dropped with this"]
-pub struct Drained<T>(vec_deque::IntoIter<T>);
+pub struct Drained<T>(VecDeque<T>);
 
 impl<T> Drained<T> {
-    pub(crate) fn new(items: VecDeque<T>) -> Self {
-        Self(items.into_iter())
+    pub(crate) fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    pub(crate) fn push(&mut self, item: T) {
+        self.0.push_back(item);
     }
 }
 
 impl<T> Drop for Drained<T> {
-    /// Drops all items, although the destructor of one panics.
+    /// Drops all items, even if the destructor of one panics.
     fn drop(&mut self) {
-        run_all(|| self.0.next(), drop);
+        run_all(|| self.0.pop_front(), drop);
     }
 }
 
@@ -47,15 +53,15 @@ impl<T> Iterator for Drained<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.0.next()
+        self.0.pop_front()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+        (self.0.len(), Some(self.0.len()))
     }
 
-    /// As the default does; but that leaks the last item if the destructor of another panics
-    /// (rust-lang/rust#47949).
+    /// Does the same as the default implementation, except that it does not leak the last item if
+    /// the destructor of another one panics (rust-lang/rust#47949).
     fn last(mut self) -> Option<T> {
         let last = self.next_back()?;
         Some(protect(last, || drop(self)))
@@ -64,7 +70,7 @@ impl<T> Iterator for Drained<T> {
 
 impl<T> DoubleEndedIterator for Drained<T> {
     fn next_back(&mut self) -> Option<T> {
-        self.0.next_back()
+        self.0.pop_back()
     }
 }
 

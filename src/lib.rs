@@ -57,56 +57,52 @@
 //!
 //! * `futures`: `TaskReceiver::run`, a pool of workers inside one future.
 
-// A module uses only modules declared above it; tests/layers.rs holds it to that.
+// A module uses only modules declared above it; tests check that.
 
 // std or loom: atomics, locks, cells
 mod sync;
-// running everybody's code although somebody's panics
+// running user code, which may panic
 mod unwind;
-// the lock-free ring: positions, slots; all `unsafe` of queueing
-mod ring;
-// a lock that tells the front of the list it guards
-mod front_lock;
-// lists of waiters, each in the order in which they came
-mod waiters;
-// whether it pays to pause before waiting
-mod dwell;
-// where a future stands in a list; the one wait loop
+// the outcomes of one attempt
+mod attempt;
+// what is queued: the storage, and the lane of task channels; all `unsafe` of queueing
+mod queue;
+// the lists of waiters, and the one wait loop
 mod wait;
-// what becomes of a task that is not done
-mod policy;
-// the side lane: items to be tried again, and new work
-mod lane;
-// what is told of the work: reports, failures
-mod report;
-// what is accepted and what is resolved
-mod ledger;
-// what can be wrong with sending and receiving
+// the errors of sending, receiving and retrying
 mod error;
+// what happens to a task that is not done
+mod policy;
+// reports, figures, failures
+mod report;
+// the iterator that `close_now` returns
+mod iter;
+// which work is left, and the outcome of the rest
+mod accounting;
 // what handles share; who wakes whom; the life of an item
 mod channel;
-// the pointers that keep a channel alive
+// what keeps a channel's memory alive
 mod shared;
-// a received item that counts until it is ended
+// how a delivery of a task channel ends
+mod delivery;
+// a received item that counts until its task ends
 mod task;
-// one attempt each for the wait loop
+// the two kinds of channel, as a parameter
+pub mod kind;
+// a verb: attempt, completion, cancellation
+mod operation;
+// the verbs, and their futures
 pub mod future;
-// a receiving side, and what it keeps between polls
-mod stream;
-// what `close_now` hands back
-mod iter;
-// the watching handle
+// the observing handle
 mod monitor;
 // the sending handle
 mod sender;
-// the receiving handle of a plain channel
+// the receiving handle, also a stream
 mod receiver;
-// the receiving handle of a task channel
-mod task_receiver;
 // a pool of workers inside one future
 #[cfg(feature = "futures")]
 mod run;
-// channels with choices
+// channels with options
 mod builder;
 // documentation: what each call does in each state, and what is promised
 pub mod guide;
@@ -129,6 +125,7 @@ pub use iter::Drained;
 pub use monitor::Monitor;
 pub use policy::Abandon;
 pub use receiver::Receiver;
+pub use receiver::TaskReceiver;
 pub use report::Failure;
 pub use report::JoinError;
 pub use report::Report;
@@ -138,7 +135,6 @@ pub use run::Run;
 pub use sender::Sender;
 pub use task::Task;
 pub use task::Ticket;
-pub use task_receiver::TaskReceiver;
 
 /// A channel that holds up to `cap` items.
 ///

@@ -1,4 +1,4 @@
-//! The watching handle.
+//! The handle that observes a channel.
 
 use std::fmt;
 
@@ -11,9 +11,10 @@ use crate::report::Failure;
 use crate::report::Stats;
 use crate::shared::Shared;
 
-/// Watches a channel: awaits the end of its work, hears of failures, closes it.
+/// A handle that observes a channel: it can wait until all work is done, report failures, and close
+/// the channel.
 ///
-/// It is neither a sender nor a receiver, and keeps the channel neither open nor received from.
+/// A monitor counts neither as a sender nor as a receiver, so it does not keep the channel open.
 ///
 /// # Examples
 ///
@@ -46,30 +47,40 @@ impl<T> Monitor<T> {
         Self(shared.clone())
     }
 
-    /// Waits until no work is left, whether the channel is open or closed: nothing queued, and no
-    /// task in hand, at one instant.
+    /// Waits until no work is left: at one instant, nothing is queued and no task is in hand. The
+    /// channel may be open or closed.
     ///
-    /// On a plain channel an item is dealt with when it is received. An item counts from the moment
-    /// its send succeeds; a send that waits for room does not count yet. A channel that was never
-    /// used has no work left.
+    /// An item counts as work as soon as its send succeeds; a send that is still waiting for room
+    /// does not count. On a plain channel, an item stops counting when it is received. A channel
+    /// that was never used has no work left.
     ///
-    /// Everything that workers did before they ended their tasks happens before what follows.
+    /// Everything that workers did before they ended their tasks happens before what follows
+    /// `join().await`.
     ///
-    /// When the last receiver goes, items that are still queued are dropped: it waits for their
-    /// destructors too.
+    /// When the last receiver is dropped, items that are still queued are dropped. `join` also
+    /// waits for their destructors.
     ///
-    /// While items keep coming there may never be an instant with none, and this waits on. To be
-    /// sure of an end, pause the producers, or close the channel and await
-    /// [`finished`](Self::finished). Awaited by a worker with a task in hand, or in such a
-    /// destructor, it waits for itself.
+    /// While new items keep arriving, there may never be an instant without work, and `join` keeps
+    /// waiting. To make sure that it completes, pause the producers, or close the channel and await
+    /// [`finished`](Self::finished).
     ///
-    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
+    /// Do not await `join` in a worker that holds a task, or in such a destructor: it would wait
+    /// for itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping the future loses nothing.
     ///
     /// # Errors
     ///
-    /// When anything has failed since the channel was made, or since
-    /// [`take_failure`](Self::take_failure): with the first failure and the whole account. It waits
-    /// for the rest of the work first; to hear of a failure early, await [`failed`](Self::failed).
+    /// Returns a [`JoinError`](crate::JoinError) with the first failure and the complete report if
+    /// anything has failed since the channel was created, or since the last
+    /// [`take_failure`](Self::take_failure). It still waits for the rest of the work first. To
+    /// learn of a failure early, await [`failed`](Self::failed).
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -77,12 +88,12 @@ impl<T> Monitor<T> {
     /// # futures_lite::future::block_on(async {
     /// let (sender, receiver) = tollgate::tasks(1);
     /// let monitor = sender.monitor();
-    /// sender.send("egg").await?;
+    /// sender.send("job").await?;
     /// receiver.recv().await?.done();
     /// assert_eq!(monitor.join().await?.done, 1);
     ///
-    /// sender.send("egg").await?;
-    /// receiver.recv().await?.fail("dropped it");
+    /// sender.send("job").await?;
+    /// receiver.recv().await?.fail("disk full");
     /// assert_eq!(monitor.join().await.unwrap_err().report.failed, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -91,17 +102,25 @@ impl<T> Monitor<T> {
         Join::new(&self.0)
     }
 
-    /// Waits for the end: the channel is closed, and no work is left. It stays so.
+    /// Waits until the channel is finished: it is closed, and no work is left. A finished channel
+    /// stays finished.
     ///
-    /// What a clean shutdown awaits. Somebody must close the channel, or drop all senders: this
-    /// does not. And while a receiver is alive that nobody receives from, what is queued stays
-    /// queued: leave the receivers to those who work.
+    /// Await this for a clean shutdown. It does not close the channel itself: close it, or drop all
+    /// senders. A receiver that is not used keeps queued items queued, so drop the receivers that
+    /// no worker uses.
     ///
-    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping the future loses nothing.
     ///
     /// # Errors
     ///
-    /// When anything has failed: as [`join`](Self::join).
+    /// Returns a [`JoinError`](crate::JoinError) if anything has failed, as [`join`](Self::join)
+    /// does.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -109,7 +128,7 @@ impl<T> Monitor<T> {
     /// # futures_lite::future::block_on(async {
     /// let (sender, receiver) = tollgate::tasks(1);
     /// let monitor = sender.monitor();
-    /// sender.send("egg").await?;
+    /// sender.send("job").await?;
     /// drop(sender);
     /// receiver.recv().await?.done();
     ///
@@ -122,13 +141,19 @@ impl<T> Monitor<T> {
         Finished::new(&self.0)
     }
 
-    /// Waits for the first failure, while the rest of the work goes on; none if the channel is
-    /// [finished](Self::finished) without one.
+    /// Waits for the first failure, while the rest of the work continues. Returns `None` if the
+    /// channel is [finished](Self::finished) without a failure.
     ///
-    /// A failure that was [taken](Self::take_failure) does not count. Items that the last receiver
-    /// leaves are one when all of them have been dropped.
+    /// A failure that was [taken](Self::take_failure) does not count. Items that are discarded
+    /// because the last receiver is dropped are a failure once all of them have been dropped.
     ///
-    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping the future loses nothing.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -140,7 +165,7 @@ impl<T> Monitor<T> {
     /// let monitor = sender.monitor();
     /// sender.send(1).await?;
     /// sender.send(2).await?;
-    /// receiver.recv().await?.fail("cannot");
+    /// receiver.recv().await?.fail("disk full");
     ///
     /// assert!(matches!(monitor.failed().await, Some(Failure::Failed(_))));
     /// assert_eq!(monitor.outstanding(), 1);
@@ -151,8 +176,8 @@ impl<T> Monitor<T> {
         Failed::new(&self.0)
     }
 
-    /// How much work is left: items queued and tasks in hand. Items that are being
-    /// [discarded](crate::Stats::discarding) are not work any more.
+    /// Returns how much work is left: the number of queued items and tasks in hand. Items that are
+    /// being [discarded](crate::Stats::discarding) do not count.
     ///
     /// # Examples
     ///
@@ -167,11 +192,11 @@ impl<T> Monitor<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn outstanding(&self) -> usize {
-        self.0.outstanding()
+        self.0.account().outstanding()
     }
 
-    /// How the channel is doing. It takes no lock, and costs little enough to be asked for a
-    /// progress bar sixty times a second.
+    /// Returns a snapshot of the channel's state. The call takes no lock and is cheap enough to
+    /// update a progress bar sixty times a second.
     ///
     /// # Examples
     ///
@@ -186,8 +211,8 @@ impl<T> Monitor<T> {
         self.0.stats()
     }
 
-    /// Takes the first failure away, so that it is no longer what [`join`](Self::join) gives. The
-    /// counts in the report stay.
+    /// Takes the first failure, so that [`join`](Self::join) no longer returns it. The counts in
+    /// the report do not change.
     ///
     /// # Examples
     ///
@@ -196,7 +221,7 @@ impl<T> Monitor<T> {
     /// let (sender, receiver) = tollgate::tasks(1);
     /// let monitor = sender.monitor();
     /// sender.send(1).await?;
-    /// receiver.recv().await?.fail("cannot");
+    /// receiver.recv().await?.fail("disk full");
     ///
     /// assert!(monitor.join().await.is_err());
     /// assert!(monitor.take_failure().is_some());
@@ -208,7 +233,8 @@ impl<T> Monitor<T> {
         self.0.ledger.take_failure()
     }
 
-    /// Closes the channel; true if it was open. See [`Sender::close`](crate::Sender::close).
+    /// Closes the channel. Returns `true` if it was open. See
+    /// [`Sender::close`](crate::Sender::close).
     ///
     /// # Examples
     ///
@@ -221,34 +247,39 @@ impl<T> Monitor<T> {
         self.0.close()
     }
 
-    /// Closes the channel, and takes out and hands back what is queued: work that nobody has begun.
+    /// Closes the channel, takes out all queued items and returns them. No worker has started on
+    /// them.
     ///
-    /// Tasks in hand are not touched: they end as they would, and what they put back or leave there
-    /// meanwhile is received as always. To stop that too, have the workers look at
-    /// [`is_closed`](crate::TaskReceiver::is_closed), or drop the receivers. What is handed back
-    /// counts as [`discarded`](crate::Report::discarded), which is no failure here. It may wait for
-    /// another thread that is within a few instructions of the end of a send.
+    /// Tasks in hand are not affected. They end as usual, and items that they queue meanwhile, for
+    /// another attempt or as new work, are received as usual. To stop that too, have the workers
+    /// check [`is_closed`](crate::TaskReceiver::is_closed), or drop the receivers.
+    ///
+    /// The returned items count as [`discarded`](crate::Report::discarded), which is not a failure
+    /// in this case.
+    ///
+    /// The call may wait for another thread that is within a few instructions of completing a send.
     ///
     /// # Panics
     ///
-    /// When the waker of somebody who is told does. What has been taken out is dropped then.
+    /// Panics if one of the wakers that it calls panics. The items that were taken out are then
+    /// dropped.
     ///
     /// # Examples
     ///
-    /// Stop at the first failure, and tell what never ran:
+    /// Stop at the first failure, and list the items that were never processed:
     ///
     /// ```
     /// # futures_lite::future::block_on(async {
     /// let (sender, receiver) = tollgate::tasks(3);
     /// let monitor = sender.monitor();
-    /// for stop in ["harbour", "bridge", "castle"] {
-    ///     sender.send(stop).await?;
+    /// for name in ["first", "second", "third"] {
+    ///     sender.send(name).await?;
     /// }
-    /// receiver.recv().await?.fail("rain");
+    /// receiver.recv().await?.fail("disk full");
     ///
     /// assert!(monitor.failed().await.is_some());
     /// let missed: Vec<_> = monitor.close_now().collect();
-    /// assert_eq!(missed, ["bridge", "castle"]);
+    /// assert_eq!(missed, ["second", "third"]);
     ///
     /// let error = monitor.finished().await.unwrap_err();
     /// assert_eq!((error.report.failed, error.report.discarded), (1, 2));
@@ -256,19 +287,19 @@ impl<T> Monitor<T> {
     /// # }).unwrap();
     /// ```
     pub fn close_now(&self) -> Drained<T> {
-        Drained::new(self.0.close_now())
+        self.0.close_now()
     }
 }
 
 impl<T> Clone for Monitor<T> {
-    /// Another monitor of the same channel.
+    /// Returns another monitor of the same channel.
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
 impl<T> fmt::Debug for Monitor<T> {
-    /// Says how the channel is doing, so that a program that hangs explains itself.
+    /// Shows the state of the channel, so that a program that hangs can be diagnosed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt_stats(f, "Monitor", Some(self.0.stats()))
     }

@@ -1,9 +1,9 @@
-//! What becomes of a task that is not done.
+//! The policy for tasks that are not done.
 
 use std::num::NonZeroU32;
 
-/// What becomes of a [`Task`](crate::Task) that is dropped with neither `done` nor `fail`: what
-/// [`Builder::on_abandon`](crate::Builder::on_abandon) takes.
+/// What happens to a [`Task`](crate::Task) that is dropped with neither `done` nor `fail`. Set it
+/// with [`Builder::on_abandon`](crate::Builder::on_abandon).
 ///
 /// # Examples
 ///
@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 ///     .on_abandon(Abandon::Requeue)
 ///     .build_tasks();
 ///
-/// sender.try_send("letter")?;
+/// sender.try_send("job")?;
 /// drop(receiver.try_recv()?);
 /// let again = receiver.try_recv()?;
 /// assert_eq!(again.attempt(), 2);
@@ -28,33 +28,36 @@ use std::num::NonZeroU32;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Abandon {
-    /// It counts as abandoned, or as panicked while the thread unwinds, and is a failure.
+    /// The task counts as abandoned, or as panicked if the thread is unwinding. Either is a
+    /// failure.
     #[default]
     Count,
-    /// Its item is queued again, as by [`Task::retry`](crate::Task::retry), while attempts remain
-    /// and a receiver lives. After that it counts as with [`Count`](Self::Count), and so does what
-    /// has parted from its item: a [`Ticket`](crate::Ticket), and what `TaskReceiver::run` has at
-    /// work.
+    /// The item is queued again, as by [`Task::retry`](crate::Task::retry), while attempts remain
+    /// and a receiver is left. After that the task counts as under [`Count`](Self::Count).
     ///
-    /// So an item may be worked on more than once, and comes back as its worker left it: with what
-    /// was changed in it, and whatever [followed it](crate::Task::follow_up) already.
+    /// A [`Ticket`](crate::Ticket) has no item to requeue, and neither has a task that
+    /// `TaskReceiver::run` is processing. These always count as under [`Count`](Self::Count).
     ///
-    /// If the last receiver goes right after, as with a sole worker that panics, the item is
-    /// discarded from the queue, and that is the failure that `join` gives, unless there was one
-    /// before.
+    /// An item may therefore be processed more than once. It comes back in the state in which its
+    /// worker left it, with any changes that the worker made to it, and any work that the worker
+    /// queued with [`follow_up`](crate::Task::follow_up) stays queued.
+    ///
+    /// If the last receiver is dropped right after the item was queued again, for example because
+    /// the only worker panicked, the item is discarded from the queue. `join` then returns
+    /// [`Discarded`](crate::Failure::Discarded), unless there was an earlier failure.
     Requeue,
 }
 
-/// How often an item of a task channel is delivered.
+/// The limit on deliveries of an item of a task channel, and what happens to its dropped tasks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Policy {
-    /// No limit if there is none.
+    /// `None` means no limit.
     pub(crate) max_attempts: Option<NonZeroU32>,
     pub(crate) on_abandon: Abandon,
 }
 
 impl Policy {
-    /// Whether an item may be delivered again whose delivery was the n-th.
+    /// Returns whether an item may be delivered again after its delivery number `attempt`.
     pub(crate) fn allows_another(&self, attempt: u32) -> bool {
         self.max_attempts.is_none_or(|most| attempt < most.get())
     }

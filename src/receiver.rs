@@ -1,32 +1,47 @@
-//! The receiving handle of a plain channel.
+//! The receiving handle.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+use std::task::ready;
 
 use futures_core::FusedStream;
 use futures_core::Stream;
 
+use crate::error::RecvError;
 use crate::error::TryRecvError;
 use crate::future::Join;
 use crate::future::Recv;
-use crate::future::poll_item;
+use crate::future::RecvItem;
 use crate::iter::Drained;
+use crate::kind::Kind;
+use crate::kind::Plain;
+use crate::kind::Tasks;
 use crate::monitor::Monitor;
+use crate::operation::leave;
+use crate::operation::poll;
+use crate::operation::try_now;
 use crate::shared::ReceiverSide;
-use crate::stream::Inlet;
-use crate::sync::atomic::Ordering;
+use crate::wait::Wait;
 
-/// The receiving side of a plain channel: an item is dealt with when it is handed over.
+/// The receiving side of a channel.
 ///
-/// It can be cloned and shared between threads; each item goes to one receiver. When the last
-/// receiver is dropped, the channel is closed and what is queued is dropped at once.
+/// On a plain channel, a receiver returns the items themselves, and an item counts as done when it
+/// is received. On a task channel, it returns each item as a [`Task`](crate::Task); see
+/// [`TaskReceiver`](crate::TaskReceiver).
 ///
-/// It is a [`Stream`] of the items, which ends when the channel is closed and empty. One item wakes
-/// one of those that wait, streams and [`recv`](Self::recv)s alike. So a stream that was polled, is
-/// then neither polled again nor dropped, and has its turn, keeps an item's wake to itself: in a
-/// `select!`, use [`recv`](Self::recv), whose future is dropped.
+/// It can be cloned, and shared between threads; each item is received by one receiver. Dropping
+/// the last receiver closes the channel and drops all queued items immediately.
+///
+/// A receiver is also a [`Stream`] of the items, which ends when the channel is finished: closed,
+/// with nothing queued and, on a task channel, no task in hand. Each item wakes one waiter, which
+/// may be a stream or a [`recv`](Self::recv) future. A stream that returned `Pending` remains a
+/// waiter. If it is then neither polled again nor dropped, it can keep the wakeup for one item to
+/// itself when its turn comes. So in a `select!`, use [`recv`](Self::recv): its future is dropped,
+/// and passes the wakeup on.
 ///
 /// # Examples
 ///
@@ -44,34 +59,106 @@ use crate::sync::atomic::Ordering;
 /// # Ok::<(), tollgate::SendError<i32>>(())
 /// # }).unwrap();
 /// ```
-pub struct Receiver<T>(Inlet<T>);
+pub struct Receiver<T, K: Kind = Plain> {
+    side: ReceiverSide<T>,
+    /// Allocated at the first poll as a stream, so that other receivers stay small.
+    stream: Option<Box<Streaming>>,
+    kind: PhantomData<fn() -> K>,
+}
 
-impl<T> Receiver<T> {
+/// The receiving side of a [task channel](crate::tasks). It gives each item as a [`Task`], which
+/// counts as outstanding until it ends.
+///
+/// It can be cloned, and shared between threads; each task is received by one receiver. Dropping
+/// the last receiver closes the channel and drops all queued items immediately; these count as
+/// *discarded*.
+///
+/// A receiver ends when the channel is *finished*: closed, with nothing queued and no task in hand
+/// anywhere. So a worker that receives until the end also receives the items that tasks queue for
+/// [another attempt](Task::retry) or as [new work](Task::follow_up). Receivers alternate between
+/// these items and items that were sent.
+///
+/// Do not wait for the next task while you hold a task of the same channel. Once the channel is
+/// closed and empty, [`recv`](Self::recv) waits for all tasks in hand, because their workers may
+/// still queue items. Yours is one of them, so you wait for yourself, and workers that all do this
+/// wait for each other. `StreamExt::chunks` and `collect` hold tasks in this way. To take several
+/// tasks, await one, then take more with [`try_recv`](Self::try_recv). To process several at once,
+/// use `for_each_concurrent`.
+///
+/// A receiver that is not used keeps queued items queued: give it to a worker, or drop it.
+///
+/// A receiver is also a [`Stream`] of the tasks. As with a [`Receiver`](crate::Receiver), each item
+/// wakes one waiter. A stream that was polled and then left alone can keep this wakeup to itself:
+/// the item stays queued, even if another receiver is idle, until the stream is polled again or
+/// dropped. `ready_chunks` and `buffer_unordered` leave the stream in this state while their
+/// consumer works, so use them only if there is a single worker.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::StreamExt;
+///
+/// # futures_lite::future::block_on(async {
+/// let (sender, mut receiver) = tollgate::tasks(2);
+/// let monitor = sender.monitor();
+/// sender.send(20).await?;
+/// sender.send(22).await?;
+/// drop(sender);
+///
+/// let mut sum = 0;
+/// while let Some(task) = receiver.next().await {
+///     sum += task.done();
+/// }
+/// assert_eq!(sum, 42);
+/// assert_eq!(monitor.finished().await?.done, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub type TaskReceiver<T> = Receiver<T, Tasks>;
+
+/// What a receiver keeps between two polls as a stream.
+#[derive(Default)]
+struct Streaming {
+    wait: Wait,
+    /// Once this handle has seen the end, it stays.
+    has_ended: bool,
+}
+
+impl<T, K: Kind> Receiver<T, K> {
     pub(crate) fn new(side: ReceiverSide<T>) -> Self {
-        Self(Inlet::new(side))
+        Self {
+            side,
+            stream: None,
+            kind: PhantomData,
+        }
     }
 
     /// Receives the next item, waiting while there is none.
     ///
-    /// Waiting receivers are woken in the order they came, one for each item sent. If another
-    /// caller is quicker than a woken receiver, the receiver keeps its place and waits on. Other
-    /// calls of `recv` then let other tasks run once before they try: their futures are pending once
-    /// although an item is there. To try without waiting, call [`try_recv`](Self::try_recv).
+    /// Waiting receivers are woken in the order in which they started to wait, one for each item
+    /// sent. If another caller takes the item first, the woken receiver keeps its place in the
+    /// queue and waits again. Other calls of `recv` then let other tasks run once before they try:
+    /// their futures return `Pending` once even though an item is there. To receive without
+    /// waiting, call [`try_recv`](Self::try_recv).
     ///
-    /// While items are there it is ready at once. A loop that never finds the channel empty never
-    /// lets other futures of its task or thread run: let it yield now and then.
+    /// Apart from that, `recv` completes immediately while the channel holds items. A loop that
+    /// never finds the channel empty never lets other futures of its task or thread run, so let it
+    /// yield now and then.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the future has taken nothing.
+    /// If the future is dropped before it completes, it has taken nothing out of the channel. On a
+    /// task channel, this does not extend to the task that it returns: a task that is dropped
+    /// counts as abandoned.
     ///
     /// # Errors
     ///
-    /// When the channel is closed and nothing is queued: for good.
+    /// Returns an error once the channel is finished: it is closed, nothing is queued and, on a
+    /// task channel, no task is in hand anywhere. A finished channel stays finished.
     ///
     /// # Panics
     ///
-    /// The future does when polled after it was ready.
+    /// The future panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -86,18 +173,23 @@ impl<T> Receiver<T> {
     /// # }).unwrap();
     /// ```
     #[inline]
-    pub fn recv(&self) -> Recv<'_, T> {
-        Recv::new(&self.0)
+    pub fn recv(&self) -> Recv<'_, T, K> {
+        Recv::new(&self.side)
     }
 
     /// Receives an item if there is one now.
     ///
     /// It does not wait for items. It may wait for another thread that is within a few instructions
-    /// of the end of a send.
+    /// of completing a send.
     ///
     /// # Errors
     ///
-    /// When there is no item; the error says whether one may still come.
+    /// Returns an error if there is no item: [`Closed`](TryRecvError::Closed) if the channel is
+    /// finished, as for [`recv`](Self::recv), and [`Empty`](TryRecvError::Empty) otherwise.
+    ///
+    /// On a task channel, the error is [`Empty`](TryRecvError::Empty) even after the channel was
+    /// closed, while tasks are in hand or while another thread is in
+    /// [`close_now`](Self::close_now).
     ///
     /// # Examples
     ///
@@ -113,11 +205,16 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.0.try_recv()
+    pub fn try_recv(&self) -> Result<K::Received<T>, TryRecvError> {
+        try_now(RecvItem::<K>::new(), &self.side, |tried| match tried {
+            Ok(Ok(received)) => Ok(received),
+            Ok(Err(RecvError)) => Err(TryRecvError::Closed),
+            Err(_) => Err(TryRecvError::Empty),
+        })
     }
 
-    /// Closes the channel; true if it was open. See [`Sender::close`](crate::Sender::close).
+    /// Closes the channel. Returns `true` if it was open. See
+    /// [`Sender::close`](crate::Sender::close).
     ///
     /// # Examples
     ///
@@ -128,10 +225,10 @@ impl<T> Receiver<T> {
     /// assert!(sender.try_send(1).is_err());
     /// ```
     pub fn close(&self) -> bool {
-        self.0.close()
+        self.side.close()
     }
 
-    /// Closes the channel, and takes out and hands back what is queued. See
+    /// Closes the channel, takes out all queued items and returns them. See
     /// [`Monitor::close_now`](crate::Monitor::close_now).
     ///
     /// # Examples
@@ -144,11 +241,11 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close_now(&self) -> Drained<T> {
-        Drained::new(self.0.close_now())
+        self.side.close_now()
     }
 
-    /// Whether the channel is closed. What was queued may still be received: to receive until the
-    /// end, go on until [`recv`](Self::recv) says that it is reached.
+    /// Returns `true` if the channel is closed. Items that are still queued can be received. To
+    /// receive everything, call [`recv`](Self::recv) until it returns an error.
     ///
     /// # Examples
     ///
@@ -159,14 +256,14 @@ impl<T> Receiver<T> {
     /// assert!(receiver.is_closed());
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.0.ring.is_closed()
+        self.side.queue.is_closed()
     }
 
-    /// Waits until no work is left: [`Monitor::join`].
+    /// Waits until no work is left. See [`Monitor::join`].
     ///
     /// # Errors
     ///
-    /// When something has failed: see [`Monitor::join`].
+    /// Returns an error if anything has failed. See [`Monitor::join`].
     ///
     /// # Examples
     ///
@@ -178,10 +275,10 @@ impl<T> Receiver<T> {
     /// # }).unwrap();
     /// ```
     pub fn join(&self) -> Join<'_, T> {
-        Join::new(&self.0)
+        Join::new(&self.side)
     }
 
-    /// A handle to watch the channel by, which does not receive.
+    /// Creates a handle that observes the channel and does not receive.
     ///
     /// # Examples
     ///
@@ -193,10 +290,14 @@ impl<T> Receiver<T> {
     /// # drop(sender);
     /// ```
     pub fn monitor(&self) -> Monitor<T> {
-        Monitor::new(&self.0)
+        Monitor::new(&self.side)
     }
 
-    /// How many items are queued. Others may send and receive meanwhile.
+    /// Returns the number of queued items. Other handles may send and receive concurrently, so the
+    /// result may already be out of date.
+    ///
+    /// On a task channel, this includes items that tasks queued, for another attempt or as new
+    /// work. These take no room, so the number may exceed the capacity.
     ///
     /// # Examples
     ///
@@ -207,10 +308,11 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.side.queue.len()
     }
 
-    /// Whether nothing is queued. Others may send and receive meanwhile.
+    /// Returns `true` if nothing is queued. Other handles may send and receive concurrently, so the
+    /// result may already be out of date.
     ///
     /// # Examples
     ///
@@ -225,7 +327,8 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    /// Whether there is no room. Others may send and receive meanwhile.
+    /// Returns `true` if there is no room for another item to be sent. Other handles may send and
+    /// receive concurrently, so the result may already be out of date.
     ///
     /// # Examples
     ///
@@ -236,10 +339,14 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.0.is_full()
+        !self.side.queue.has_room()
     }
 
-    /// How many items the channel holds at most: `Some`, as every channel of this crate is bounded.
+    /// Returns the capacity: how many sent items can be queued at once. It is always `Some`,
+    /// because every channel of this crate is bounded.
+    ///
+    /// Items that tasks queued do not count against it. To find out whether there is room, call
+    /// [`is_full`](Self::is_full).
     ///
     /// # Examples
     ///
@@ -248,10 +355,10 @@ impl<T> Receiver<T> {
     /// assert_eq!(receiver.capacity(), Some(5));
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        Some(self.0.ring.capacity())
+        Some(self.side.queue.capacity())
     }
 
-    /// How many senders there are.
+    /// Returns the number of senders.
     ///
     /// # Examples
     ///
@@ -261,11 +368,10 @@ impl<T> Receiver<T> {
     /// assert_eq!(receiver.sender_count(), 0);
     /// ```
     pub fn sender_count(&self) -> usize {
-        // Relaxed: a figure to look at.
-        self.0.senders.load(Ordering::Relaxed)
+        self.side.senders.get()
     }
 
-    /// How many receivers there are.
+    /// Returns the number of receivers.
     ///
     /// # Examples
     ///
@@ -275,51 +381,68 @@ impl<T> Receiver<T> {
     /// assert_eq!(other.receiver_count(), 2);
     /// ```
     pub fn receiver_count(&self) -> usize {
-        // Relaxed: a figure to look at.
-        self.0.receivers.load(Ordering::Relaxed)
+        self.side.receivers.get()
     }
 
-    /// Whether `other` receives from the same channel.
+    /// Returns `true` if `other` receives from the same channel.
     ///
     /// # Examples
     ///
     /// ```
     /// let (_sender, receiver) = tollgate::bounded::<i32>(1);
-    /// let (_sender, stranger) = tollgate::bounded::<i32>(1);
+    /// let (_sender, unrelated) = tollgate::bounded::<i32>(1);
     /// assert!(receiver.same_channel(&receiver.clone()));
-    /// assert!(!receiver.same_channel(&stranger));
+    /// assert!(!receiver.same_channel(&unrelated));
     /// ```
     pub fn same_channel(&self, other: &Self) -> bool {
-        self.0.same_channel(&other.0)
+        self.side.same_channel(&other.side)
     }
 }
 
-impl<T> Stream for Receiver<T> {
-    type Item = T;
+impl<T, K: Kind> Stream for Receiver<T, K> {
+    type Item = K::Received<T>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        self.0.poll_next(cx, poll_item)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<K::Received<T>>> {
+        let this = &mut *self;
+        let stream = this.stream.get_or_insert_default();
+        if stream.has_ended {
+            return Poll::Ready(None);
+        }
+        let mut operation = ManuallyDrop::new(RecvItem::<K>::new());
+        let result = ready!(poll(&mut operation, &this.side, &mut stream.wait, cx));
+        stream.has_ended = result.is_err();
+        Poll::Ready(result.ok())
     }
 }
 
-impl<T> FusedStream for Receiver<T> {
-    /// Whether this handle, as a stream, has given `None`. (That of async-channel says whether the
-    /// channel is closed and empty.)
+impl<T, K: Kind> FusedStream for Receiver<T, K> {
+    /// Returns `true` if this handle has returned `None` as a stream. (In async-channel, this
+    /// method returns whether the channel is closed and empty.)
     fn is_terminated(&self) -> bool {
-        self.0.is_terminated()
+        self.stream.as_ref().is_some_and(|stream| stream.has_ended)
     }
 }
 
-impl<T> Clone for Receiver<T> {
-    /// Another receiver of the same channel. It gets other items, not copies: each item goes to one
-    /// receiver.
+impl<T, K: Kind> Clone for Receiver<T, K> {
+    /// Creates another receiver of the same channel. It does not get copies of the items: each item
+    /// is received by one receiver.
+    ///
+    /// As a stream, the clone has not waited yet.
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self::new(self.side.clone())
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
+impl<T, K: Kind> Drop for Receiver<T, K> {
+    fn drop(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            leave::<T, RecvItem<K>>(&self.side, &mut stream.wait);
+        }
+    }
+}
+
+impl<T, K: Kind> fmt::Debug for Receiver<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Receiver { .. }")
+        write!(f, "{} {{ .. }}", K::RECEIVER)
     }
 }

@@ -1,29 +1,30 @@
-//! What became of the items: counts, and the first failure.
+//! The outcome of a channel's work: counts, and the first failure.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// An exact account of a channel at one instant: what [`join`](crate::Monitor::join) and
-/// [`finished`](crate::Monitor::finished) give.
+/// An exact account of a channel's items at one instant. [`join`](crate::Monitor::join) and
+/// [`finished`](crate::Monitor::finished) return it.
 ///
-/// Nothing was queued and nothing in hand then, so it adds up:
+/// At that instant nothing is queued and no task is in hand, so the counts add up:
 ///
-/// * `sent + followed_up + retried == received + discarded`: whatever was queued, by a send, as new
-///   work or to be tried again, was delivered or discarded.
-/// * `received == done + failed + abandoned + panicked + retried`: each delivery ended in one way.
+/// * `sent + followed_up + retried == received + discarded`: every item that was queued, by a send,
+///   as new work or for another attempt, was either delivered or discarded.
+/// * `received == done + failed + abandoned + panicked + retried`: each delivery ended in exactly
+///   one way.
 ///
-/// So every item that was accepted is exactly one of done, failed, abandoned, panicked and
-/// discarded, however often it was tried. On a plain channel every delivery is done when it is
-/// handed over.
+/// So every accepted item ends as exactly one of done, failed, abandoned, panicked and discarded,
+/// no matter how many attempts it took. On a plain channel, a delivery is done when the item is
+/// received.
 ///
 /// # Examples
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
 /// let (sender, receiver) = tollgate::tasks(2);
-/// sender.send("sow").await?;
-/// sender.send("reap").await?;
+/// sender.send("page 1").await?;
+/// sender.send("page 2").await?;
 ///
 /// receiver.recv().await?.done();
 /// receiver.recv().await?.done();
@@ -36,13 +37,14 @@ use std::sync::Arc;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Items that a send put into the channel.
+    /// Items that were sent.
     pub sent: u64,
-    /// Items that workers put into the channel with [`Task::follow_up`](crate::Task::follow_up).
+    /// Items that workers queued with [`Task::follow_up`](crate::Task::follow_up).
     pub followed_up: u64,
-    /// Deliveries: items handed over to a receiver, each time anew when they are tried again.
+    /// Deliveries: the number of times that a receiver received an item. Each attempt at an item is
+    /// a delivery of its own.
     pub received: u64,
-    /// Deliveries that ended well.
+    /// Deliveries that ended successfully.
     pub done: u64,
     /// Deliveries that ended with [`Task::fail`](crate::Task::fail) or
     /// [`Ticket::fail`](crate::Ticket::fail), or with a [`Task::retry`](crate::Task::retry) that
@@ -52,23 +54,28 @@ pub struct Report {
     pub abandoned: u64,
     /// Tasks dropped by a panic.
     pub panicked: u64,
-    /// Deliveries whose item was put back to be tried again: with
-    /// [`Task::retry`](crate::Task::retry), or dropped under
+    /// Deliveries whose item was queued again for another attempt: by
+    /// [`Task::retry`](crate::Task::retry), or because the task was dropped under
     /// [`Abandon::Requeue`](crate::Abandon::Requeue).
     pub retried: u64,
-    /// Items that were queued when the last receiver went, which is a failure, or when
-    /// [`close_now`](crate::Monitor::close_now) handed them back, which is none. Their delivery
-    /// never came.
+    /// Items that were queued but never delivered, because the last receiver was dropped, which is
+    /// a failure, or because [`close_now`](crate::Monitor::close_now) returned them, which is not.
     pub discarded: u64,
 }
 
-/// How a channel is doing right now: what [`Monitor::stats`](crate::Monitor::stats) gives.
+/// A snapshot of a channel's state. [`Monitor::stats`](crate::Monitor::stats) returns it.
 ///
-/// `queued` and `in_hand` were each true at one instant during the call, or lie between what was
-/// true at two; an item that is being discarded may count as in hand for a moment, or as done, on a
-/// plain channel. The counts of the report are read one after the other while the channel goes on,
-/// so they need not add up to the last item; `done`, which is what the others leave, may fall back
-/// by the tasks that are just ending otherwise. When it stands still, all of it is exact, and
+/// Each of `queued` and `in_hand` is a value that was correct at one instant during the call, or
+/// lies between the correct values at two such instants. For a moment, an item that is being
+/// discarded may count as in hand on a task channel, or as done on a plain channel.
+///
+/// The counts of `report` are read one after another while the channel is in use, so they may not
+/// add up exactly. `done` is computed from the other counts. It may be too low for a moment, by the
+/// number of tasks that are just ending in another way, so a later snapshot can show a smaller
+/// `done` than an earlier one.
+///
+/// When the channel is idle, all values are exact, and they add up:
+///
 /// `sent + followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
 ///
 /// # Examples
@@ -88,25 +95,26 @@ pub struct Report {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Items waiting in the channel, those that tasks put there included.
+    /// Queued items, including those that tasks queued.
     pub queued: usize,
-    /// Tasks received and not yet ended.
+    /// Tasks that were received and have not ended yet.
     pub in_hand: usize,
-    /// Whether the last receiver is dropping what was queued, or
-    /// [`close_now`](crate::Monitor::close_now) is taking it out. `join` and `finished` wait for
-    /// the end of that, and so for the destructors.
+    /// `true` while queued items are being discarded: either the last receiver is dropping them, or
+    /// [`close_now`](crate::Monitor::close_now) is taking them out. `join` and `finished` wait
+    /// until this is over, and so until the destructors of the dropped items have run.
     pub discarding: bool,
-    /// Whether the channel is closed.
+    /// `true` if the channel is closed.
     pub closed: bool,
-    /// Senders alive.
+    /// The number of senders.
     pub senders: usize,
-    /// Receivers alive.
+    /// The number of receivers.
     pub receivers: usize,
     /// The counts so far.
     pub report: Report,
 }
 
-/// What went wrong with an item. As an [`Error`], its source is the task's own error.
+/// The reason why an item was not processed successfully. Its [`source`](Error::source) is the
+/// task's own error.
 ///
 /// # Examples
 ///
@@ -115,10 +123,10 @@ pub struct Stats {
 ///
 /// let (sender, receiver) = tollgate::tasks(1);
 /// sender.try_send("page 7")?;
-/// receiver.try_recv()?.fail("ink ran out");
+/// receiver.try_recv()?.fail("disk full");
 ///
 /// match sender.monitor().take_failure() {
-///     Some(Failure::Failed(error)) => assert_eq!(error.to_string(), "ink ran out"),
+///     Some(Failure::Failed(error)) => assert_eq!(error.to_string(), "disk full"),
 ///     other => panic!("{other:?}"),
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -126,16 +134,16 @@ pub struct Stats {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// A task ended with [`fail`](crate::Task::fail); or with a [`retry`](crate::Task::retry) that
-    /// was refused, and then the error is a [`RetryError<()>`](crate::RetryError) unless the worker
-    /// gave its own.
+    /// A task ended with [`fail`](crate::Task::fail), or with a [`retry`](crate::Task::retry) that
+    /// was refused. In the second case the error is a [`RetryError<()>`](crate::RetryError), unless
+    /// the worker provided its own.
     Failed(Arc<dyn Error + Send + Sync>),
     /// A task was dropped with neither `done` nor `fail`: its worker returned early or was
     /// cancelled.
     Abandoned,
     /// A task was dropped by a panic.
     Panicked,
-    /// The last receiver went while items were queued.
+    /// The last receiver was dropped while items were queued.
     Discarded,
 }
 
@@ -145,13 +153,13 @@ impl fmt::Display for Failure {
             Self::Failed(_) => f.write_str("a task failed"),
             Self::Abandoned => f.write_str("a task was dropped before it was done"),
             Self::Panicked => f.write_str("a task's worker panicked"),
-            Self::Discarded => f.write_str("the last receiver went while items were queued"),
+            Self::Discarded => f.write_str("the last receiver was dropped while items were queued"),
         }
     }
 }
 
 impl Error for Failure {
-    /// The task's own error, if it gave one.
+    /// Returns the task's own error, if it provided one.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(error) => Some(&**error),
@@ -160,10 +168,11 @@ impl Error for Failure {
     }
 }
 
-/// Work that has ended, not all of it well: the first failure, and the whole account.
+/// The error of [`join`](crate::Monitor::join) and [`finished`](crate::Monitor::finished) when some
+/// of the work failed. It contains the first failure and the complete report.
 ///
-/// It stays: every later [`join`](crate::Monitor::join) gives the same `first`, until
-/// [`take_failure`](crate::Monitor::take_failure) takes it away.
+/// The failure is kept: every later [`join`](crate::Monitor::join) returns the same `first`, until
+/// [`take_failure`](crate::Monitor::take_failure) removes it.
 ///
 /// # Examples
 ///
@@ -173,22 +182,22 @@ impl Error for Failure {
 /// # futures_lite::future::block_on(async {
 /// let (sender, receiver) = tollgate::tasks(1);
 /// sender.send(7).await?;
-/// receiver.recv().await?.fail("ink ran out");
+/// receiver.recv().await?.fail("disk full");
 ///
 /// let error = sender.join().await.unwrap_err();
 /// assert_eq!(error.report.failed, 1);
 /// assert_eq!(error.to_string(), "not all work ended well: 1 failed, 0 abandoned, 0 panicked, 0 discarded");
 /// let first = error.source().unwrap();
 /// assert_eq!(first.to_string(), "a task failed");
-/// assert_eq!(first.source().unwrap().to_string(), "ink ran out");
+/// assert_eq!(first.source().unwrap().to_string(), "disk full");
 /// # Ok::<(), Box<dyn Error>>(())
 /// # }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct JoinError {
-    /// The account, at the instant the work was found ended.
+    /// The counts at the instant at which no work was left.
     pub report: Report,
-    /// What went wrong first.
+    /// The first failure.
     pub first: Failure,
 }
 
@@ -210,7 +219,7 @@ impl fmt::Display for JoinError {
 }
 
 impl Error for JoinError {
-    /// The first failure, whose source in turn is the task's own error.
+    /// Returns the first failure. Its own source is the task's own error.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.first)
     }

@@ -13,17 +13,17 @@ use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 use pin_project_lite::pin_project;
 
+use crate::receiver::TaskReceiver;
 use crate::task::Ticket;
-use crate::task_receiver::TaskReceiver;
 use crate::unwind::Guarded;
 use crate::unwind::run_all;
 use crate::unwind::run_one;
 
-/// How many items are begun, or ended, before a poll gives way to other futures. A choice: a few
-/// microseconds of the channel's own work.
+/// How many items one poll starts or ends before it lets other futures run. The value is a choice:
+/// it amounts to a few microseconds of the channel's own work.
 const BUDGET: usize = 128;
 
-/// Works off a channel: [`TaskReceiver::run`].
+/// The future returned by [`TaskReceiver::run`]. It is a pool of workers.
 ///
 /// # Examples
 ///
@@ -49,22 +49,22 @@ const BUDGET: usize = 128;
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Run<T, F, Fut> {
-    /// None when the channel has ended.
+    /// `None` once the channel is finished.
     receiver: Option<TaskReceiver<T>>,
     limit: usize,
     begin: Guarded<F>,
-    /// Guarded for the waker that it holds.
+    /// Guarded because of the waker that it holds.
     running: Guarded<FuturesUnordered<Running<Fut>>>,
     completed: bool,
 }
 
 pin_project! {
-    /// One item at work.
+    /// The processing of one item.
     struct Running<Fut> {
-        // None when abandoned.
+        // None if it was abandoned.
         #[pin]
         future: Option<Fut>,
-        // None when ended.
+        // None if the task has ended.
         ticket: Option<Ticket>,
     }
 
@@ -76,7 +76,7 @@ pin_project! {
 }
 
 impl<Fut> Running<Fut> {
-    /// Drops the future, and then the ticket, also if the destructor of the future panics.
+    /// Drops the future and then the ticket, even if the destructor of the future panics.
     fn abandon(self: Pin<&mut Self>) {
         let mut this = self.project();
         let _ticket = this.ticket.take();
@@ -98,8 +98,8 @@ where
         };
         let result = Guarded::new(ready!(future.poll(cx)));
         let ticket = this.ticket.take();
-        // In this order: who is told of the end finds what the future held released. If that
-        // panics, so has the task.
+        // The future is dropped before its task ends, so that a joiner finds everything released
+        // that the future held. If its destructor panics, the task counts as panicked.
         this.future.set(None);
         if let Some(ticket) = ticket {
             match result.into_inner() {
@@ -115,37 +115,38 @@ where
 impl<T, F, Fut> Unpin for Run<T, F, Fut> {}
 
 impl<T> TaskReceiver<T> {
-    /// Works the channel off inside this one future: calls `f` on each item, and has up to `limit`
-    /// of the futures it gives at work at once. `Ok` is [done](crate::Ticket::done), and an error
-    /// [fails](crate::Ticket::fail) the task.
+    /// Processes the tasks of the channel inside this one future. It calls `f` on each item and
+    /// runs up to `limit` of the returned futures at once. If such a future returns `Ok`, its task
+    /// is [done](crate::Ticket::done); if it returns an error, its task
+    /// [fails](crate::Ticket::fail) with that error.
     ///
-    /// A task ends when its future has been dropped, so who awaits the end finds released what the
-    /// futures held.
+    /// A task ends only after its future was dropped. So when a joiner observes the end of the
+    /// work, everything that the futures held has been released.
     ///
-    /// It spawns nothing: all of it runs wherever this future is polled, and no two of the futures
-    /// run in parallel. It is ready when the channel is finished. How the work went,
-    /// [`join`](Self::join) and [`Monitor`](crate::Monitor) tell.
+    /// Nothing is spawned: all the work runs where this future is polled, and no two of the
+    /// returned futures run in parallel. The future completes when the channel is finished. To
+    /// learn how the work ended, use [`join`](Self::join) or a [`Monitor`](crate::Monitor).
     ///
-    /// Every 128 items it lets other futures of its thread run.
+    /// After every 128 items, it lets other futures of its thread run.
     ///
-    /// The items are parted from their tasks, so they can neither be
-    /// [tried again](crate::Task::retry), also under
-    /// [`Abandon::Requeue`](crate::Abandon::Requeue), nor leave
-    /// [new work](crate::Task::follow_up).
+    /// `f` gets only the item, without its task. So an item cannot be
+    /// [retried](crate::Task::retry), not even under [`Abandon::Requeue`](crate::Abandon::Requeue),
+    /// and neither `f` nor its futures can call [`follow_up`](crate::Task::follow_up).
     ///
-    /// Needs the feature `futures`.
+    /// This method requires the feature `futures`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it drops the futures that are at work, and their tasks count as
-    /// abandoned; also when the destructor of one of them panics, whose own task then counts as
-    /// panicked. What it had not received stays in the channel, if there are other receivers.
+    /// If the future is dropped before it completes, it drops the running futures, and their tasks
+    /// count as abandoned. It does so even if the destructor of one of them panics; the task of
+    /// that one then counts as panicked. Items that it had not received stay in the channel if
+    /// there are other receivers.
     ///
     /// # Panics
     ///
-    /// When `f` or one of its futures does, or the destructor of one; that task then counts as
-    /// panicked, and so do the others at work if the panic drops this future. The future also
-    /// panics when polled after it was ready.
+    /// Panics if `f`, one of the returned futures, or the destructor of one of them panics. That
+    /// task then counts as panicked, and so do the other running tasks if the panic drops this
+    /// future. The future also panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -158,7 +159,7 @@ impl<T> TaskReceiver<T> {
     /// let monitor = sender.monitor();
     /// let work = tokio::spawn(receiver.run(NonZeroUsize::new(4).unwrap(), |page: u32| async move {
     ///     tokio::task::yield_now().await;
-    ///     if page == 13 { Err("unlucky") } else { Ok(()) }
+    ///     if page == 13 { Err("not found") } else { Ok(()) }
     /// }));
     ///
     /// for page in 1..=100 {
@@ -193,9 +194,11 @@ where
     Fut: Future<Output = Result<(), E>>,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Begins an item; false if there is no place, or no item for now, or none any more.
+    /// Starts processing an item. Returns false if the limit is reached, if no item is available
+    /// now, or if none will come any more.
     fn begin_one(&mut self, cx: &mut Context<'_>) -> bool {
-        // While there is no place it does not wait either, so no wake goes to it that others need.
+        // At the limit it does not wait for an item, so it takes no wakeup that another receiver
+        // needs.
         if self.running.len() >= self.limit {
             return false;
         }
@@ -220,7 +223,7 @@ where
         }
     }
 
-    /// Ends an item; false if none has ended.
+    /// Completes an item. Returns false if none has ended.
     fn end_one(&mut self, cx: &mut Context<'_>) -> bool {
         let running = Pin::new(&mut *self.running);
         matches!(running.poll_next(cx), Poll::Ready(Some(())))
@@ -254,8 +257,8 @@ where
 }
 
 impl<T, F, Fut> Drop for Run<T, F, Fut> {
-    /// Drops all that are at work, although the destructor of one panics: `FuturesUnordered` would
-    /// leak the others then, and their tasks would never end.
+    /// Drops all running futures, even if the destructor of one panics. `FuturesUnordered` would
+    /// then leak the others, and their tasks would never end.
     fn drop(&mut self) {
         let mut running = Pin::new(&mut *self.running).iter_pin_mut();
         run_all(|| running.next(), Running::abandon);

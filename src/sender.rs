@@ -2,19 +2,21 @@
 
 use std::fmt;
 
+use crate::error::SendError;
 use crate::error::TrySendError;
 use crate::future::Closed;
 use crate::future::Join;
 use crate::future::Send;
+use crate::future::SendItem;
 use crate::iter::Drained;
 use crate::monitor::Monitor;
+use crate::operation::try_now;
 use crate::shared::SenderSide;
-use crate::sync::atomic::Ordering;
 
 /// The sending side of a channel.
 ///
-/// It can be cloned and shared between threads. When the last sender is dropped, the channel is
-/// closed; what is queued can still be received.
+/// It can be cloned, and shared between threads. Dropping the last sender closes the channel;
+/// queued items can still be received.
 ///
 /// # Examples
 ///
@@ -37,24 +39,26 @@ pub struct Sender<T>(pub(crate) SenderSide<T>);
 impl<T> Sender<T> {
     /// Sends an item, waiting while the channel is full.
     ///
-    /// Waiting senders are woken in the order they came, one for each item taken. If another caller
-    /// is quicker than a woken sender, the sender keeps its place and waits on. Other calls of `send`
-    /// then let other tasks run once before they try: their futures are pending once although there
-    /// is room. To try without waiting, call [`try_send`](Self::try_send).
+    /// Waiting senders are woken in the order in which they started to wait, one for each item
+    /// taken. If another caller takes the free slot first, the woken sender keeps its place in the
+    /// queue and waits again. Other calls of `send` then let other tasks run once before they try:
+    /// their futures return `Pending` once even though there is room. To send without waiting, call
+    /// [`try_send`](Self::try_send).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the future has sent nothing, and drops the item. If the item is
-    /// worth keeping, send when [`try_send`](Self::try_send) gives it back.
+    /// If the future is dropped before it completes, nothing has been sent, and the item is
+    /// dropped. To keep the item, call [`try_send`](Self::try_send), which returns it if it cannot
+    /// be sent.
     ///
     /// # Errors
     ///
-    /// When the channel is closed, before or while it waits; the error has the item. An item that
-    /// was not sent when the close came is never delivered.
+    /// Returns an error with the item if the channel is closed, or is closed while `send` waits. An
+    /// item that had not been sent when the channel was closed is never delivered.
     ///
     /// # Panics
     ///
-    /// The future does when polled after it was ready.
+    /// The future panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -74,11 +78,11 @@ impl<T> Sender<T> {
     /// Sends an item if there is room now.
     ///
     /// It does not wait for room. It may wait for another thread that is within a few instructions
-    /// of taking an item from the very slot.
+    /// of taking an item out of the slot that this call needs.
     ///
     /// # Errors
     ///
-    /// When the channel is full or closed; the error has the item.
+    /// Returns an error with the item if the channel is full or closed.
     ///
     /// # Examples
     ///
@@ -93,13 +97,17 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        self.0.try_send(item)
+        try_now(SendItem::new(item), &self.0, |tried| match tried {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(SendError(item))) => Err(TrySendError::Closed(item)),
+            Err(operation) => Err(TrySendError::Full(operation.into_item())),
+        })
     }
 
-    /// Closes the channel; true if it was open.
+    /// Closes the channel. Returns `true` if it was open.
     ///
-    /// From then on nothing can be sent, from any sender; sends that wait give their items back.
-    /// What is queued can still be received.
+    /// From then on, no sender can send: sends that are waiting return an error with their item.
+    /// Queued items can still be received.
     ///
     /// # Examples
     ///
@@ -116,7 +124,7 @@ impl<T> Sender<T> {
         self.0.close()
     }
 
-    /// Closes the channel, and takes out and hands back what is queued. See
+    /// Closes the channel, takes out all queued items and returns them. See
     /// [`Monitor::close_now`](crate::Monitor::close_now).
     ///
     /// # Examples
@@ -129,12 +137,19 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close_now(&self) -> Drained<T> {
-        Drained::new(self.0.close_now())
+        self.0.close_now()
     }
 
-    /// Waits until the channel is closed, by whomever, or the last receiver is dropped.
+    /// Waits until the channel is closed: by a call on any handle, or because the last receiver is
+    /// dropped.
     ///
-    /// Cancel safe: it takes nothing. The future panics when polled after it was ready.
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping the future loses nothing.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -150,8 +165,8 @@ impl<T> Sender<T> {
         Closed::new(&self.0)
     }
 
-    /// Whether the channel is closed, so that no send that begins now can succeed. If so, it stays
-    /// so.
+    /// Returns `true` if the channel is closed, so that no send that starts now can succeed. A
+    /// closed channel stays closed.
     ///
     /// # Examples
     ///
@@ -162,18 +177,18 @@ impl<T> Sender<T> {
     /// assert!(sender.is_closed());
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.0.ring.is_closed()
+        self.0.queue.is_closed()
     }
 
-    /// Waits until no work is left: [`Monitor::join`].
+    /// Waits until no work is left. See [`Monitor::join`].
     ///
-    /// This sender keeps the channel open meanwhile, so receivers go on waiting. To await the end,
-    /// take a [`monitor`](Self::monitor), drop the sender, and await
+    /// This sender keeps the channel open while you wait, so receivers keep waiting for items. To
+    /// wait for the end, create a [`monitor`](Self::monitor), drop the sender, and await
     /// [`finished`](Monitor::finished).
     ///
     /// # Errors
     ///
-    /// When something has failed: see [`Monitor::join`].
+    /// Returns an error if anything has failed. See [`Monitor::join`].
     ///
     /// # Examples
     ///
@@ -192,7 +207,7 @@ impl<T> Sender<T> {
         Join::new(&self.0)
     }
 
-    /// A handle to watch the channel by, which does not keep it open.
+    /// Creates a handle that observes the channel and does not keep it open.
     ///
     /// # Examples
     ///
@@ -207,9 +222,11 @@ impl<T> Sender<T> {
         Monitor::new(&self.0)
     }
 
-    /// How many items are queued; on a task channel, those that tasks have put back or left there
-    /// included: these take no room, so there may be more than fit. Others may send and receive
-    /// meanwhile.
+    /// Returns the number of queued items. Other handles may send and receive concurrently, so the
+    /// result may already be out of date.
+    ///
+    /// On a task channel, this includes items that tasks queued, for another attempt or as new
+    /// work. These take no room, so the number may exceed the capacity.
     ///
     /// # Examples
     ///
@@ -220,10 +237,11 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.queue.len()
     }
 
-    /// Whether nothing is queued. Others may send and receive meanwhile.
+    /// Returns `true` if nothing is queued. Other handles may send and receive concurrently, so the
+    /// result may already be out of date.
     ///
     /// # Examples
     ///
@@ -238,7 +256,8 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    /// Whether there is no room. Others may send and receive meanwhile.
+    /// Returns `true` if there is no room for another item to be sent. Other handles may send and
+    /// receive concurrently, so the result may already be out of date.
     ///
     /// # Examples
     ///
@@ -250,12 +269,14 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_full(&self) -> bool {
-        self.0.is_full()
+        !self.0.queue.has_room()
     }
 
-    /// How many items can be sent that nobody has received: `Some`, as every channel of this crate
-    /// is bounded. What tasks put back or leave there is not counted: [`is_full`](Self::is_full)
-    /// tells whether there is room.
+    /// Returns the capacity: how many sent items can be queued at once. It is always `Some`,
+    /// because every channel of this crate is bounded.
+    ///
+    /// Items that tasks queued do not count against it. To find out whether there is room, call
+    /// [`is_full`](Self::is_full).
     ///
     /// # Examples
     ///
@@ -264,10 +285,10 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.capacity(), Some(5));
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        Some(self.0.ring.capacity())
+        Some(self.0.queue.capacity())
     }
 
-    /// How many senders there are.
+    /// Returns the number of senders.
     ///
     /// # Examples
     ///
@@ -277,11 +298,10 @@ impl<T> Sender<T> {
     /// assert_eq!(other.sender_count(), 2);
     /// ```
     pub fn sender_count(&self) -> usize {
-        // Relaxed: a figure to look at.
-        self.0.senders.load(Ordering::Relaxed)
+        self.0.senders.get()
     }
 
-    /// How many receivers there are.
+    /// Returns the number of receivers.
     ///
     /// # Examples
     ///
@@ -291,19 +311,18 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.receiver_count(), 0);
     /// ```
     pub fn receiver_count(&self) -> usize {
-        // Relaxed: a figure to look at.
-        self.0.receivers.load(Ordering::Relaxed)
+        self.0.receivers.get()
     }
 
-    /// Whether `other` sends into the same channel.
+    /// Returns `true` if `other` sends into the same channel.
     ///
     /// # Examples
     ///
     /// ```
     /// let (sender, _receiver) = tollgate::bounded::<i32>(1);
-    /// let (stranger, _receiver) = tollgate::bounded::<i32>(1);
+    /// let (unrelated, _receiver) = tollgate::bounded::<i32>(1);
     /// assert!(sender.same_channel(&sender.clone()));
-    /// assert!(!sender.same_channel(&stranger));
+    /// assert!(!sender.same_channel(&unrelated));
     /// ```
     pub fn same_channel(&self, other: &Self) -> bool {
         self.0.same_channel(&other.0)
@@ -311,7 +330,7 @@ impl<T> Sender<T> {
 }
 
 impl<T> Clone for Sender<T> {
-    /// Another sender into the same channel.
+    /// Creates another sender into the same channel.
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }

@@ -1,8 +1,8 @@
-//! The standard library's synchronisation, or loom's under `--cfg loom`.
+//! Synchronisation from the standard library, or from loom under `--cfg loom`.
 //!
-//! Every atomic, lock and cell of the crate comes from here, and nothing else in `src` names loom
-//! (but `#[cfg(loom)]` test modules). The `Arc` behind a [`Waker`] stays the standard library's,
-//! for no other will do there.
+//! All atomics, locks and cells of the crate come from here, and nothing else in `src` names loom,
+//! except `#[cfg(loom)]` test modules. The `Arc` behind a [`Waker`] is always the standard
+//! library's, because [`Waker`] accepts no other.
 //!
 //! [`Waker`]: std::task::Waker
 
@@ -28,8 +28,9 @@ pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::Ordering;
 }
 
-/// Loom's atomics, of which freeing is an access too. To loom it is none, so it would not be tried
-/// before the accesses of other threads, nor be checked to come after them.
+/// Loom's atomics, with deallocation as an access. Loom itself does not treat it as one: it would
+/// neither explore a deallocation before the accesses of other threads, nor check that it comes
+/// after them.
 #[cfg(loom)]
 mod freed_visibly {
     use std::sync::atomic::Ordering;
@@ -67,9 +68,10 @@ mod freed_visibly {
                 $(
                     #[track_caller]
                     pub(crate) fn $method(&self, $($arg: $Arg),*) $(-> $Output)? {
-                        // Loom takes a `SeqCst` access for acquire and release, but models the
-                        // fence. One before each, and none after it, orders as much as the language
-                        // does: what is not `SeqCst` may still be late.
+                        // Loom treats a `SeqCst` access as acquire and release, but it does model a
+                        // `SeqCst` fence. A fence before each such access, and none after it, gives
+                        // as much ordering as the language does: accesses that are not `SeqCst` may
+                        // still take effect late.
                         if [$($arg.is_seqcst()),*].contains(&true) {
                             loom::sync::atomic::fence(Ordering::SeqCst);
                         }
@@ -80,12 +82,12 @@ mod freed_visibly {
 
             impl Drop for $Atomic {
                 fn drop(&mut self) {
-                    // A model that has failed is not there any more.
+                    // A model that has failed no longer exists.
                     if !panicking() {
-                        // A step like any other write, and so tried before and after those of
-                        // others.
+                        // A step like any other write, so loom explores it before and after the
+                        // steps of other threads.
                         self.0.fetch_add(0, Ordering::Relaxed);
-                        // And one that all others must happen before.
+                        // An access that all other accesses must happen before.
                         self.0.with_mut(|_| ());
                     }
                 }
@@ -116,22 +118,22 @@ mod freed_visibly {
     }
 }
 
-/// Waiting for another thread that is in the middle of a few instructions: spins at first, then
+/// Waits for another thread that is in the middle of a few instructions: it spins first, then
 /// yields the processor, then sleeps.
 ///
-/// If the other thread has lost its processor, spinning keeps it from getting one back; and if this
-/// thread has a higher priority, so does yielding. The sleep bounds that.
+/// If the other thread has lost its processor, spinning keeps it from getting one back. If this
+/// thread has a higher priority, yielding does so too. The sleep limits how long that lasts.
 #[derive(Default)]
 pub(crate) struct Backoff(u32);
 
 impl Backoff {
-    /// Of 4, 8, 16, 32 and 64 pauses.
+    /// Spins of 4, 8, 16, 32 and 64 pauses.
     const SPINS: u32 = 5;
     const YIELDS: u32 = 2;
     #[cfg(not(loom))]
     const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
 
-    /// Whether it has slept, so that a poll should let other futures run.
+    /// Returns whether it has slept. A poll should then let other futures run.
     pub(crate) fn has_slept(&self) -> bool {
         let awake = if cfg!(loom) {
             0
@@ -157,7 +159,7 @@ impl Backoff {
     }
 }
 
-/// Waiting for fewer threads to contend for the same word, after an exchange was lost: 1, 2, 4 … 64
+/// Waits, after a failed exchange, until fewer threads contend for the same word: 1, 2, 4 … 64
 /// pauses. While one thread pauses, others make progress.
 #[derive(Default)]
 pub(crate) struct Contention(u32);
@@ -172,9 +174,9 @@ impl Contention {
     }
 }
 
-/// Pauses the processor so many times.
+/// Pauses the processor the given number of times.
 pub(crate) fn pause(times: u32) {
-    // Loom's is a step of its model, which brings nothing.
+    // Loom's `spin_loop` is a step of the model, and has no use here.
     #[cfg(not(loom))]
     for _ in 0..times {
         std::hint::spin_loop();
@@ -183,8 +185,8 @@ pub(crate) fn pause(times: u32) {
     let _ = times;
 }
 
-/// The time since some fixed moment, for heuristics: it wraps around where it does not fit, and
-/// stands still where there is no clock, as in a model.
+/// Returns the time since some fixed moment, for heuristics. The value wraps around if it does not
+/// fit, and does not advance if there is no clock, as in a model.
 pub(crate) fn nanoseconds() -> usize {
     #[cfg(not(any(loom, all(target_family = "wasm", target_os = "unknown"))))]
     {
@@ -196,8 +198,8 @@ pub(crate) fn nanoseconds() -> usize {
     0
 }
 
-/// A number that several threads read and write and that nothing depends on: what has been learnt,
-/// or is asked for. It orders nothing, and loom does not explore its accesses.
+/// A number that several threads read and write and that nothing depends on: something that was
+/// learnt, or that is requested. It orders nothing, and loom does not explore its accesses.
 pub(crate) struct Hint(std::sync::atomic::AtomicUsize);
 
 impl Hint {
@@ -216,8 +218,8 @@ impl Hint {
     }
 }
 
-/// Runs `f` on what `mutex` guards. No lock of this crate is held while user code runs, so a
-/// poisoned one only says that some thread panicked elsewhere.
+/// Runs `f` on the value in `mutex`. No lock of this crate is held while user code runs, so a
+/// poisoned lock only means that some thread panicked elsewhere.
 #[inline]
 pub(crate) fn with_lock<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
     let mut guard = mutex.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,7 +241,8 @@ impl<T> UnsafeCell<T> {
         return Self(std::cell::UnsafeCell::new(value));
     }
 
-    /// Hands a pointer to the value to `f`, which has the value to itself meanwhile.
+    /// Calls `f` with a pointer to the value. `f` has exclusive access to the value until it
+    /// returns.
     #[inline(always)]
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         #[cfg(loom)]
@@ -249,8 +252,8 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Keeps a value on cache lines of its own. Two lines, since x86-64 fetches them in pairs and
-/// several other processors have lines of 128 bytes.
+/// Keeps a value on its own cache lines. It takes two lines, because x86-64 fetches them in pairs,
+/// and several other processors have lines of 128 bytes.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct CachePadded<T>(T);
@@ -269,10 +272,11 @@ impl<T> Deref for CachePadded<T> {
     }
 }
 
-/// A value that is only reached through `&mut`, and so may be shared whatever it is.
+/// A value that is only reached through `&mut`. It can therefore be shared between threads,
+/// whatever its type is.
 pub(crate) struct Exclusive<T>(T);
 
-// SAFETY: nothing can be done with a `&Exclusive<T>`.
+// SAFETY: a `&Exclusive<T>` gives no access to the value.
 unsafe impl<T> Sync for Exclusive<T> {}
 
 impl<T> Exclusive<T> {

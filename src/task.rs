@@ -1,4 +1,4 @@
-//! A received item that counts as outstanding until it is ended.
+//! A received item that counts as outstanding until its task ends.
 
 use std::error::Error;
 use std::fmt;
@@ -7,54 +7,55 @@ use std::ops::Deref;
 use std::ops::DerefMut;
 use std::sync::Arc;
 
-use crate::channel::Origin;
+use crate::delivery::Delivery;
+use crate::delivery::ErasedDelivery;
 use crate::error::RetryError;
 use crate::error::SendError;
+use crate::queue::Origin;
 use crate::report::Failure;
-use crate::shared::Claim;
-use crate::shared::ErasedClaim;
 use crate::unwind::Guarded;
 use crate::unwind::protect;
 
-/// An item of a [task channel](crate::tasks), and the duty to say how it ended.
+/// A received item of a [task channel](crate::tasks), which its worker must end.
 ///
-/// It dereferences to the item. While it lives, [`join`](crate::Monitor::join) waits. It counts as
-/// a success by [`done`](Self::done) only: dropped otherwise it is *abandoned*, or *panicked* if
-/// the thread unwinds, and either is a failure at join (or it is tried again, if the channel was
-/// [built](crate::Builder::on_abandon) so). Nothing can count it twice, and only a
-/// [`mem::forget`](std::mem::forget) can keep it from being counted.
+/// A task dereferences to its item. While the task exists, [`join`](crate::Monitor::join) waits for
+/// it. Only [`done`](Self::done) ends it as a success. A task that is dropped counts as
+/// *abandoned*, or as *panicked* if the thread is unwinding. Either makes `join` fail, unless the
+/// channel was [built](crate::Builder::on_abandon) to queue the item again. A task is never counted
+/// twice, and only [`mem::forget`](std::mem::forget) can keep it from being counted.
 ///
-/// A worker may put the item back to be tried again ([`retry`](Self::retry)), and leave new work
-/// ([`follow_up`](Self::follow_up)).
+/// A worker can queue the item for another attempt with [`retry`](Self::retry), and queue new work
+/// with [`follow_up`](Self::follow_up).
 ///
-/// Everything before its end happens before what follows the `join().await` that waited for it.
+/// Everything that the worker did before the task ended happens before what follows the
+/// `join().await` that waited for it.
 ///
-/// Do not await the next task of the same channel while holding one: after a close the channel ends
-/// when all tasks have, and yours is one of them.
+/// Do not wait for the next task of a channel while you hold one of its tasks. After the channel is
+/// closed, receivers wait until all tasks have ended, and yours is one of them.
 ///
-/// Its own methods hide those of the item that have the same name: call `(*task).split(..)` where
-/// you mean the item's.
+/// The methods of `Task` hide methods of the item with the same name. To call the item's method,
+/// dereference the task first, as in `(*task).split(..)`.
 ///
 /// # Examples
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
 /// let (sender, receiver) = tollgate::tasks(1);
-/// sender.send(String::from("dough")).await?;
+/// sender.send(String::from("page")).await?;
 ///
 /// let mut task = receiver.recv().await?;
-/// task.push_str(", baked");
-/// assert_eq!(task.len(), 12);
+/// task.push_str(".html");
+/// assert_eq!(task.len(), 9);
 /// assert_eq!(sender.monitor().outstanding(), 1);
 ///
-/// let bread = task.done();
-/// assert_eq!(bread, "dough, baked");
+/// let name = task.done();
+/// assert_eq!(name, "page.html");
 /// assert_eq!(sender.monitor().outstanding(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
 ///
-/// It cannot be ended twice:
+/// A task cannot be ended twice:
 ///
 /// ```compile_fail,E0382
 /// let (sender, receiver) = tollgate::tasks(1);
@@ -65,15 +66,15 @@ use crate::unwind::protect;
 /// ```
 #[must_use = "a task that is dropped without `done` or `fail` counts as abandoned"]
 pub struct Task<T> {
-    /// There until the task is ended or dropped, whichever it is.
+    /// Initialised until the task is ended or dropped.
     in_hand: ManuallyDrop<InHand<T>>,
 }
 
 struct InHand<T> {
     item: T,
-    claim: Claim<T>,
-    /// Holds a `u32`. It is a whole word, for a task may be copied word by word just after it has
-    /// been written: to read a word of which only half has just been written stalls the processor.
+    delivery: Delivery<T>,
+    /// Holds a `u32`, stored as a whole word. A task may be copied word by word right after it was
+    /// written, and reading a word of which only half was just written stalls the processor.
     attempt: u64,
 }
 
@@ -82,19 +83,19 @@ impl<T> InHand<T> {
         self.attempt as u32
     }
 
-    fn into_parts(self) -> (T, Claim<T>, u32) {
+    fn into_parts(self) -> (T, Delivery<T>, u32) {
         let attempt = self.attempt();
-        (self.item, self.claim, attempt)
+        (self.item, self.delivery, attempt)
     }
 }
 
 impl<T> Task<T> {
     #[inline]
-    pub(crate) fn new((item, claim): (T, Claim<T>), origin: Origin) -> Self {
+    pub(crate) fn new((item, delivery): (T, Delivery<T>), origin: Origin) -> Self {
         Self {
             in_hand: ManuallyDrop::new(InHand {
                 item,
-                claim,
+                delivery,
                 attempt: origin.attempt().into(),
             }),
         }
@@ -107,33 +108,34 @@ impl<T> Task<T> {
         unsafe { ManuallyDrop::take(&mut task.in_hand) }
     }
 
-    /// Ends it well, and gives the item to move on.
+    /// Ends the task as a success, and returns the item.
     ///
     /// # Examples
     ///
     /// ```
     /// let (sender, receiver) = tollgate::tasks(1);
-    /// sender.try_send("letter")?;
-    /// assert_eq!(receiver.try_recv()?.done(), "letter");
+    /// sender.try_send("job")?;
+    /// assert_eq!(receiver.try_recv()?.done(), "job");
     /// assert_eq!(sender.monitor().stats().report.done, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
     pub fn done(self) -> T {
-        let InHand { item, claim, .. } = self.end();
-        match claim.settle_at_once() {
+        let InHand { item, delivery, .. } = self.end();
+        match delivery.try_end() {
             Ok(()) => item,
-            Err(claim) => protect(item, || claim.settle(None)),
+            Err(delivery) => protect(item, || delivery.end(None)),
         }
     }
 
-    /// Ends it as failed, and gives the item back.
+    /// Ends the task as failed, and returns the item.
     ///
-    /// The first failure of a channel is what `join` gives; later ones are counted.
+    /// `join` returns the first failure of a channel; later failures are only counted.
     ///
     /// # Panics
     ///
-    /// If the conversion of `error` does; the task is then dropped as by any panic.
+    /// Panics if the conversion of `error` panics. The task is then treated like one that is
+    /// dropped by any other panic.
     ///
     /// # Examples
     ///
@@ -141,46 +143,47 @@ impl<T> Task<T> {
     /// use tollgate::Failure;
     ///
     /// let (sender, receiver) = tollgate::tasks(1);
-    /// sender.try_send("letter")?;
-    /// assert_eq!(receiver.try_recv()?.fail("no such street"), "letter");
+    /// sender.try_send("job")?;
+    /// assert_eq!(receiver.try_recv()?.fail("disk full"), "job");
     ///
     /// let first = sender.monitor().take_failure();
-    /// assert!(matches!(first, Some(Failure::Failed(error)) if error.to_string() == "no such street"));
+    /// assert!(matches!(first, Some(Failure::Failed(error)) if error.to_string() == "disk full"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> T {
         let failure = failed(error);
-        let InHand { item, claim, .. } = self.end();
-        protect(item, || claim.settle(Some(failure)))
+        let InHand { item, delivery, .. } = self.end();
+        protect(item, || delivery.end(Some(failure)))
     }
 
-    /// Ends this delivery and queues the item to be tried again, behind what tasks have put back or
-    /// left there before.
+    /// Ends this delivery, and queues the item for another attempt, behind the items that tasks
+    /// have queued before.
     ///
-    /// It never waits: it takes no room, and works on a full channel and on a closed one, whose
-    /// receivers wait for just that. What is put back and what was sent are received in turn. There
-    /// is no pause before the next attempt; a worker that wants one sleeps while it holds the task.
+    /// It never waits. The item takes no room in the channel, so this works even if the channel is
+    /// full or closed; the receivers of a closed channel wait for such items. Receivers alternate
+    /// between items that tasks queued and items that were sent. There is no delay before the next
+    /// attempt; a worker that wants one can sleep while it holds the task.
     ///
-    /// Attempts are without limit unless [`Builder::max_attempts`](crate::Builder::max_attempts)
-    /// sets one.
+    /// The number of attempts is unlimited, unless
+    /// [`Builder::max_attempts`](crate::Builder::max_attempts) sets a limit.
     ///
     /// # Errors
     ///
-    /// When this was the last attempt, or no receiver is left. The task has then ended as failed,
-    /// with a [`RetryError<()>`](RetryError) as its error; [`retry_or_fail`](Self::retry_or_fail)
-    /// gives your own.
+    /// Returns an error with the item if this was the last attempt, or if no receiver is left. The
+    /// task has then ended as failed, with a [`RetryError<()>`](RetryError) as its error. To
+    /// provide an error of your own, call [`retry_or_fail`](Self::retry_or_fail).
     ///
     /// # Examples
     ///
     /// ```
     /// # futures_lite::future::block_on(async {
     /// let (sender, receiver) = tollgate::tasks(1);
-    /// sender.send("shy door").await?;
+    /// sender.send("job").await?;
     /// sender.close();
     ///
     /// receiver.recv().await?.retry()?;
     /// let task = receiver.recv().await?;
-    /// assert_eq!((*task, task.attempt()), ("shy door", 2));
+    /// assert_eq!((*task, task.attempt()), ("job", 2));
     /// task.done();
     ///
     /// let report = sender.join().await?;
@@ -189,22 +192,23 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn retry(self) -> Result<(), RetryError<T>> {
-        let (item, claim, attempt) = self.end().into_parts();
-        claim.retry(item, attempt, |reason| Failure::Failed(Arc::new(reason)))
+        let (item, delivery, attempt) = self.end().into_parts();
+        delivery.retry(item, attempt, |reason| Failure::Failed(Arc::new(reason)))
     }
 
-    /// As [`retry`](Self::retry), and where that is refused, as [`fail`](Self::fail): the failure
-    /// that `join` gives is then what went wrong with the last attempt.
+    /// Queues the item for another attempt, like [`retry`](Self::retry); if that is refused, ends
+    /// the task as failed, like [`fail`](Self::fail). The failure that `join` returns is then the
+    /// error of the last attempt.
     ///
     /// # Errors
     ///
-    /// When this was the last attempt, or no receiver is left. The task has then ended as failed
-    /// with `error`.
+    /// Returns an error with the item if this was the last attempt, or if no receiver is left. The
+    /// task has then ended as failed with `error`.
     ///
     /// # Panics
     ///
-    /// If the conversion of `error` does, which is made only where the retry is refused; the task
-    /// then counts as panicked.
+    /// Panics if the conversion of `error` panics; the task then counts as panicked. The conversion
+    /// runs only if the retry is refused.
     ///
     /// # Examples
     ///
@@ -215,15 +219,15 @@ impl<T> Task<T> {
     /// # futures_lite::future::block_on(async {
     /// let builder = tollgate::Builder::new().capacity(1).max_attempts(NonZeroU32::new(2).unwrap());
     /// let (sender, receiver) = builder.build_tasks();
-    /// sender.send("letter").await?;
+    /// sender.send("job").await?;
     /// sender.close();
     ///
     /// while let Ok(task) = receiver.recv().await {
-    ///     let error = format!("nobody opened, attempt {}", task.attempt());
+    ///     let error = format!("timed out, attempt {}", task.attempt());
     ///     let _ = task.retry_or_fail(error);
     /// }
     /// let first = sender.join().await.unwrap_err().first;
-    /// assert_eq!(first.source().unwrap().to_string(), "nobody opened, attempt 2");
+    /// assert_eq!(first.source().unwrap().to_string(), "timed out, attempt 2");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
     /// ```
@@ -231,22 +235,23 @@ impl<T> Task<T> {
         self,
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Result<(), RetryError<T>> {
-        let (item, claim, attempt) = self.end().into_parts();
-        // If the item is put back, the error is dropped unused, perhaps by the panic of a waker.
+        let (item, delivery, attempt) = self.end().into_parts();
+        // If the item is queued again, the error is dropped unused, perhaps by the panic of a
+        // waker.
         let error = Guarded::new(error);
-        claim.retry(item, attempt, |_| failed(error.into_inner()))
+        delivery.retry(item, attempt, |_| failed(error.into_inner()))
     }
 
-    /// Queues new work that this task has come upon, to be received as a task of its own.
+    /// Queues new work, which is received as a task of its own.
     ///
-    /// It never waits: it takes no room, and works on a full channel and on a closed one. So
-    /// workers may feed their own queue without a deadlock, however small it is; but nothing bounds
-    /// how much they leave there. `join` does not see an instant without work between this task and
-    /// what follows it.
+    /// It never waits. The item takes no room in the channel, so this works even if the channel is
+    /// full or closed. Workers can therefore feed their own queue without a deadlock, however small
+    /// its capacity is. The amount of work that they queue in this way is not limited. `join` never
+    /// sees an instant without work between this task and its follow-up.
     ///
     /// # Errors
     ///
-    /// When no receiver is left; the item comes back.
+    /// Returns an error with the item if no receiver is left.
     ///
     /// # Examples
     ///
@@ -271,17 +276,17 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
-        self.in_hand.claim.follow_up(item).map_err(SendError)
+        self.in_hand.delivery.follow_up(item).map_err(SendError)
     }
 
-    /// Which delivery of the item this is: 1 for the first, and one more each time it is tried
-    /// again.
+    /// Returns the number of this delivery of the item: 1 for the first, and one more for each
+    /// further attempt.
     ///
     /// # Examples
     ///
     /// ```
     /// let (sender, receiver) = tollgate::tasks(1);
-    /// sender.try_send("letter")?;
+    /// sender.try_send("job")?;
     /// let task = receiver.try_recv()?;
     /// assert_eq!(task.attempt(), 1);
     /// task.retry()?;
@@ -294,9 +299,11 @@ impl<T> Task<T> {
         self.in_hand.attempt()
     }
 
-    /// Parts the item from the duty, for a worker that must move the item away before it is done.
+    /// Separates the item from the duty to end the task, for a worker that must move the item away
+    /// before the work is done.
     ///
-    /// A ticket without its item cannot be tried again: dropped, it counts as abandoned, also under
+    /// The [`Ticket`] has no item to queue again. If it is dropped, the task counts as abandoned,
+    /// or as panicked if the thread is unwinding, even under
     /// [`Abandon::Requeue`](crate::Abandon::Requeue).
     ///
     /// # Examples
@@ -313,8 +320,8 @@ impl<T> Task<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn split(self) -> (T, Ticket) {
-        let InHand { item, claim, .. } = self.end();
-        (item, Ticket(claim.erase()))
+        let InHand { item, delivery, .. } = self.end();
+        (item, Ticket(delivery.erase()))
     }
 }
 
@@ -340,10 +347,10 @@ impl<T> Drop for Task<T> {
     /// Abandons the task.
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the task is not used after this, and what ends it otherwise does not drop it.
+        // SAFETY: the task is not used after this, and the methods that end it do not drop it.
         let in_hand = unsafe { ManuallyDrop::take(&mut self.in_hand) };
-        let (item, claim, attempt) = in_hand.into_parts();
-        claim.abandon(item, attempt);
+        let (item, delivery, attempt) = in_hand.into_parts();
+        delivery.abandon(item, attempt);
     }
 }
 
@@ -353,28 +360,29 @@ impl<T: fmt::Debug> fmt::Debug for Task<T> {
     }
 }
 
-/// The duty of a [`Task`] whose item has been moved away.
+/// The duty to end a [`Task`] whose item was moved away with [`Task::split`].
 ///
-/// Ends as a task does: well by [`done`](Self::done) only, and dropped otherwise it is abandoned,
-/// or panicked. It may go to any thread, whatever its item was.
+/// A ticket ends as a task does. Only [`done`](Self::done) ends it as a success; if it is dropped,
+/// the task counts as abandoned, or as panicked if the thread is unwinding. A ticket can be sent to
+/// any thread, even if its item could not.
 ///
 /// # Examples
 ///
 /// ```
 /// let (sender, receiver) = tollgate::tasks(1);
-/// sender.try_send("letter")?;
-/// let (letter, ticket) = receiver.try_recv()?.split();
-/// drop(letter);
+/// sender.try_send("job")?;
+/// let (job, ticket) = receiver.try_recv()?.split();
+/// drop(job);
 /// assert_eq!(sender.monitor().outstanding(), 1);
-/// ticket.fail("burnt");
+/// ticket.fail("disk full");
 /// assert_eq!(sender.monitor().outstanding(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a ticket that is dropped without `done` or `fail` counts as abandoned"]
-pub struct Ticket(ErasedClaim);
+pub struct Ticket(ErasedDelivery);
 
 impl Ticket {
-    /// Ends the task well.
+    /// Ends the task as a success.
     ///
     /// # Examples
     ///
@@ -387,14 +395,14 @@ impl Ticket {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn done(self) {
-        self.0.settle(None);
+        self.0.end(None);
     }
 
     /// Ends the task as failed.
     ///
     /// # Panics
     ///
-    /// If the conversion of `error` does; the task then counts as panicked.
+    /// Panics if the conversion of `error` panics. The task then counts as panicked.
     ///
     /// # Examples
     ///
@@ -402,13 +410,13 @@ impl Ticket {
     /// let (sender, receiver) = tollgate::tasks(1);
     /// sender.try_send(1)?;
     /// let (_, ticket) = receiver.try_recv()?.split();
-    /// ticket.fail("out of paper");
+    /// ticket.fail("disk full");
     /// assert_eq!(sender.monitor().stats().report.failed, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) {
         let failure = failed(error);
-        self.0.settle(Some(failure));
+        self.0.end(Some(failure));
     }
 }
 

@@ -1,16 +1,17 @@
 //! Running user code, which may panic.
 //!
-//! Wakers, destructors and conversions of errors belong to users. What the crate does when one of
-//! them panics:
+//! Wakers, destructors and conversions of errors are user code. If one of them panics, the crate
+//! does this:
 //!
-//! * All other user code that the call owes still runs, or a stranger's bug strands others.
-//! * The first panic goes on to the caller. Later panics of the same call are swallowed, so no
+//! * All other user code that the call must run still runs, because otherwise a bug in one task
+//!   would strand other tasks.
+//! * The first panic propagates to the caller. Later panics of the same call are swallowed, so no
 //!   panic of user code aborts the process by itself.
-//! * While the thread is unwinding already, a panic that leaves a destructor aborts the process. So
-//!   our destructors swallow all of them then.
+//! * While the thread is already unwinding, a panic that leaves a destructor aborts the process. So
+//!   the destructors of this crate swallow all panics then.
 //!
-//! [`run_all`] does so for a series. A value that is held while other user code runs, or that is
-//! dropped beside other values, belongs in a [`Guarded`].
+//! [`run_all`] does this for a series of calls. A value that is held while other user code runs, or
+//! that is dropped together with other values, belongs in a [`Guarded`].
 
 use std::mem::ManuallyDrop;
 use std::mem::forget;
@@ -22,8 +23,8 @@ use std::panic::catch_unwind;
 use std::panic::resume_unwind;
 use std::thread;
 
-/// Calls `each` on everything that `next` gives, whatever panics. The first panic goes on when
-/// the series is done; not while the thread is unwinding already.
+/// Calls `each` on everything that `next` returns, even if some of the calls panic. The first panic
+/// propagates after the last call, unless the thread is already unwinding.
 pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnMut(I)) {
     let mut first_panic = None;
     while let Some(item) = next() {
@@ -31,7 +32,7 @@ pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnM
             Err(panic) if first_panic.is_none() && !thread::panicking() => {
                 first_panic = Some(panic);
             }
-            // Its destructor is user code too, and might end the series.
+            // The destructor of the panic is user code too, and could end the series.
             Err(panic) => forget(panic),
             Ok(()) => {}
         }
@@ -41,10 +42,11 @@ pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnM
     }
 }
 
-/// Runs a step when dropped, so also when an earlier one panics.
+/// Runs a step when it is dropped, and so even if an earlier step panics.
 ///
-/// To be dropped by name, before its function returns: if the step panics, the compiler leaks a
-/// return value that is made already (rust-lang/rust#47949), and a leaked task is never ended.
+/// Drop it explicitly before its function returns. If the step panics while the function returns,
+/// the compiler leaks a return value that already exists (rust-lang/rust#47949), and a leaked task
+/// never ends.
 pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
@@ -54,19 +56,19 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// Calls `run`. Its panic goes on, unless the thread is unwinding already.
+/// Calls `run`. A panic propagates, unless the thread is already unwinding.
 pub(crate) fn run_one(run: impl FnOnce()) {
     if !thread::panicking() {
         run();
     } else if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-        // As above.
+        // Forgotten as in `run_all`.
         forget(panic);
     }
 }
 
-/// Holds `value` while `run` is called, and gives it back. Drops it if `run` panics.
+/// Holds `value` while `run` is called, and returns it. Drops it if `run` panics.
 ///
-/// It catches nothing, so it costs nothing as long as nothing panics.
+/// It does not catch the panic, so it costs nothing as long as nothing panics.
 #[inline]
 pub(crate) fn protect<T>(value: T, run: impl FnOnce()) -> T {
     let value = Guarded::new(value);
@@ -74,8 +76,8 @@ pub(crate) fn protect<T>(value: T, run: impl FnOnce()) -> T {
     value.into_inner()
 }
 
-/// Owns a value whose destructor is user code. If that panics, the panic goes on; not while the
-/// thread is unwinding already.
+/// Owns a value whose destructor is user code. If the destructor panics, the panic propagates,
+/// unless the thread is already unwinding.
 pub(crate) struct Guarded<T>(ManuallyDrop<T>);
 
 impl<T> Guarded<T> {
@@ -87,7 +89,7 @@ impl<T> Guarded<T> {
     #[inline]
     pub(crate) fn into_inner(self) -> T {
         let mut guarded = ManuallyDrop::new(self);
-        // SAFETY: it is neither used nor dropped after this.
+        // SAFETY: `guarded` is neither used nor dropped after this.
         unsafe { ManuallyDrop::take(&mut guarded.0) }
     }
 }
@@ -112,7 +114,8 @@ impl<T> Drop for Guarded<T> {
     #[inline]
     fn drop(&mut self) {
         if needs_drop::<T>() {
-            // SAFETY: it is not used after this, and `into_inner` does not come here.
+            // SAFETY: the value is not used after this, and `into_inner` does not run this
+            // destructor.
             run_one(|| unsafe { ManuallyDrop::drop(&mut self.0) });
         }
     }

@@ -1,5 +1,4 @@
-//! Waiting: where one future stands in a list of waiters, and the one wait loop of all futures and
-//! streams.
+//! Waiting: the wait lists of a channel, and the one wait loop of all futures and streams.
 //!
 //! # Fairness
 //!
@@ -14,9 +13,10 @@
 //! Waiters do the same to each other: one that is notified late, because a waiter before it saw
 //! more items, may be polled just before the waiter that the next items are meant for.
 //!
-//! So a waiter that was notified in vain asks all others to [yield](Yields): each lets other tasks
-//! run once before its first try, or before its first try after it was notified. After that it tries
-//! like any other, so a waiter that asks and is never polled again holds up no other.
+//! So a waiter that was notified in vain requests all others to [yield](YieldRequests): each lets
+//! other tasks run once before its first try, or before its first try after it was notified. After
+//! that it tries like any other, so a waiter that requests and is never polled again holds up no
+//! other.
 
 use std::mem;
 use std::panic::RefUnwindSafe;
@@ -25,116 +25,40 @@ use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
 
+use crate::attempt::Attempt;
 use crate::sync::Backoff;
-use crate::sync::Hint;
-use crate::waiters::Luck;
-use crate::waiters::Place;
-use crate::waiters::Waiters;
 
-/// What a future does in the wait loop.
-pub(crate) trait Operation {
-    type Output;
+// whether it pays to pause before waiting
+mod adaptive_pause;
+// a lock that publishes the front of the list it guards
+mod front_lock;
+// the lists of one channel
+mod lists;
+// the waiters for one condition, in the order in which they came
+mod waiters;
+// requests to yield to a waiter
+mod yields;
 
-    /// Where it waits.
-    fn waiters(&self) -> &Waiters;
+pub(crate) use self::lists::WaitList;
+pub(crate) use self::lists::WaitLists;
+use self::waiters::Registration;
+pub(crate) use self::waiters::Waiters;
+use self::waiters::Yielding;
+use self::yields::YieldRequests;
 
-    /// Tries to complete. It may be called several times, and not after it is ready.
-    fn attempt(&mut self) -> Attempt<Self::Output>;
-
-    /// Pauses before it waits, if that is likely to pay; whether the task should then yield to
-    /// others.
-    fn pause(&self) -> bool {
-        false
-    }
-
-    /// How those that wait ask newcomers to yield, if they may.
-    fn yields(&self) -> Option<&Yields> {
-        None
-    }
-}
-
-/// What an attempt came to.
-pub(crate) enum Attempt<R> {
-    /// It has succeeded, or never can.
-    Ready(R),
-    /// The condition was untrue at one instant during the call. A notification follows when it may
-    /// be true.
-    Blocked,
-    /// Another thread is within a few instructions of deciding it. No notification follows.
-    Busy,
-}
-
-impl<R> Attempt<R> {
-    #[inline]
-    pub(crate) fn map<S>(self, f: impl FnOnce(R) -> S) -> Attempt<S> {
-        match self {
-            Self::Ready(result) => Attempt::Ready(f(result)),
-            Self::Blocked => Attempt::Blocked,
-            Self::Busy => Attempt::Busy,
-        }
-    }
-
-    /// Attempts until it is decided; none if it is blocked. For callers that do not wait.
-    #[inline]
-    pub(crate) fn decided(mut attempt: impl FnMut() -> Self) -> Option<R> {
-        let mut backoff = Backoff::default();
-        loop {
-            match attempt() {
-                Self::Ready(result) => return Some(result),
-                Self::Blocked => return None,
-                Self::Busy => backoff.snooze(),
-            }
-        }
-    }
-}
-
-/// How many more callers yield before their first try.
-pub(crate) struct Yields(Hint);
-
-impl Yields {
-    /// How many callers yield for one request, so that it does not outlive its waiter for long.
-    const FOR_ONE_REQUEST: usize = 64;
-
-    pub(crate) fn new() -> Self {
-        Self(Hint::new(0))
-    }
-
-    #[inline]
-    pub(crate) fn are_requested(&self) -> bool {
-        self.0.get() != 0
-    }
-
-    fn request(&self) {
-        self.0.set(Self::FOR_ONE_REQUEST);
-    }
-
-    fn withdraw(&self) {
-        self.0.set(0);
-    }
-
-    /// Whether the caller is to yield.
-    fn take(&self) -> bool {
-        let left = self.0.get();
-        if left > 0 {
-            self.0.set(left - 1);
-        }
-        left > 0
-    }
-}
-
-/// Where one future stands in one list of waiters.
+/// The state of one future or stream as a waiter of one list.
 #[derive(Default)]
 pub(crate) struct Wait(State);
 
 #[derive(Default)]
 enum State {
-    /// In no list.
+    /// Not registered.
     #[default]
     Idle,
-    /// In no list, and has let other tasks run.
+    /// Not registered, and has let other tasks run.
     Yielded,
-    /// In the list, or notified.
-    Waiting(Place),
+    /// Registered, or notified.
+    Waiting(Registration),
 }
 
 // A panic of user code leaves it in one of its states.
@@ -142,44 +66,51 @@ impl UnwindSafe for Wait {}
 impl RefUnwindSafe for Wait {}
 
 impl Wait {
-    /// The wait loop: tries, lists itself if that was in vain, tries again, sleeps.
+    /// The wait loop: attempts, registers if that was in vain, attempts again, sleeps.
     ///
-    /// When it is ready, no user code has run since the attempt, and the waiter may still be
-    /// listed: the caller does at once what the success calls for, and then
+    /// `pause` is called before the first attempt of a newcomer: it may pause the thread, and returns
+    /// whether the task should then yield to others. `attempt` may be called several times, and not
+    /// after it is done. Returns `None` if it is closed.
+    ///
+    /// When this is ready, no user code has run since the attempt, and the waiter may still be
+    /// registered: the caller does at once what the success calls for, and then
     /// [`leave`](Self::leave)s.
-    #[inline]
-    pub(crate) fn poll<O: Operation>(
+    #[inline(always)]
+    pub(crate) fn poll<R>(
         &mut self,
-        operation: &mut O,
+        list: WaitList<'_>,
         cx: &mut Context<'_>,
-    ) -> Poll<O::Output> {
-        if operation.yields().is_some_and(Yields::are_requested) && self.yields_to(operation) {
+        pause: impl FnOnce() -> bool,
+        mut attempt: impl FnMut() -> Attempt<R>,
+    ) -> Poll<Option<R>> {
+        if list.yields.is_some_and(YieldRequests::is_pending) && self.yields_to_others(list) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         // A newcomer has mostly just tried, at no cost to the other end. A full attempt reads what
         // the other end writes, and so it comes after the pause.
-        if self.is_idle() && operation.pause() {
+        if self.is_idle() && pause() {
             self.0 = State::Yielded;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let mut backoff = Backoff::default();
-        let mut has_entered = false;
+        let mut has_registered = false;
         loop {
-            match operation.attempt() {
-                Attempt::Ready(output) => return Poll::Ready(output),
-                // This call has just listed its waker.
-                Attempt::Blocked if has_entered => return Poll::Pending,
-                Attempt::Blocked if self.is_listed() => {
-                    if self.is_still_listed(operation.waiters(), cx.waker()) {
+            match attempt() {
+                Attempt::Done(output) => return Poll::Ready(Some(output)),
+                Attempt::Closed => return Poll::Ready(None),
+                // This call has just registered its waker.
+                Attempt::Blocked if has_registered => return Poll::Pending,
+                Attempt::Blocked if self.is_registered() => {
+                    if self.update_waker(list.waiters, cx.waker()) {
                         return Poll::Pending;
                     }
                 }
                 Attempt::Blocked => {
-                    // A notification came before the attempt, so it is answered for.
-                    self.enter(operation, cx.waker());
-                    has_entered = true;
+                    // A notification came before the attempt, so the waiter has done its duty (Q4).
+                    self.register(list, cx.waker());
+                    has_registered = true;
                 }
                 Attempt::Busy => {
                     backoff.snooze();
@@ -192,30 +123,34 @@ impl Wait {
         }
     }
 
-    /// Whether it is its turn to let other tasks run.
+    /// Whether this poll lets other tasks run, because a waiter has requested it.
     #[cold]
-    fn yields_to<O: Operation>(&mut self, operation: &O) -> bool {
+    fn yields_to_others(&mut self, list: WaitList<'_>) -> bool {
         let may_yield = match &mut self.0 {
             State::Idle => {
                 self.0 = State::Yielded;
                 true
             }
-            State::Yielded | State::Waiting(Place::Crowd(_)) => false,
-            State::Waiting(place) => {
-                let is_out = operation.waiters().is_out(place);
-                let (Place::Row { luck, .. } | Place::Notified { luck, .. }) = place else {
+            State::Yielded | State::Waiting(Registration::InOverflow(_)) => false,
+            State::Waiting(registration) => {
+                let is_notified = list.waiters.is_notified(registration);
+                let (Registration::InList { yielding, .. }
+                | Registration::Notified { yielding, .. }) = registration
+                else {
                     return false;
                 };
-                is_out && !luck.has_asked && !mem::replace(&mut luck.has_yielded, true)
+                is_notified
+                    && !yielding.has_requested
+                    && !mem::replace(&mut yielding.has_yielded, true)
             }
         };
-        may_yield && operation.yields().is_some_and(Yields::take)
+        may_yield && list.yields.is_some_and(YieldRequests::take)
     }
 
-    /// Whether a future may try at once what needs no list. (Not in a model, where each try of the
-    /// wait loop would then be explored twice; `try_send` and `try_recv` begin with the same try.)
+    /// Whether a future may first try without the wait loop. (Not in a model, which would then
+    /// explore each attempt twice; `try_send` and `try_recv` begin with the same try.)
     #[inline]
-    pub(crate) fn may_be_quick(&self) -> bool {
+    pub(crate) fn may_try_first(&self) -> bool {
         self.is_idle() && cfg!(not(loom))
     }
 
@@ -225,70 +160,72 @@ impl Wait {
         matches!(self.0, State::Idle)
     }
 
-    fn is_listed(&self) -> bool {
-        matches!(&self.0, State::Waiting(place) if !matches!(place, Place::Notified { .. }))
+    fn is_registered(&self) -> bool {
+        matches!(
+            self.0,
+            State::Waiting(Registration::InList { .. } | Registration::InOverflow(_))
+        )
     }
 
-    fn enter<O: Operation>(&mut self, operation: &O, waker: &Waker) {
-        let own = waker.clone();
-        let waiters = operation.waiters();
-        let place = match self.0 {
-            State::Waiting(Place::Notified { ticket, .. }) => {
-                waiters.reenter(ticket, own);
-                let asks = operation.yields().inspect(|yields| yields.request());
-                let luck = Luck {
-                    has_asked: asks.is_some(),
+    fn register(&mut self, list: WaitList<'_>, waker: &Waker) {
+        let waker = waker.clone();
+        let registration = match self.0 {
+            State::Waiting(Registration::Notified { seq, .. }) => {
+                list.waiters.register_again(seq, waker);
+                list.yields.inspect(|yields| yields.request());
+                let yielding = Yielding {
+                    has_requested: list.yields.is_some(),
                     has_yielded: false,
                 };
-                Place::Row { ticket, luck }
+                Registration::InList { seq, yielding }
             }
-            _ => waiters.enter(own),
+            _ => list.waiters.register(waker),
         };
-        self.0 = State::Waiting(place);
+        self.0 = State::Waiting(registration);
     }
 
-    /// Whether a listed waiter has not been notified yet; if so, `waker` is the one to wake.
-    fn is_still_listed(&mut self, waiters: &Waiters, waker: &Waker) -> bool {
+    /// Makes `waker` the one to wake. Returns false if the waiter has been notified.
+    fn update_waker(&mut self, waiters: &Waiters, waker: &Waker) -> bool {
         match &mut self.0 {
-            State::Waiting(place) => waiters.update(place, waker),
+            State::Waiting(registration) => waiters.update_waker(registration, waker),
             State::Idle | State::Yielded => false,
         }
     }
 
-    /// Leaves the list, with success or without; true if a notification was spent on this waiter.
-    /// The caller answers for it: if the condition still holds, it notifies another (Q4).
+    /// Leaves the list, with success or without. Returns true if this waiter was given a
+    /// notification: if the condition still holds, the caller notifies another waiter (Q4).
     ///
-    /// After a success too, for that makes up for notifications that others keep to themselves:
+    /// After a success too, because that makes up for notifications that others keep:
     ///
-    /// 1. Stream S and receivers R and T wait, in this order; two items come, and S and R are
+    /// 1. Stream S and receivers R and T wait, in this order. Two items come, and S and R are
     ///    notified.
-    /// 2. S is not polled again, nor dropped. R takes the first item.
-    /// 3. The second item is there, and T sleeps: its notification was spent on S.
+    /// 2. S is neither polled again nor dropped. R takes the first item.
+    /// 3. The second item is queued, and T sleeps: its notification was given to S.
     #[inline]
-    #[must_use = "a notification that was spent on this waiter must be passed on"]
-    pub(crate) fn leave(&mut self, waiters: &Waiters, yields: Option<&Yields>) -> bool {
+    #[must_use = "a notification that this waiter was given must be passed on"]
+    pub(crate) fn leave(&mut self, list: WaitList<'_>) -> bool {
         match &self.0 {
             State::Idle => false,
-            State::Waiting(place @ Place::Row { luck, .. })
-                if !luck.has_asked && waiters.is_out(place) =>
+            State::Waiting(registration @ Registration::InList { yielding, .. })
+                if !yielding.has_requested && list.waiters.is_notified(registration) =>
             {
                 // Nothing to drop.
                 mem::forget(mem::take(&mut self.0));
                 true
             }
-            _ => self.leave_list(waiters, yields),
+            _ => self.leave_slow(list),
         }
     }
 
     #[inline(never)]
-    fn leave_list(&mut self, waiters: &Waiters, yields: Option<&Yields>) -> bool {
-        let State::Waiting(place) = mem::take(&mut self.0) else {
+    fn leave_slow(&mut self, list: WaitList<'_>) -> bool {
+        let State::Waiting(registration) = mem::take(&mut self.0) else {
             return false;
         };
-        if place.luck().has_asked {
-            yields.inspect(|yields| yields.withdraw());
+        if registration.yielding().has_requested {
+            list.yields.inspect(|yields| yields.withdraw());
         }
-        waiters.leave(place)
+        list.waiters.unregister(registration)
     }
 }
 
@@ -303,7 +240,6 @@ mod tests {
     use std::task::Waker;
 
     use super::Attempt;
-    use super::Operation;
     use super::Wait;
     use super::Waiters;
 
@@ -316,36 +252,18 @@ mod tests {
         }
     }
 
-    /// Always succeeds, after a pause that pays.
-    struct Eager(Waiters);
-
-    impl Operation for Eager {
-        type Output = ();
-
-        fn waiters(&self) -> &Waiters {
-            &self.0
-        }
-
-        fn attempt(&mut self) -> Attempt<()> {
-            Attempt::Ready(())
-        }
-
-        fn pause(&self) -> bool {
-            true
-        }
-    }
-
     #[test]
-    fn task_that_paused_too_often_yields_once() {
+    fn pause_that_asks_to_yield_yields_once() {
         let calls = Arc::new(Calls::default());
         let waker = Waker::from(calls.clone());
         let cx = &mut Context::from_waker(&waker);
-        let mut operation = Eager(Waiters::new());
+        let waiters = Waiters::new();
         let mut wait = Wait::default();
-        assert_eq!(wait.poll(&mut operation, cx), Poll::Pending);
+        let mut poll = || wait.poll((&waiters).into(), cx, || true, || Attempt::Done(()));
+        assert_eq!(poll(), Poll::Pending);
         assert_eq!(calls.0.load(Ordering::Relaxed), 1);
-        assert!(!operation.0.is_awaited());
-        assert_eq!(wait.poll(&mut operation, cx), Poll::Ready(()));
-        assert!(!wait.leave(&operation.0, None));
+        assert!(!waiters.has_waiters());
+        assert_eq!(poll(), Poll::Ready(Some(())));
+        assert!(!wait.leave((&waiters).into()));
     }
 }

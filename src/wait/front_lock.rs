@@ -1,7 +1,7 @@
-//! A lock around a list that also tells the front of the list, in one word.
+//! A lock around a list that also publishes the front of the list, both in one word.
 //!
-//! A notifier reads this word after each item, so that must be cheap. A waiter writes it each time
-//! it waits, and each locked instruction costs time. So one exchange both takes the lock and
+//! A notifier reads this word after each item, so reading it must be cheap. A waiter writes it each
+//! time it waits, and each locked instruction costs time. So one exchange both takes the lock and
 //! announces the waiter, and one plain store both releases the lock and publishes the new front.
 //!
 //! ```text
@@ -12,16 +12,16 @@
 //! # Invariants
 //!
 //! * **F1** Between the exchange that sets L and the store that clears it, the value belongs to the
-//!   thread that set it.
+//!   thread that set L.
 //! * **F2** While L is not set, the word holds the front of the list.
 //! * **F3** A thread that [adds](FrontLock::add) to the list sets L by a `SeqCst` exchange, and
-//!   until the list is empty again the word is not `EMPTY`. So a `SeqCst` load that finds it
-//!   `EMPTY` comes before that exchange in the order of all `SeqCst` operations, and what was done
-//!   by a `SeqCst` exchange before that load is visible to a `SeqCst` load after `add`.
-//! * **F4** No user code runs while L is set, but a global allocator may: a list that grows, or a
-//!   waiter that joins the crowd, allocates. L is mostly set for some ten nanoseconds. A thread
-//!   that finds it set spins; if that takes long, for the holder has lost its processor, it yields
-//!   and then sleeps in turns.
+//!   until the list is empty again, the word is not `EMPTY`. So a `SeqCst` load that reads `EMPTY`
+//!   comes before that exchange in the order of all `SeqCst` operations, and what was done by a
+//!   `SeqCst` exchange before that load is visible to a `SeqCst` load after `add`.
+//! * **F4** No user code runs while L is set, except that a global allocator may: a list that
+//!   grows, or a waiter that joins the crowd, allocates. L is usually set for some ten nanoseconds.
+//!   A thread that finds L set spins. If that takes long, because the holder has lost its
+//!   processor, the thread yields, and then sleeps between its tries.
 
 use crate::sync::Backoff;
 use crate::sync::UnsafeCell;
@@ -29,12 +29,12 @@ use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
 
 const LOCKED: u64 = 1;
-/// The front of an empty list. No ticket is as high.
+/// The front of an empty list. It is higher than any ticket.
 pub(crate) const EMPTY: u64 = u64::MAX >> 1;
 
 /// A list with a front.
 pub(crate) trait HasFront {
-    /// The lowest number in the list, or [`EMPTY`].
+    /// Returns the lowest number in the list, or [`EMPTY`].
     fn front(&self) -> u64;
 }
 
@@ -42,7 +42,7 @@ pub(crate) trait HasFront {
 pub(crate) struct FrontLock<T: HasFront> {
     word: AtomicU64,
     value: UnsafeCell<T>,
-    /// Held while L is set, instead of spinning: a model cannot explore a loop of any length.
+    /// Held while L is set, so that no thread spins: a model cannot explore a loop without a bound.
     #[cfg(loom)]
     in_turn: crate::sync::Mutex<()>,
 }
@@ -60,32 +60,34 @@ impl<T: HasFront> FrontLock<T> {
         }
     }
 
-    /// Whether the list is empty: no other thread is changing it, and nothing is in it.
+    /// Returns whether the list is empty: nothing is in it, and no other thread is changing it.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // SeqCst: F3; pairs with the exchange in `add`.
         self.word.load(Ordering::SeqCst) == EMPTY << 1
     }
 
-    /// The front of the list. Of a list that another thread is changing, that of before.
+    /// Returns the front of the list. While another thread is changing the list, this is the front
+    /// before the change.
     #[inline]
     pub(crate) fn front(&self) -> u64 {
         // Acquire: pairs with the Release in `Guard::drop`.
         self.word.load(Ordering::Acquire) >> 1
     }
 
-    /// Runs `f` on the list, which it has to itself.
+    /// Runs `f` with exclusive access to the list.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(loom)]
         let _in_turn = self.in_turn.lock();
-        // A model has the lock by now, and others find `EMPTY` or not as before.
+        // In a model, `in_turn` is the lock by now. L stays clear, and other threads read `EMPTY`
+        // or not, as before.
         #[cfg(not(loom))]
         self.lock(Ordering::Acquire);
         self.run_locked(f)
     }
 
-    /// [`with`](Self::with), where `f` adds to the list (F3).
+    /// Does the same as [`with`](Self::with), for an `f` that adds to the list (F3).
     #[inline]
     pub(crate) fn add<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(loom)]
@@ -105,7 +107,7 @@ impl<T: HasFront> FrontLock<T> {
         result
     }
 
-    /// Sets L. `order` is Acquire at least: pairs with the Release in `Guard::drop`.
+    /// Sets L. `order` is at least Acquire, which pairs with the Release in `Guard::drop`.
     #[inline]
     fn lock(&self, order: Ordering) {
         if self.word.fetch_or(LOCKED, order) & LOCKED != 0 {
@@ -127,7 +129,7 @@ impl<T: HasFront> FrontLock<T> {
     }
 }
 
-/// Releases the lock when dropped, whatever panics meanwhile.
+/// Releases the lock when it is dropped, even during a panic.
 struct Guard<'a, T: HasFront>(&'a FrontLock<T>);
 
 impl<T: HasFront> Drop for Guard<'_, T> {

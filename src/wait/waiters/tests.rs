@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use std::task::Wake;
 use std::task::Waker;
 
-use super::Luck;
-use super::Place;
+use super::CAPACITY;
+use super::Registration;
 use super::Waiters;
+use super::Yielding;
 
 type Log = Arc<Mutex<Vec<usize>>>;
 
@@ -25,12 +26,12 @@ impl Wake for Noting {
 
 /// A waiter, its waker, and the number that the waker notes.
 struct Waiter {
-    place: Place,
+    registration: Registration,
     waker: Waker,
     number: usize,
 }
 
-/// A list, its waiters, and what a sorted list would hold: the numbers of the wakers by ticket.
+/// A list, its waiters, and what a sorted list would hold: the numbers of the wakers by sequence number.
 #[derive(Default)]
 struct World {
     log: Log,
@@ -59,17 +60,17 @@ impl World {
 
     fn is_listed(&self, index: usize) -> bool {
         self.listed
-            .contains_key(&self.waiters[index].place.ticket())
+            .contains_key(&self.waiters[index].registration.seq())
     }
 
-    fn enter(&mut self, list: &Waiters) {
+    fn register(&mut self, list: &Waiters) {
         let (waker, number) = self.waker();
-        let place = list.enter(waker.clone());
-        let newest = self.waiters.iter().map(|it| it.place.ticket()).max();
-        assert!(newest < Some(place.ticket()), "tickets rise");
-        assert_eq!(self.listed.insert(place.ticket(), number), None);
+        let registration = list.register(waker.clone());
+        let newest = self.waiters.iter().map(|it| it.registration.seq()).max();
+        assert!(newest < Some(registration.seq()), "sequence numbers rise");
+        assert_eq!(self.listed.insert(registration.seq(), number), None);
         self.waiters.push(Waiter {
-            place,
+            registration,
             waker,
             number,
         });
@@ -96,55 +97,72 @@ impl World {
             (waiter.waker, waiter.number) = (waker, number);
         }
         let waiter = &mut self.waiters[index];
-        let ticket = waiter.place.ticket();
-        assert_eq!(list.update(&mut waiter.place, &waiter.waker), was_listed);
-        assert_eq!(waiter.place.ticket(), ticket, "a ticket is kept");
+        let seq = waiter.registration.seq();
+        assert_eq!(
+            list.update_waker(&mut waiter.registration, &waiter.waker),
+            was_listed
+        );
+        assert_eq!(waiter.registration.seq(), seq, "a sequence number is kept");
         if !was_listed {
-            assert!(list.is_out(&waiter.place));
-            list.reenter(ticket, waiter.waker.clone());
-            let luck = Luck::default();
-            waiter.place = Place::Row { ticket, luck };
+            assert!(list.is_notified(&waiter.registration));
+            list.register_again(seq, waiter.waker.clone());
+            let yielding = Yielding::default();
+            waiter.registration = Registration::InList { seq, yielding };
         }
-        self.listed.insert(ticket, waiter.number);
+        self.listed.insert(seq, waiter.number);
     }
 
     fn leave(&mut self, list: &Waiters, index: usize) {
         let was_listed = self.is_listed(index);
-        let Waiter { place, .. } = self.waiters.swap_remove(index);
-        self.listed.remove(&place.ticket());
-        assert_eq!(list.leave(place), !was_listed);
+        let Waiter { registration, .. } = self.waiters.swap_remove(index);
+        self.listed.remove(&registration.seq());
+        assert_eq!(list.unregister(registration), !was_listed);
     }
 }
 
 #[test]
-fn random_calls_agree_with_a_sorted_list() {
-    for seed in 0..200 {
+fn random_calls_agree_with_sorted_list() {
+    let mut overflowed = 0;
+    for seed in 0..120 {
+        let mut has_overflowed = false;
         let mut random = fastrand::Rng::with_seed(seed);
-        let most = random.usize(1..12);
+        // Half of the runs fill the list, so that waiters also wait in the overflow.
+        let most = match seed % 2 {
+            0 => random.usize(1..12),
+            _ => random.usize(CAPACITY..3 * CAPACITY),
+        };
         let list = Waiters::new();
         let mut world = World::default();
-        for _ in 0..500 {
+        let mut notify = 37;
+        for _ in 0..2_000 {
+            // How often waiters are notified changes, so that the list grows and shrinks.
+            if random.u8(..200) == 0 {
+                notify = random.u8(36..60);
+            }
             match random.u8(..100) {
-                0..35 if world.waiters.len() < most => world.enter(&list),
-                0..60 => world.notify_one(&list),
-                60..62 => world.notify_all(&list),
+                0..35 if world.waiters.len() < most => world.register(&list),
+                draw if draw < notify => world.notify_one(&list),
+                60 if random.u8(..20) == 0 => world.notify_all(&list),
                 draw => {
                     if let Some(index) = world.any_waiter(&mut random) {
                         match draw {
-                            62..90 => world.poll(&list, index, random.bool()),
+                            ..93 => world.poll(&list, index, random.bool()),
                             _ => world.leave(&list, index),
                         }
                     }
                 }
             }
-            assert_eq!(list.is_awaited(), !world.listed.is_empty(), "seed {seed}");
+            has_overflowed |= list.0.with(|list| list.overflow.is_some());
+            assert_eq!(list.has_waiters(), !world.listed.is_empty(), "seed {seed}");
             assert_eq!(world.woken(), [], "seed {seed}");
         }
+        overflowed += u32::from(has_overflowed);
         while !world.waiters.is_empty() {
             world.leave(&list, 0);
         }
-        assert!(!list.is_awaited());
-        let holds_crowd = list.0.with(|list| list.crowd.is_some());
-        assert!(!holds_crowd, "seed {seed}: what a burst took is given back");
+        assert!(!list.has_waiters());
+        let has_overflow = list.0.with(|list| list.overflow.is_some());
+        assert!(!has_overflow, "seed {seed}: the memory of a burst is freed");
     }
+    assert!(overflowed >= 30, "{overflowed} runs filled the list");
 }

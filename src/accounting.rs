@@ -1,0 +1,190 @@
+//! The account of a channel: whether work is left, how much, and the outcome of the rest.
+//!
+//! A delivery is *accepted* when a send claims a position in the storage, or when a task pushes an
+//! item to the lane, as new work or to be tried again. It is *resolved* when nothing more can happen
+//! to it: its task has ended or has requeued the item, or the item was discarded; on a plain channel,
+//! when it is handed over. Neither count ever falls, and `resolved <= accepted` at every instant. So
+//! a channel is *quiescent*, with nothing queued and nothing in hand, if `resolved == accepted`, and
+//! one reading of each is enough:
+//!
+//! > Read `resolved`, then the two parts of `accepted`: that of the storage and that of the lane.
+//! > Neither part falls. If their sum equals `resolved`, then when the second part was read,
+//! > `resolved` was at least that and `accepted` at most that: the channel was quiescent at that
+//! > instant.
+//!
+//! A task in hand needs no count of its own: it is an item that has left the queue and is not
+//! resolved. What a task pushes to the lane is accepted before the task is resolved, so at no instant
+//! between them does all work look done.
+//!
+//! # Invariants
+//!
+//! * **L1** On a task channel the upper bits of the ledger's word are `resolved`. Each delivery adds
+//!   one, once, and has then given up its claim on the channel's memory. On a plain channel they stay
+//!   zero: the storage's `head` is the count.
+//! * **L2** An outcome is recorded before its delivery is resolved, and resolving releases. So a
+//!   caller that reads `resolved` with acquire sees the outcomes of those deliveries, and everything
+//!   that their workers did before.
+//! * **L3** A caller that waits for quiescence sets NOTICE after it has registered and before its
+//!   last look. Resolving is an exchange of the same word, so either it sees the mark, or the look
+//!   sees the resolution. The same holds for CLOSED, which a close sets for the callers that wait for
+//!   the end.
+//! * **L4** NO_HANDLES is set once, when the last handle is dropped. From then on nothing is accepted,
+//!   and the caller that resolves the last item frees the channel.
+//! * **L5** A call that removes items without handing them over raises `discarding` before the first.
+//!   It lowers it when `discarded` includes them all, those to be dropped have been, and the failure,
+//!   if it is one, is noted. So a caller that reads zero, after `resolved` and before the counts,
+//!   reads counts of the same items (on a plain channel, removing an item resolves it), and no
+//!   destructor is still to run.
+//! * **L6** END_SEEN is set by a caller that finds the channel closed and `discarding` zero after it
+//!   has read `resolved`, and `accepted` equal to that after both. So at one instant the channel was
+//!   closed and quiescent, and by L5 its counts were complete. From then on nothing is accepted and
+//!   nothing can be removed, so all of that stays true, although a later `close_now` may raise
+//!   `discarding` and find nothing.
+
+use std::mem;
+
+use crate::queue::Queue;
+use crate::queue::stable_difference;
+use crate::report::JoinError;
+use crate::report::Report;
+
+// the counters, and the first failure
+mod ledger;
+
+pub(crate) use self::ledger::Ledger;
+use self::ledger::Outcomes;
+pub(crate) use self::ledger::Resolution;
+
+/// What can be read from the counts of a channel.
+pub(crate) struct Account<'a, T> {
+    pub(crate) queue: &'a Queue<T>,
+    pub(crate) ledger: &'a Ledger,
+}
+
+/// Something that was read while the channel was quiescent and its counts were complete.
+struct AtRest<R> {
+    read: R,
+    /// Whether the channel was closed, so that it stays so.
+    is_finished: bool,
+}
+
+impl<T> Account<'_, T> {
+    /// How many deliveries are resolved.
+    fn resolved(&self) -> u64 {
+        match self.queue.has_lane() {
+            true => self.ledger.resolved(),
+            false => self.queue.sent_popped(),
+        }
+    }
+
+    /// Whether nothing was queued and nothing in hand at one instant during the call.
+    pub(crate) fn is_quiescent(&self) -> bool {
+        // In this order: see the module.
+        let resolved = self.resolved();
+        resolved == self.queue.accepted()
+    }
+
+    /// Calls `read` with the number of resolved deliveries. Returns what it read if nothing was
+    /// accepted or resolved meanwhile, the channel was quiescent, and its counts were complete.
+    ///
+    /// This is the only place that reads the end of the channel (L6).
+    fn at_rest<R>(&self, read: impl FnOnce(u64) -> R) -> Option<AtRest<R>> {
+        // In this order: L5 and L6.
+        let resolved = self.resolved();
+        if self.ledger.is_discarding() {
+            // The call that discards notifies when it is done.
+            return None;
+        }
+        let is_finished = self.queue.is_closed();
+        let read = read(resolved);
+        if resolved != self.queue.accepted() {
+            return None;
+        }
+        if is_finished {
+            self.ledger.set_end_seen();
+        }
+        Some(AtRest { read, is_finished })
+    }
+
+    /// Whether the channel is closed and quiescent, for good, and its counts are complete.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.at_rest(|_| ()).is_some_and(|rest| rest.is_finished)
+    }
+
+    /// The outcome of all work, if none was left at one instant during the call.
+    pub(crate) fn outcome(&self) -> Option<Result<Report, JoinError>> {
+        self.at_rest(|resolved| self.read_outcome(resolved))
+            .map(|rest| rest.read)
+    }
+
+    /// The outcome of all work, if the channel is finished.
+    pub(crate) fn final_outcome(&self) -> Option<Result<Report, JoinError>> {
+        self.at_rest(|resolved| self.read_outcome(resolved))
+            .filter(|rest| rest.is_finished)
+            .map(|rest| rest.read)
+    }
+
+    fn read_outcome(&self, resolved: u64) -> Result<Report, JoinError> {
+        let report = self.read_report(resolved, resolved);
+        match self.ledger.first_failure() {
+            None => Ok(report),
+            Some(first) => Err(JoinError { report, first }),
+        }
+    }
+
+    /// The report, given how many items were removed from the queue, and how many are resolved.
+    fn read_report(&self, popped: u64, resolved: u64) -> Report {
+        let retried = self.queue.retried();
+        let Outcomes {
+            failed,
+            abandoned,
+            panicked,
+            discarded,
+        } = self.ledger.outcomes();
+        // Saturating: while the channel is active, the counts are of different instants.
+        Report {
+            sent: self.queue.sent(),
+            followed_up: self.queue.followed_up(),
+            received: popped.saturating_sub(discarded),
+            done: resolved.saturating_sub(failed + abandoned + panicked + retried + discarded),
+            failed,
+            abandoned,
+            panicked,
+            retried,
+            discarded,
+        }
+    }
+
+    /// The report while the channel is active. `done` is what is resolved and has no other outcome,
+    /// so the other outcomes are read before and after, until they stand still.
+    pub(crate) fn current_report(&self) -> Report {
+        /// The most readings: only figures depend on it.
+        const READINGS: u32 = 8;
+        let read = || self.read_report(self.queue.popped(), self.resolved());
+        let outcomes = |report: Report| Report {
+            sent: 0,
+            followed_up: 0,
+            received: 0,
+            done: 0,
+            ..report
+        };
+        let mut report = read();
+        for _ in 1..READINGS {
+            let before = mem::replace(&mut report, read());
+            if outcomes(before) == outcomes(report) {
+                break;
+            }
+        }
+        report
+    }
+
+    /// How many items are queued or in hand.
+    pub(crate) fn outstanding(&self) -> usize {
+        stable_difference(|| self.queue.accepted(), || self.resolved())
+    }
+
+    /// How many tasks are in hand.
+    pub(crate) fn in_hand(&self) -> usize {
+        stable_difference(|| self.queue.popped(), || self.resolved())
+    }
+}

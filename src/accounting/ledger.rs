@@ -1,0 +1,255 @@
+//! The counters behind the account, and the first failure. The invariants are those of
+//! [`accounting`](super).
+
+use crate::report::Failure;
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering;
+use crate::sync::atomic::fence;
+use crate::sync::with_lock;
+use crate::unwind::Guarded;
+
+/// A caller waits for quiescence.
+const NOTICE: u64 = 1;
+/// The channel is closed: once it is quiescent, it is finished.
+const CLOSED: u64 = 2;
+/// No handle is left.
+const NO_HANDLES: u64 = 4;
+/// One resolved item.
+const ONE: u64 = 8;
+
+/// A caller has seen the end of the channel.
+const END_SEEN: usize = 1;
+/// One call that removes items without handing them over.
+const DISCARDING: usize = 2;
+
+/// See the [module](self).
+pub(crate) struct Ledger {
+    word: AtomicU64,
+    failed: AtomicU64,
+    abandoned: AtomicU64,
+    panicked: AtomicU64,
+    discarded: AtomicU64,
+    /// How many calls remove items without handing them over; and END_SEEN.
+    discarding: AtomicUsize,
+    first: Mutex<Guarded<Option<Failure>>>,
+}
+
+/// The outcome of [`Ledger::try_resolve`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    /// Resolved. The channel may be gone already.
+    Resolved,
+    /// Resolved as the last of a channel without handles, which the caller now frees.
+    Last,
+    /// Not resolved: this may bring quiescence, and waiters must be notified, which takes a handle.
+    NeedsHandle,
+}
+
+/// How many deliveries ended other than well, and how many items were discarded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcomes {
+    pub(crate) failed: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) panicked: u64,
+    pub(crate) discarded: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            panicked: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+            discarding: AtomicUsize::new(0),
+            first: Mutex::new(Guarded::new(None)),
+        }
+    }
+
+    /// The word alone: a call that resolves must not borrow what may be freed meanwhile.
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.word
+    }
+
+    /// How many items of a task channel are resolved.
+    pub(crate) fn resolved(&self) -> u64 {
+        // Acquire: pairs with the Release in resolving (L2).
+        self.word.load(Ordering::Acquire) / ONE
+    }
+
+    /// Resolves one delivery of a task channel, if no waiter must be notified of it.
+    ///
+    /// `accepted` is called only before the exchange, because the channel may be gone right after it.
+    /// With `no_handles` the caller knows that the last handle has been dropped, or is being dropped,
+    /// so there are no waiters.
+    #[inline]
+    pub(crate) fn try_resolve(
+        word: &AtomicU64,
+        accepted: impl Fn() -> u64,
+        no_handles: bool,
+    ) -> Resolution {
+        // Acquire: `accepted` is then at least what this counts.
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            let marked = seen & (NOTICE | CLOSED | NO_HANDLES) != 0;
+            let brings_quiescence = marked && seen / ONE + 1 == accepted();
+            let is_orphan = seen & NO_HANDLES != 0;
+            if brings_quiescence && !is_orphan && !no_handles {
+                return Resolution::NeedsHandle;
+            }
+            // Release: publishes what the worker did (L2). Acquire: the caller that frees the channel
+            // sees what all others did to it. Together they chain the resolutions.
+            match word.compare_exchange_weak(seen, seen + ONE, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) if brings_quiescence && is_orphan => return Resolution::Last,
+                Ok(_) => return Resolution::Resolved,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Tries once to resolve one delivery of a task channel. Returns false, and changes nothing, if
+    /// a waiter may have to be notified, if the channel may have to be freed, or if another thread
+    /// was quicker.
+    #[inline]
+    pub(crate) fn try_resolve_once(word: &AtomicU64, accepted: impl Fn() -> u64) -> bool {
+        // Acquire: as in `try_resolve`.
+        let seen = word.load(Ordering::Acquire);
+        let marked = seen & (NOTICE | CLOSED | NO_HANDLES) != 0;
+        if marked && seen / ONE + 1 == accepted() {
+            return false;
+        }
+        // Release: publishes what the worker did (L2). It frees nothing, so it does not acquire.
+        // Relaxed on failure: nothing depends on the value.
+        word.compare_exchange_weak(seen, seen + ONE, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Resolves `count` items of a task channel. The caller holds a handle, and afterwards notifies
+    /// waiters if there is a reason to.
+    pub(crate) fn resolve(&self, count: u64) {
+        // AcqRel: as in `try_resolve`.
+        self.word.fetch_add(count * ONE, Ordering::AcqRel);
+    }
+
+    /// Requests a notification of quiescence (L3).
+    pub(crate) fn request_notice(&self) {
+        // SeqCst: on a plain channel this is one half of the store-load race with `has_observers`.
+        self.word.fetch_or(NOTICE, Ordering::SeqCst);
+    }
+
+    /// Called before the waiters for quiescence are notified. A waiter that requests again will look
+    /// again.
+    pub(crate) fn clear_notice(&self) {
+        // AcqRel: a waiter that sets the mark after this, in the order of the word, then sees the
+        // quiescence. One that set it before and has registered is notified; one that has not
+        // registered will set it again.
+        self.word.fetch_and(!NOTICE, Ordering::AcqRel);
+    }
+
+    /// Requests a notification of the end (L3).
+    pub(crate) fn set_closed(&self) {
+        // SeqCst: as `request_notice`.
+        self.word.fetch_or(CLOSED, Ordering::SeqCst);
+    }
+
+    /// Whether quiescence must be notified.
+    #[inline]
+    pub(crate) fn has_observers(&self) -> bool {
+        // SeqCst: pairs with `request_notice` and `set_closed`; the caller's exchange on the ring's
+        // `head` is the other half.
+        self.word.load(Ordering::SeqCst) & (NOTICE | CLOSED) != 0
+    }
+
+    /// Marks that no handle is left. Returns how many items were resolved by then. Unless these are
+    /// all, the channel may be gone already (L4).
+    pub(crate) fn set_no_handles(word: &AtomicU64) -> u64 {
+        // AcqRel: of this and the last resolution, the second sees the first.
+        word.fetch_or(NO_HANDLES, Ordering::AcqRel) / ONE
+    }
+
+    /// Records a failed delivery, before it is resolved (L2). Returns true for the first failure.
+    pub(crate) fn record(&self, failure: Failure) -> bool {
+        let count = match failure {
+            Failure::Failed(_) => &self.failed,
+            Failure::Abandoned => &self.abandoned,
+            Failure::Panicked => &self.panicked,
+            Failure::Discarded => &self.discarded,
+        };
+        // Release: pairs with the Acquire in `outcomes`; the items were accepted before.
+        count.fetch_add(1, Ordering::Release);
+        self.note(failure)
+    }
+
+    /// Keeps a failure unless there is one. Returns true for the first.
+    pub(crate) fn note(&self, failure: Failure) -> bool {
+        // A later failure is dropped outside the lock: the destructor of an error is user code.
+        let later = with_lock(&self.first, |first| match **first {
+            None => {
+                **first = Some(failure);
+                None
+            }
+            Some(_) => Some(failure),
+        });
+        later.is_none()
+    }
+
+    /// Called before items are removed without being handed over (L5).
+    pub(crate) fn begin_discarding(&self) {
+        // AcqRel: before the first of them is removed, which releases.
+        self.discarding.fetch_add(DISCARDING, Ordering::AcqRel);
+    }
+
+    /// Records `items` that were removed without being handed over, before they are resolved (L2).
+    pub(crate) fn record_discarded(&self, items: u64) {
+        // Release: as in `record`.
+        self.discarded.fetch_add(items, Ordering::Release);
+    }
+
+    /// Called when all removed items are counted, those to be dropped have been, and the failure is
+    /// noted (L5). The caller then notifies waiters if there is a reason to.
+    pub(crate) fn end_discarding(&self) {
+        // AcqRel: after all of that.
+        self.discarding.fetch_sub(DISCARDING, Ordering::AcqRel);
+        // Before the caller reads whether the channel is quiescent. Pairs with the fence of a caller
+        // that brings quiescence later and then notifies the waiters that were put off meanwhile.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether `discarded` may be less than what has been removed.
+    pub(crate) fn is_discarding(&self) -> bool {
+        // Acquire: pairs with the above, and with `set_end_seen`.
+        let discarding = self.discarding.load(Ordering::Acquire);
+        discarding >= DISCARDING && discarding & END_SEEN == 0
+    }
+
+    /// Marks that the end has been seen (L6).
+    pub(crate) fn set_end_seen(&self) {
+        // Relaxed: an exchange continues the release sequences of the calls that discarded, so a
+        // caller that reads the mark acquires from them, as the caller that set it did.
+        self.discarding.fetch_or(END_SEEN, Ordering::Relaxed);
+    }
+
+    /// The first failure since one was last taken.
+    pub(crate) fn first_failure(&self) -> Option<Failure> {
+        with_lock(&self.first, |first| first.clone())
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<Failure> {
+        with_lock(&self.first, |first| first.take())
+    }
+
+    pub(crate) fn outcomes(&self) -> Outcomes {
+        // Acquire: the count of accepted items, read later, includes at least the items that these
+        // outcomes are of.
+        Outcomes {
+            failed: self.failed.load(Ordering::Acquire),
+            abandoned: self.abandoned.load(Ordering::Acquire),
+            panicked: self.panicked.load(Ordering::Acquire),
+            discarded: self.discarded.load(Ordering::Acquire),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The outcomes of one attempt at something that may have to wait.
+
+use crate::sync::Backoff;
+
+/// The outcome of an attempt at the queue.
+pub(crate) enum Attempt<R> {
+    Done(R),
+    /// The queue is closed. For a sender: nothing can be sent. For a receiver: nothing is left, and
+    /// nothing can come.
+    Closed,
+    /// The queue was full, or empty, at one instant during the attempt. A notification follows when it
+    /// may no longer be.
+    Blocked,
+    /// Another thread is within a few instructions of deciding the outcome. No notification follows,
+    /// so the caller must not sleep.
+    Busy,
+}
+
+impl<R> Attempt<R> {
+    #[inline]
+    pub(crate) fn map<S>(self, f: impl FnOnce(R) -> S) -> Attempt<S> {
+        match self {
+            Self::Done(result) => Attempt::Done(f(result)),
+            Self::Closed => Attempt::Closed,
+            Self::Blocked => Attempt::Blocked,
+            Self::Busy => Attempt::Busy,
+        }
+    }
+
+    /// Attempts until the outcome is not [`Busy`](Self::Busy), for callers that do not wait.
+    #[inline]
+    pub(crate) fn retry_while_busy(mut attempt: impl FnMut() -> Self) -> Self {
+        let mut backoff = Backoff::default();
+        loop {
+            match attempt() {
+                Self::Busy => backoff.snooze(),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    pub(crate) fn done(self) -> Option<R> {
+        match self {
+            Self::Done(result) => Some(result),
+            _ => None,
+        }
+    }
+}

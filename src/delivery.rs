@@ -1,0 +1,272 @@
+//! How a delivery of a task channel ends: done, failed, requeued, or dropped.
+
+use std::mem::ManuallyDrop;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
+use std::ptr::NonNull;
+use std::thread;
+
+use crate::accounting::Ledger;
+use crate::accounting::Resolution;
+use crate::channel::Change;
+use crate::channel::Channel;
+use crate::error::RetryError;
+use crate::policy::Abandon;
+use crate::report::Failure;
+use crate::shared::Shared;
+use crate::shared::free_channel;
+use crate::unwind::Guarded;
+use crate::unwind::OnDrop;
+
+/// A delivery's pointer to its channel, and the duty to resolve it, once, however it ends. It keeps
+/// the channel alive until then (S1 of `shared`).
+pub(crate) struct Delivery<T>(NonNull<Channel<T>>);
+
+// SAFETY: items are requeued through a delivery, and received elsewhere; everything else in a channel
+// is made for sharing.
+unsafe impl<T: Send> Send for Delivery<T> {}
+// SAFETY: as above; through a shared delivery too.
+unsafe impl<T: Send> Sync for Delivery<T> {}
+
+impl<T> UnwindSafe for Delivery<T> {}
+impl<T> RefUnwindSafe for Delivery<T> {}
+
+impl<T> Delivery<T> {
+    /// # Safety
+    ///
+    /// The caller has just removed an item from the queue of this task channel, and makes one
+    /// delivery of it.
+    #[inline]
+    pub(crate) unsafe fn new(channel: &Shared<T>) -> Self {
+        Self(channel.as_ptr())
+    }
+
+    /// Ends the delivery.
+    #[inline]
+    pub(crate) fn end(self, failure: Option<Failure>) {
+        let delivery = ManuallyDrop::new(self);
+        // SAFETY: the delivery is the caller's, and is given up here.
+        unsafe { end(delivery.0, failure) };
+    }
+
+    /// Ends the delivery as done, if no other code has to run for that; otherwise returns it.
+    #[inline]
+    pub(crate) fn try_end(self) -> Result<(), Self> {
+        let delivery = ManuallyDrop::new(self);
+        let channel = delivery.0;
+        // SAFETY: S1, by the delivery. The reference is not used after the exchange, because the
+        // channel may have been freed by then.
+        let word = unsafe { channel.as_ref() }.ledger.word();
+        let accepted = || {
+            // SAFETY: S1, by the delivery, which is not given up before the exchange.
+            unsafe { channel.as_ref() }.queue.accepted()
+        };
+        match Ledger::try_resolve_once(word, accepted) {
+            true => Ok(()),
+            false => Err(ManuallyDrop::into_inner(delivery)),
+        }
+    }
+
+    fn channel(&self) -> &Channel<T> {
+        // SAFETY: S1, by this delivery.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Queues new work. Returns it if no receiver is left.
+    pub(crate) fn follow_up(&self, item: T) -> Result<(), T> {
+        self.channel().queue.requeue(item, 1)?;
+        self.channel().notify(Change::Queued);
+        Ok(())
+    }
+
+    /// Ends the delivery by requeueing its item. If that is refused, ends it with the failure that
+    /// `refused` makes of the reason.
+    pub(crate) fn retry(
+        self,
+        item: T,
+        attempt: u32,
+        refused: impl FnOnce(RetryError<()>) -> Failure,
+    ) -> Result<(), RetryError<T>> {
+        let (delivery, error) = match self.requeue(item, attempt) {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let reason = match error {
+            RetryError::Exhausted(_) => RetryError::Exhausted(()),
+            RetryError::Terminated(_) => RetryError::Terminated(()),
+        };
+        // If the conversion panics, the item is dropped first, as in `abandon`.
+        let error = Guarded::new(error);
+        let failure = refused(reason);
+        delivery.end(Some(failure));
+        Err(error.into_inner())
+    }
+
+    /// Ends a delivery that its worker has dropped.
+    #[cold]
+    pub(crate) fn abandon(self, item: T, attempt: u32) {
+        let requeues = self.channel().policy.on_abandon == Abandon::Requeue;
+        let (delivery, item) = match requeues {
+            true => match self.requeue(item, attempt) {
+                Ok(()) => return,
+                Err((delivery, error)) => (delivery, error.into_inner()),
+            },
+            false => (self, item),
+        };
+        // In this order, so that the item is gone when waiters are notified of its end; both, although
+        // the first may panic.
+        drop(Guarded::new(item));
+        drop(delivery);
+    }
+
+    /// Queues the item for another delivery and ends this one. Returns both if that is refused.
+    fn requeue(self, item: T, attempt: u32) -> Result<(), (Self, RetryError<T>)> {
+        if !self.channel().policy.allows_another(attempt) {
+            return Err((self, RetryError::Exhausted(item)));
+        }
+        // The item is accepted again before this delivery is resolved, and a receiver is notified
+        // before too: afterwards the channel may be gone.
+        let requeued = self
+            .channel()
+            .queue
+            .requeue(item, attempt.saturating_add(1));
+        if let Err(item) = requeued {
+            return Err((self, RetryError::Terminated(item)));
+        }
+        let mut delivery = Some(self);
+        let channel = delivery.as_ref().map(|it| it.0);
+        // On drop, because the waker may panic.
+        let end = OnDrop(|| {
+            if let Some(delivery) = delivery.take() {
+                delivery.end(None);
+            }
+        });
+        if let Some(channel) = channel {
+            // SAFETY: S1, by the delivery, which ends after this.
+            unsafe { channel.as_ref() }.notify(Change::Queued);
+        }
+        drop(end);
+        Ok(())
+    }
+
+    /// The same delivery, with the type of the item erased.
+    pub(crate) fn erase(self) -> ErasedDelivery {
+        let delivery = ManuallyDrop::new(self);
+        ErasedDelivery {
+            channel: delivery.0.cast(),
+            end: end_erased::<T>,
+        }
+    }
+}
+
+impl<T> Drop for Delivery<T> {
+    fn drop(&mut self) {
+        // SAFETY: the delivery is the caller's, and is given up here.
+        unsafe { end(self.0, Some(failure_of_dropping())) };
+    }
+}
+
+/// A [`Delivery`] of a channel of any type of item.
+pub(crate) struct ErasedDelivery {
+    channel: NonNull<()>,
+    /// [`end_erased`], for the channel's type of item.
+    end: unsafe fn(NonNull<()>, Option<Failure>),
+}
+
+// SAFETY: S4 of `shared`: nothing is requeued through an erased delivery, and no `T` is reached.
+unsafe impl Send for ErasedDelivery {}
+// SAFETY: as above; a shared one does nothing.
+unsafe impl Sync for ErasedDelivery {}
+
+impl UnwindSafe for ErasedDelivery {}
+impl RefUnwindSafe for ErasedDelivery {}
+
+impl ErasedDelivery {
+    pub(crate) fn end(self, failure: Option<Failure>) {
+        let delivery = ManuallyDrop::new(self);
+        // SAFETY: the delivery is the caller's, and is given up here; `erase` paired the two.
+        unsafe { (delivery.end)(delivery.channel, failure) };
+    }
+}
+
+impl Drop for ErasedDelivery {
+    fn drop(&mut self) {
+        // SAFETY: the delivery is the caller's, and is given up here; `erase` paired the two.
+        unsafe { (self.end)(self.channel, Some(failure_of_dropping())) };
+    }
+}
+
+fn failure_of_dropping() -> Failure {
+    if thread::panicking() {
+        Failure::Panicked
+    } else {
+        Failure::Abandoned
+    }
+}
+
+/// # Safety
+///
+/// As [`end`], and `channel` is a `Channel<T>`.
+unsafe fn end_erased<T>(channel: NonNull<()>, failure: Option<Failure>) {
+    // SAFETY: the caller's guarantee.
+    unsafe { end(channel.cast::<Channel<T>>(), failure) };
+}
+
+/// Ends a delivery.
+///
+/// # Safety
+///
+/// The caller owns a delivery of `channel` that is not resolved, and gives it up.
+#[inline]
+unsafe fn end<T>(channel: NonNull<Channel<T>>, failure: Option<Failure>) {
+    if failure.is_none() {
+        // SAFETY: the caller's guarantee.
+        match unsafe { try_resolve(channel, false) } {
+            Resolution::NeedsHandle => {}
+            _ => return,
+        }
+    }
+    // SAFETY: the caller's guarantee.
+    unsafe { end_and_notify(channel, failure) };
+}
+
+/// [`end`], where waiters may have to be notified: a handle keeps the channel alive meanwhile.
+///
+/// # Safety
+///
+/// As [`end`].
+#[cold]
+unsafe fn end_and_notify<T>(channel: NonNull<Channel<T>>, failure: Option<Failure>) {
+    // SAFETY: S1 of `shared`, by the delivery.
+    if let Some(shared) = unsafe { Shared::upgrade(channel) } {
+        shared.end_delivery(failure);
+        return;
+    }
+    // No waiter is left, and no handle to ask for the failure.
+    let failure = Guarded::new(failure);
+    // SAFETY: the caller's guarantee.
+    unsafe { try_resolve(channel, true) };
+    drop(failure);
+}
+
+/// [`Ledger::try_resolve`], and what follows if it was the last.
+///
+/// # Safety
+///
+/// As [`end`]; the delivery is given up unless a handle is needed.
+#[inline]
+unsafe fn try_resolve<T>(channel: NonNull<Channel<T>>, no_handles: bool) -> Resolution {
+    // SAFETY: S1 of `shared`, by the delivery. The reference is not used after the exchange, because
+    // the channel may have been freed by then.
+    let word = unsafe { channel.as_ref() }.ledger.word();
+    let accepted = || {
+        // SAFETY: S1, by the delivery, which is not given up before the exchange.
+        unsafe { channel.as_ref() }.queue.accepted()
+    };
+    let resolution = Ledger::try_resolve(word, accepted, no_handles);
+    if resolution == Resolution::Last {
+        // SAFETY: S3, by the answer.
+        unsafe { free_channel(channel) };
+    }
+    resolution
+}

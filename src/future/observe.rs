@@ -1,0 +1,246 @@
+//! Looking whether something has come that all waiters are notified of at once: the close, quiescence,
+//! the end, a failure.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
+
+use super::fmt_stats;
+use crate::attempt::Attempt;
+use crate::channel::Change;
+use crate::channel::Channel;
+use crate::operation::Operation;
+use crate::operation::Waiting;
+use crate::operation::look;
+use crate::report::Failure;
+use crate::report::JoinError;
+use crate::report::Report;
+use crate::shared::Shared;
+use crate::wait::WaitList;
+
+/// Waits for the close.
+struct UntilClosed;
+
+impl<T> Operation<T> for UntilClosed {
+    type Output = ();
+
+    fn list(channel: &Channel<T>) -> WaitList<'_> {
+        (&channel.lists.closed).into()
+    }
+
+    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<((), Change)> {
+        look(|| channel.queue.is_closed().then_some(()))
+    }
+}
+
+/// Waits until nothing is queued and no task is in hand.
+struct UntilIdle;
+
+impl<T> Operation<T> for UntilIdle {
+    type Output = Result<Report, JoinError>;
+
+    fn list(channel: &Channel<T>) -> WaitList<'_> {
+        (&channel.lists.idle).into()
+    }
+
+    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+        look(|| {
+            channel.account().outcome().or_else(|| {
+                // Ask for the notification first, then look again: L3 of `accounting`.
+                channel.ledger.request_notice();
+                channel.account().outcome()
+            })
+        })
+    }
+}
+
+/// Waits until the channel is finished.
+struct UntilFinished;
+
+impl<T> Operation<T> for UntilFinished {
+    type Output = Result<Report, JoinError>;
+
+    fn list(channel: &Channel<T>) -> WaitList<'_> {
+        (&channel.lists.finished).into()
+    }
+
+    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+        look(|| channel.account().final_outcome())
+    }
+}
+
+/// Waits for the first failure, or until the channel is finished without one.
+struct UntilFailed;
+
+impl<T> Operation<T> for UntilFailed {
+    type Output = Option<Failure>;
+
+    fn list(channel: &Channel<T>) -> WaitList<'_> {
+        (&channel.lists.finished).into()
+    }
+
+    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+        look(|| {
+            // First, so that a failure of the last task is not missed.
+            let is_finished = channel.account().is_finished();
+            let failure = channel.ledger.first_failure();
+            (failure.is_some() || is_finished).then_some(failure)
+        })
+    }
+}
+
+/// The future returned by [`Sender::closed`](crate::Sender::closed). It waits until nothing can be
+/// sent any more.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::future;
+///
+/// let (sender, receiver) = tollgate::bounded::<i32>(1);
+/// let mut closed = sender.closed();
+/// assert!(future::block_on(future::poll_once(&mut closed)).is_none());
+/// drop(receiver);
+/// future::block_on(closed);
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Closed<'a, T>(Waiting<&'a Shared<T>, T, UntilClosed>);
+
+impl<'a, T> Closed<'a, T> {
+    pub(crate) fn new(channel: &'a Shared<T>) -> Self {
+        Self(Waiting::new(channel, UntilClosed))
+    }
+}
+
+impl<T> Future for Closed<'_, T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("Closed", cx)
+    }
+}
+
+/// The future returned by [`Monitor::join`](crate::Monitor::join). It waits until no work is left.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::future;
+///
+/// let (sender, receiver) = tollgate::tasks(1);
+/// sender.try_send(1)?;
+/// let mut join = sender.join();
+/// assert!(future::block_on(future::poll_once(&mut join)).is_none());
+/// receiver.try_recv()?.done();
+/// assert_eq!(future::block_on(join)?.done, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Join<'a, T>(Waiting<&'a Shared<T>, T, UntilIdle>);
+
+impl<'a, T> Join<'a, T> {
+    pub(crate) fn new(channel: &'a Shared<T>) -> Self {
+        Self(Waiting::new(channel, UntilIdle))
+    }
+}
+
+impl<T> Future for Join<'_, T> {
+    type Output = Result<Report, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("Join", cx)
+    }
+}
+
+/// The future returned by [`Monitor::finished`](crate::Monitor::finished). It waits until the
+/// channel is finished.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::future;
+///
+/// let (sender, receiver) = tollgate::tasks(1);
+/// let monitor = sender.monitor();
+/// sender.try_send(1)?;
+/// receiver.try_recv()?.done();
+///
+/// let mut finished = monitor.finished();
+/// assert!(future::block_on(future::poll_once(&mut finished)).is_none());
+/// drop(sender);
+/// assert_eq!(future::block_on(finished)?.done, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Finished<'a, T>(Waiting<&'a Shared<T>, T, UntilFinished>);
+
+impl<'a, T> Finished<'a, T> {
+    pub(crate) fn new(channel: &'a Shared<T>) -> Self {
+        Self(Waiting::new(channel, UntilFinished))
+    }
+}
+
+impl<T> Future for Finished<'_, T> {
+    type Output = Result<Report, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("Finished", cx)
+    }
+}
+
+/// The future returned by [`Monitor::failed`](crate::Monitor::failed). It waits for the first
+/// failure.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::future;
+/// use tollgate::Failure;
+///
+/// let (sender, receiver) = tollgate::tasks(1);
+/// let monitor = sender.monitor();
+/// let mut failed = monitor.failed();
+/// assert!(future::block_on(future::poll_once(&mut failed)).is_none());
+/// sender.try_send(1)?;
+/// drop(receiver.try_recv()?);
+/// assert!(matches!(future::block_on(failed), Some(Failure::Abandoned)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Failed<'a, T>(Waiting<&'a Shared<T>, T, UntilFailed>);
+
+impl<'a, T> Failed<'a, T> {
+    pub(crate) fn new(channel: &'a Shared<T>) -> Self {
+        Self(Waiting::new(channel, UntilFailed))
+    }
+}
+
+impl<T> Future for Failed<'_, T> {
+    type Output = Option<Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("Failed", cx)
+    }
+}
+
+impl<T> fmt::Debug for Closed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closed { .. }")
+    }
+}
+
+macro_rules! debug_as_stats {
+    ($($future:ident),*) => {$(
+        impl<T> fmt::Debug for $future<'_, T> {
+            /// Shows the state of the channel, so that a program that hangs can be diagnosed.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let stats = self.0.channel().map(Channel::stats);
+                fmt_stats(f, stringify!($future), stats)
+            }
+        }
+    )*};
+}
+
+debug_as_stats!(Join, Finished, Failed);

@@ -1,0 +1,300 @@
+//! One verb of the channel as an [`Operation`], and everything that all verbs have in common: polling,
+//! completion, cancellation, and trying without waiting.
+//!
+//! A verb says what one attempt does, and where its callers wait. [`Waiting`] makes a future of it.
+//!
+//! # Invariants
+//!
+//! * **O1** An attempt that is done consumes the operation: it is neither used nor dropped after that.
+//! * **O2** Between the last attempt and the notification of others, no user code runs. If a waker
+//!   panics then, the waiter still leaves its list, and the output is dropped.
+
+use std::borrow::Borrow;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use crate::attempt::Attempt;
+use crate::channel::Change;
+use crate::channel::Channel;
+use crate::shared::Shared;
+use crate::sync::atomic::Ordering;
+use crate::sync::atomic::fence;
+use crate::unwind::Guarded;
+use crate::unwind::OnDrop;
+use crate::unwind::protect;
+use crate::wait::Wait;
+use crate::wait::WaitList;
+
+/// A verb of a channel.
+pub(crate) trait Operation<T>: Sized {
+    type Output;
+
+    /// The list its callers wait in.
+    fn list(channel: &Channel<T>) -> WaitList<'_>;
+
+    /// Attempts the operation in one try, for callers that have not waited. `None` says nothing about
+    /// the channel.
+    ///
+    /// # Safety
+    ///
+    /// O1: the caller does not use the operation after an attempt that was done.
+    #[inline]
+    unsafe fn try_attempt(&mut self, _: &Shared<T>) -> Option<(Self::Output, Change)> {
+        None
+    }
+
+    /// Attempts the operation. When it is done, also returns what it has changed.
+    ///
+    /// # Safety
+    ///
+    /// O1: the caller does not use the operation after an attempt that was done.
+    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)>;
+
+    /// The output if the queue is closed. Operations whose attempts never are need not define it.
+    fn closed(self) -> Self::Output {
+        unreachable!("this attempt never is `Closed`")
+    }
+
+    /// May pause the thread before a newcomer waits. Returns whether the task should then yield to
+    /// others.
+    #[inline]
+    fn pause(_: &Channel<T>) -> bool {
+        false
+    }
+
+    /// Notifies another waiter if the condition holds: a waiter was notified that does not need it.
+    fn pass_on(_: &Channel<T>) {}
+}
+
+/// The outcome of an attempt that only looks whether something has come.
+pub(crate) fn look<R>(look: impl FnOnce() -> Option<R>) -> Attempt<(R, Change)> {
+    // Pairs with what precedes the notification (Q3 of `waiters`).
+    fence(Ordering::SeqCst);
+    match look() {
+        Some(output) => Attempt::Done((output, Change::Nothing)),
+        None => Attempt::Blocked,
+    }
+}
+
+/// Polls an operation on `channel` whose caller waits as `wait` says.
+#[inline]
+pub(crate) fn poll<T, O: Operation<T>>(
+    operation: &mut ManuallyDrop<O>,
+    channel: &Shared<T>,
+    wait: &mut Wait,
+    cx: &mut Context<'_>,
+) -> Poll<O::Output> {
+    match poll_first(operation, channel, wait) {
+        Some(done) => Poll::Ready(complete_first(channel, done)),
+        None => poll_slow(operation, channel, wait, cx),
+    }
+}
+
+/// The first try of a caller that has not waited, unless a waiter has requested others to yield.
+/// Small, so that callers inline it.
+#[inline]
+fn poll_first<T, O: Operation<T>>(
+    operation: &mut ManuallyDrop<O>,
+    channel: &Shared<T>,
+    wait: &Wait,
+) -> Option<(O::Output, Change)> {
+    let yields = O::list(channel).yields;
+    let may_try = wait.may_try_first() && !yields.is_some_and(|yields| yields.is_pending());
+    // SAFETY: O1: the operation is not used after it is done.
+    may_try.then(|| unsafe { operation.try_attempt(channel) })?
+}
+
+#[inline(never)]
+fn poll_slow<T, O: Operation<T>>(
+    operation: &mut ManuallyDrop<O>,
+    channel: &Shared<T>,
+    wait: &mut Wait,
+    cx: &mut Context<'_>,
+) -> Poll<O::Output> {
+    let done = ready!(poll_in_loop(operation, channel, wait, cx));
+    Poll::Ready(complete::<T, O>(channel, wait, done))
+}
+
+#[inline]
+fn poll_in_loop<T, O: Operation<T>>(
+    operation: &mut ManuallyDrop<O>,
+    channel: &Shared<T>,
+    wait: &mut Wait,
+    cx: &mut Context<'_>,
+) -> Poll<(O::Output, Change)> {
+    let pause = || O::pause(channel);
+    // SAFETY: O1: the wait loop does not attempt again after it is done.
+    let attempt = || unsafe { operation.attempt(channel) };
+    let done = ready!(wait.poll(O::list(channel), cx, pause, attempt));
+    Poll::Ready(done.unwrap_or_else(|| {
+        // SAFETY: O1: no attempt was done, and the operation is not used after this.
+        let operation = unsafe { ManuallyDrop::take(operation) };
+        (operation.closed(), Change::Nothing)
+    }))
+}
+
+/// Completes an operation after the first try of a caller that has not waited: notifies others of the
+/// change.
+///
+/// Usually there is no waiter to notify. Then no code runs that could panic, and the output stays in
+/// registers: it need not be in memory for unwinding to find it.
+#[inline]
+fn complete_first<T, R>(channel: &Channel<T>, (output, change): (R, Change)) -> R {
+    match channel.must_notify(change) {
+        true => protect(output, || notify(channel, change)),
+        false => output,
+    }
+}
+
+#[inline(never)]
+fn notify<T>(channel: &Channel<T>, change: Change) {
+    channel.notify(change);
+}
+
+/// Completes an operation after a ready attempt: notifies others of the change, and leaves the list.
+#[inline]
+fn complete<T, O: Operation<T>>(
+    channel: &Channel<T>,
+    wait: &mut Wait,
+    (output, change): (O::Output, Change),
+) -> O::Output {
+    // O2.
+    protect(output, || {
+        let leave = OnDrop(|| leave::<T, O>(channel, wait));
+        channel.notify(change);
+        drop(leave);
+    })
+}
+
+/// Leaves the list, with success or without (Q4 of `waiters`).
+#[inline]
+pub(crate) fn leave<T, O: Operation<T>>(channel: &Channel<T>, wait: &mut Wait) {
+    if wait.leave(O::list(channel)) {
+        O::pass_on(channel);
+    }
+}
+
+/// Completes an operation if it need not wait. Returns what `tried` makes of its output, or of the
+/// operation itself if it would have to wait.
+#[inline(always)]
+pub(crate) fn try_now<T, O: Operation<T>, R>(
+    operation: O,
+    channel: &Shared<T>,
+    tried: impl FnOnce(Result<O::Output, O>) -> R,
+) -> R {
+    let mut operation = ManuallyDrop::new(operation);
+    // SAFETY: O1: it is used only if there was no success.
+    match unsafe { operation.try_attempt(channel) } {
+        Some(done) => tried(Ok(complete_first(channel, done))),
+        None => try_now_slow(ManuallyDrop::into_inner(operation), channel, tried),
+    }
+}
+
+#[inline(never)]
+fn try_now_slow<T, O: Operation<T>, R>(
+    operation: O,
+    channel: &Shared<T>,
+    tried: impl FnOnce(Result<O::Output, O>) -> R,
+) -> R {
+    let mut operation = ManuallyDrop::new(operation);
+    // SAFETY: O1: it does not attempt again after it is done.
+    let attempt = || unsafe { operation.attempt(channel) };
+    tried(match Attempt::retry_while_busy(attempt) {
+        Attempt::Done(done) => Ok(complete_first(channel, done)),
+        Attempt::Closed => Ok(ManuallyDrop::into_inner(operation).closed()),
+        Attempt::Blocked | Attempt::Busy => Err(ManuallyDrop::into_inner(operation)),
+    })
+}
+
+/// An operation on a channel, as a future: `C` is a handle, or a reference to one.
+pub(crate) struct Waiting<C: Borrow<Shared<T>>, T, O: Operation<T>> {
+    /// `None` once completed.
+    channel: Option<C>,
+    /// Idle once it has left the list, so there is nothing to drop then.
+    wait: ManuallyDrop<Wait>,
+    /// Initialised while `channel` is `Some` (O1).
+    operation: ManuallyDrop<O>,
+    item: PhantomData<fn() -> T>,
+}
+
+// Items are never pinned.
+impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Unpin for Waiting<C, T, O> {}
+
+impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
+    #[inline]
+    pub(crate) fn new(channel: C, operation: O) -> Self {
+        Self {
+            channel: Some(channel),
+            wait: ManuallyDrop::default(),
+            operation: ManuallyDrop::new(operation),
+            item: PhantomData,
+        }
+    }
+
+    /// The channel, unless the future has completed.
+    pub(crate) fn channel(&self) -> Option<&Channel<T>> {
+        self.channel.as_ref().map(|channel| &**channel.borrow())
+    }
+
+    /// Polls the future called `name`.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, name: &str, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let Some(channel) = &self.channel else {
+            polled_after_completion(name);
+        };
+        let channel = channel.borrow();
+        let Some((output, change)) = poll_first(&mut self.operation, channel, &self.wait) else {
+            return self.poll_slow(cx);
+        };
+        if channel.must_notify(change) {
+            let channel = self.take_channel();
+            return Poll::Ready(protect(output, || notify(channel.borrow(), change)));
+        }
+        self.channel = None;
+        Poll::Ready(output)
+    }
+
+    #[inline(never)]
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let Some(channel) = &self.channel else {
+            unreachable!("the future has not completed");
+        };
+        let channel = channel.borrow();
+        let wait = &mut self.wait;
+        let done = ready!(poll_in_loop(&mut self.operation, channel, wait, cx));
+        let channel = self.take_channel();
+        Poll::Ready(complete::<T, O>(channel.borrow(), &mut self.wait, done))
+    }
+
+    /// Marks the future as completed. After a ready attempt this comes first, so that the operation is
+    /// not used again if a waker panics.
+    #[inline]
+    fn take_channel(&mut self) -> C {
+        match self.channel.take() {
+            Some(channel) => channel,
+            None => unreachable!("the future has not completed"),
+        }
+    }
+}
+
+#[cold]
+fn polled_after_completion(name: &str) -> ! {
+    panic!("`{name}` polled after completion")
+}
+
+impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Drop for Waiting<C, T, O> {
+    /// Cancels the operation, unless the future has completed.
+    #[inline]
+    fn drop(&mut self) {
+        let Some(channel) = &self.channel else {
+            return;
+        };
+        // SAFETY: O1: `channel` is there, so the operation is, and it is taken once.
+        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
+        leave::<T, O>(channel.borrow(), &mut self.wait);
+        drop(operation);
+    }
+}

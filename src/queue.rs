@@ -1,0 +1,251 @@
+//! The queue of a channel: a storage for what is sent, and for task channels a side lane for what
+//! workers requeue.
+//!
+//! This is the only module that knows which storage a channel has.
+
+use std::collections::VecDeque;
+
+use crate::attempt::Attempt;
+
+mod lane;
+mod ring;
+
+use self::lane::Lane;
+pub(crate) use self::lane::Requeued;
+use self::ring::Ring;
+pub(crate) use self::ring::Vacancy;
+
+/// Where an item came from. Returned apart from the item, which then stays in registers: a larger
+/// whole would be copied through memory at each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    #[default]
+    Storage,
+    Lane {
+        attempt: u32,
+    },
+}
+
+impl Origin {
+    /// The number of this delivery of the item; the first is 1.
+    #[inline]
+    pub(crate) fn attempt(self) -> u32 {
+        match self {
+            Self::Storage => 1,
+            Self::Lane { attempt } => attempt,
+        }
+    }
+}
+
+/// See the [module](self).
+pub(crate) struct Queue<T> {
+    storage: Ring<T>,
+    /// Task channels have one. (Boxed: plain channels stay small.)
+    lane: Option<Box<Lane<T>>>,
+}
+
+impl<T> Queue<T> {
+    /// Creates a queue for `capacity` items.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `capacity` is zero, or if the memory cannot be allocated.
+    pub(crate) fn bounded(capacity: usize, has_lane: bool) -> Self {
+        assert!(
+            capacity >= 1,
+            "the capacity must be at least 1: a channel that holds nothing would have to hand an \
+             item directly to a waiting receiver, and lose it when that receiver is cancelled"
+        );
+        Self {
+            storage: Ring::starting_at(capacity, 0),
+            lane: has_lane.then(|| Box::new(Lane::new())),
+        }
+    }
+
+    /// Whether tasks resolve the items, and may requeue them until then.
+    #[inline]
+    pub(crate) fn has_lane(&self) -> bool {
+        self.lane.is_some()
+    }
+
+    /// Claims a slot in one try. `None` does not mean that there is no room.
+    #[inline]
+    pub(crate) fn try_reserve(&self) -> Option<Vacancy<'_, T>> {
+        self.storage.try_reserve()
+    }
+
+    /// Claims a slot, which the caller then fills.
+    #[inline]
+    pub(crate) fn reserve(&self) -> Attempt<Vacancy<'_, T>> {
+        self.storage.reserve()
+    }
+
+    /// Removes the oldest sent item in one try. `None` does not mean that there is none.
+    #[inline]
+    pub(crate) fn try_pop_sent(&self) -> Option<T> {
+        self.storage.try_pop()
+    }
+
+    /// Removes the oldest sent item.
+    #[inline]
+    pub(crate) fn pop_sent(&self) -> Attempt<T> {
+        self.storage.pop()
+    }
+
+    /// Removes an item in one try, if nothing was requeued. `None` does not mean that there is none.
+    #[inline]
+    pub(crate) fn try_pop(&self) -> Option<T> {
+        match self.lane_is_empty() {
+            true => self.storage.try_pop(),
+            false => None,
+        }
+    }
+
+    /// Removes an item from the storage or the lane, in turn. Sets `origin`, which is the storage
+    /// before, if the item came from the lane.
+    ///
+    /// It looks at one after the other. That loses no wakeup: whoever adds an item to one of them
+    /// notifies for it, and Q3 and Q4 of `waiters` hold of each by itself.
+    #[inline]
+    pub(crate) fn pop(&self, origin: &mut Origin) -> Attempt<T> {
+        if self.lane.as_ref().is_some_and(|lane| lane.is_next()) {
+            if let Some(item) = self.pop_requeued(origin) {
+                return Attempt::Done(item);
+            }
+        }
+        match self.storage.pop() {
+            Attempt::Done(item) => Attempt::Done(item),
+            nothing => match self.pop_requeued(origin) {
+                Some(item) => Attempt::Done(item),
+                None => nothing,
+            },
+        }
+    }
+
+    #[cold]
+    fn pop_requeued(&self, origin: &mut Origin) -> Option<T> {
+        let Requeued { item, attempt } = self.lane.as_ref()?.pop()?;
+        *origin = Origin::Lane { attempt };
+        Some(item)
+    }
+
+    /// Pushes an item to the lane; returns it if no receiver is left. The first attempt is new work.
+    /// The caller holds an unresolved delivery (N2 of `lane`).
+    pub(crate) fn requeue(&self, item: T, attempt: u32) -> Result<(), T> {
+        match &self.lane {
+            Some(lane) => lane.push(item, attempt),
+            None => Err(item),
+        }
+    }
+
+    /// Removes a sent item of a closed queue.
+    pub(crate) fn drain_sent(&self) -> Option<T> {
+        // A send that claimed its slot before the close may be about to fill it.
+        Attempt::retry_while_busy(|| self.storage.pop()).done()
+    }
+
+    /// Removes all requeued items.
+    pub(crate) fn drain_requeued(&self) -> VecDeque<Requeued<T>> {
+        self.lane.as_ref().map(|it| it.drain()).unwrap_or_default()
+    }
+
+    /// Removes all requeued items; from then on, none can be requeued.
+    pub(crate) fn end_lane(&self) -> VecDeque<Requeued<T>> {
+        self.lane.as_ref().map(|it| it.end()).unwrap_or_default()
+    }
+
+    /// Ends sending. Returns true for the call that did it.
+    pub(crate) fn close(&self) -> bool {
+        self.storage.close()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.storage.is_closed()
+    }
+
+    /// How many items were sent so far.
+    #[inline]
+    pub(crate) fn sent(&self) -> u64 {
+        self.storage.pushed()
+    }
+
+    /// How many sent items were removed so far.
+    #[inline]
+    pub(crate) fn sent_popped(&self) -> u64 {
+        self.storage.popped()
+    }
+
+    /// How many items were queued so far as new work of tasks.
+    pub(crate) fn followed_up(&self) -> u64 {
+        self.lane.as_ref().map_or(0, |lane| lane.followed_up())
+    }
+
+    /// How many items were queued so far to be tried again.
+    pub(crate) fn retried(&self) -> u64 {
+        self.lane.as_ref().map_or(0, |lane| lane.retried())
+    }
+
+    /// How many deliveries were accepted so far: see `accounting`.
+    #[inline]
+    pub(crate) fn accepted(&self) -> u64 {
+        self.storage.pushed() + self.lane.as_ref().map_or(0, |lane| lane.pushed())
+    }
+
+    /// How many items were removed so far.
+    pub(crate) fn popped(&self) -> u64 {
+        self.storage.popped() + self.lane.as_ref().map_or(0, |lane| lane.popped())
+    }
+
+    /// How many items are queued.
+    pub(crate) fn len(&self) -> usize {
+        match &self.lane {
+            None => self.storage.len(),
+            Some(_) => stable_difference(|| self.accepted(), || self.popped()),
+        }
+    }
+
+    /// Whether an item was queued at one instant during the call.
+    pub(crate) fn has_items(&self) -> bool {
+        self.storage.len() > 0 || !self.lane_is_empty()
+    }
+
+    /// Whether there was room for a sender at one instant during the call.
+    pub(crate) fn has_room(&self) -> bool {
+        self.storage.len() < self.storage.capacity()
+    }
+
+    /// Whether nothing was requeued that is still queued, at one instant during the call.
+    #[inline]
+    pub(crate) fn lane_is_empty(&self) -> bool {
+        self.lane.as_ref().is_none_or(|lane| lane.is_empty())
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.storage.capacity()
+    }
+
+    /// Whether `count` items are likely to be queued. See [`Ring::looks_filled`].
+    pub(crate) fn looks_filled(&self, count: u64) -> bool {
+        self.storage.looks_filled(count)
+    }
+
+    /// Whether there is likely to be room for `count` items. See [`Ring::looks_vacant`].
+    pub(crate) fn looks_vacant(&self, count: u64) -> bool {
+        self.storage.looks_vacant(count)
+    }
+}
+
+/// The difference of two counts that only rise, as of one instant during the call if the first rises
+/// by ones; otherwise a value between those of two instants.
+pub(crate) fn stable_difference(more: impl Fn() -> u64, less: impl Fn() -> u64) -> usize {
+    let mut subtrahend = less();
+    loop {
+        let minuend = more();
+        let now = less();
+        // A count that has not moved had this value when the other was read.
+        if now == subtrahend {
+            return usize::try_from(minuend - subtrahend).unwrap_or(usize::MAX);
+        }
+        subtrahend = now;
+    }
+}

@@ -1,0 +1,161 @@
+//! The side lane of a task channel: items to be tried again, and new work that a worker queues.
+//!
+//! The lane takes no slot of the ring and has no limit of its own. So pushing never waits, and a
+//! pool of workers that feeds its own queue cannot deadlock. Most channels never use the lane, and
+//! then it costs a receiver three loads.
+//!
+//! # Invariants
+//!
+//! * **N1** Each pushed item is counted as new work or as a retry. These counts and `popped` change
+//!   under the lock, together with the items: under the lock, their difference is the number of
+//!   items. All of them only rise.
+//! * **N2** Only the holder of an unresolved delivery pushes. So a pushed item is accepted before
+//!   that delivery is resolved, and at no instant in between does the channel look quiescent (see
+//!   `accounting`).
+//! * **N3** When the last receiver is dropped, the items are taken out and the lane is ended. From
+//!   then on it accepts none.
+//! * **N4** No user code runs under the lock.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering;
+use crate::sync::with_lock;
+
+/// An item in the lane.
+pub(crate) struct Requeued<T> {
+    pub(crate) item: T,
+    /// The number of its next delivery; the first is 1.
+    pub(crate) attempt: u32,
+}
+
+type Items<T> = VecDeque<Requeued<T>>;
+
+/// See the [module](self).
+pub(crate) struct Lane<T> {
+    /// None when it has ended (N3).
+    items: Mutex<Option<Items<T>>>,
+    followed_up: AtomicU64,
+    retried: AtomicU64,
+    popped: AtomicU64,
+    /// Odd if the next receiver takes from the lane.
+    next_from: AtomicUsize,
+}
+
+impl<T> Lane<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            items: Mutex::new(Some(VecDeque::new())),
+            followed_up: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
+            popped: AtomicU64::new(0),
+            next_from: AtomicUsize::new(0),
+        }
+    }
+
+    /// Pushes an item; returns it if the lane has ended. The first attempt is new work. The caller
+    /// holds an unresolved delivery (N2).
+    pub(crate) fn push(&self, item: T, attempt: u32) -> Result<(), T> {
+        with_lock(&self.items, |items| {
+            let Some(items) = items else {
+                return Err(item);
+            };
+            items.push_back(Requeued { item, attempt });
+            let count = match attempt {
+                1 => &self.followed_up,
+                _ => &self.retried,
+            };
+            // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`).
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+    }
+
+    /// Removes the oldest item.
+    pub(crate) fn pop(&self) -> Option<Requeued<T>> {
+        /// How much room is kept for the next burst.
+        const KEPT: usize = 32;
+        if self.is_empty() {
+            return None;
+        }
+        let mut surplus = VecDeque::new();
+        with_lock(&self.items, |items| {
+            let items = items.as_mut()?;
+            let first = items.pop_front()?;
+            if items.is_empty() && items.capacity() > KEPT {
+                mem::swap(items, &mut surplus);
+            }
+            self.count_popped(1);
+            Some(first)
+        })
+    }
+
+    /// Removes all items.
+    pub(crate) fn drain(&self) -> Items<T> {
+        self.take_all(|items| items.as_mut().map(mem::take))
+    }
+
+    /// Removes all items and ends the lane (N3).
+    pub(crate) fn end(&self) -> Items<T> {
+        self.take_all(Option::take)
+    }
+
+    fn take_all(&self, take: impl FnOnce(&mut Option<Items<T>>) -> Option<Items<T>>) -> Items<T> {
+        with_lock(&self.items, |items| {
+            let all = take(items).unwrap_or_default();
+            self.count_popped(all.len() as u64);
+            all
+        })
+    }
+
+    fn count_popped(&self, count: u64) {
+        // SeqCst: as the exchange on the ring's `head`.
+        self.popped.fetch_add(count, Ordering::SeqCst);
+    }
+
+    /// Whether the caller takes from the lane before the ring. Every other call returns true while
+    /// the lane holds an item, so neither the lane nor the ring starves.
+    #[inline]
+    pub(crate) fn is_next(&self) -> bool {
+        // Relaxed: whatever the order of the calls, every other one returns true.
+        !self.is_empty() && self.next_from.fetch_xor(1, Ordering::Relaxed) == 1
+    }
+
+    /// Whether the lane was empty at one instant during the call.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        let popped = self.popped();
+        // `pushed` is never less, and when its first part was read, `popped` was in between (N1).
+        self.pushed() == popped
+    }
+
+    /// How many items were pushed so far, at one instant during the call.
+    #[inline]
+    pub(crate) fn pushed(&self) -> u64 {
+        self.followed_up() + self.retried()
+    }
+
+    /// How many items were pushed so far as new work.
+    #[inline]
+    pub(crate) fn followed_up(&self) -> u64 {
+        // SeqCst: pairs with `push`; a waiter decides by this whether to sleep.
+        self.followed_up.load(Ordering::SeqCst)
+    }
+
+    /// How many items were pushed so far to be tried again.
+    #[inline]
+    pub(crate) fn retried(&self) -> u64 {
+        // SeqCst: as `followed_up`.
+        self.retried.load(Ordering::SeqCst)
+    }
+
+    /// How many items were removed so far.
+    #[inline]
+    pub(crate) fn popped(&self) -> u64 {
+        // SeqCst: as `Ring::popped`.
+        self.popped.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,472 @@
+//! The lock-free bounded queue: a ring of slots after Dmitry Vyukov's bounded MPMC queue
+//! (<https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue>).
+//!
+//! It knows no wakers and no handles. All `unsafe` of queueing is here.
+//!
+//! # Positions
+//!
+//! A *position* is the number of items that came before. Position `p` is kept in slot `p mod slots`.
+//! The number of slots is the capacity rounded up to a power of two, so positions stay continuous
+//! where the counter wraps. `tail` counts the positions claimed for filling, `head` those claimed
+//! for emptying. Atomics hold a position shifted left by one:
+//!
+//! ```text
+//!         63 ...               1   0
+//! tail  | positions claimed  | C |     C: closed, no more positions are claimed for filling
+//! head  | positions claimed  | 0 |
+//! stamp | position p         | F |     F = 0: the slot is vacant and waits for p to be filled
+//!                                      F = 1: the slot is filled and waits for p to be emptied
+//! ```
+//!
+//! # Invariants
+//!
+//! * **R1** `head <= tail <= head + capacity`, in positions: a claim for filling has read a `head`
+//!   that leaves room, and a claim for emptying has read the stamp of a filled slot.
+//! * **R2** Between the exchange on `tail` that claims position `p` and the store of stamp `(p, 1)`,
+//!   only the claimant accesses the slot. The same holds between the exchange on `head` that claims
+//!   `p` and the store of stamp `(p + slots, 0)`.
+//! * **R3** A slot holds an item exactly while its stamp has F set.
+//! * **R4** C is set once and stays set. A claim is an exchange of the whole word, so it is ordered
+//!   with the mark: a position claimed before it will be filled, and none is claimed after it.
+//! * **R5** No user code runs between a claim and the store that ends it.
+//!
+//! # Outcomes
+//!
+//! *Blocked* (the ring is full, or empty) and *closed* were true at one instant during the call.
+//! *Busy* says neither: another thread has claimed the slot and is within a few instructions of
+//! releasing it. A caller must not sleep on *busy*, because no wakeup follows from it alone.
+
+use std::mem::MaybeUninit;
+
+use crate::attempt::Attempt;
+use crate::sync::CachePadded;
+use crate::sync::Contention;
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering;
+use crate::unwind::run_all;
+
+#[cfg(test)]
+mod tests;
+
+/// The closed mark in `tail`.
+const CLOSED: u64 = 1;
+/// The filled mark in a slot's stamp.
+const FILLED: u64 = 1;
+/// One position, as the atomics hold it.
+const STEP: u64 = 2;
+
+#[inline]
+fn advance(position: u64, count: u64) -> u64 {
+    position.wrapping_add(count * STEP)
+}
+
+/// How many positions `later` is past `earlier`; more than any capacity if it is not past it.
+#[inline]
+fn distance(earlier: u64, later: u64) -> u64 {
+    later.wrapping_sub(earlier) / STEP
+}
+
+struct Slot<T> {
+    stamp: AtomicU64,
+    item: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// The slots, with their address read once: after an exchange, the compiler reads again what it
+/// reads through `&self`.
+struct Slots<'a, T>(&'a [Slot<T>]);
+
+impl<T> Clone for Slots<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Slots<'_, T> {}
+
+impl<'a, T> Slots<'a, T> {
+    fn count(self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// The slot of a position.
+    #[inline]
+    fn at(self, position: u64) -> &'a Slot<T> {
+        // The count is a power of two.
+        let index = (position / STEP) as usize & (self.0.len() - 1);
+        // SAFETY: there is at least one slot, so the masked index is less than their count.
+        unsafe { self.0.get_unchecked(index) }
+    }
+
+    /// How many slots from `position` on, up to `want`, have the stamp that `mark` gives.
+    #[inline]
+    fn run(self, position: u64, mark: u64, want: u64) -> u64 {
+        let mut count = 0;
+        while count < want {
+            let at = advance(position, count);
+            // Acquire: pairs with the Release store of the stamp in `Vacancy::fill` and
+            // `Ring::empty`. What the last owner did with the slot happens before.
+            if self.at(at).stamp.load(Ordering::Acquire) != at | mark {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+}
+
+/// The ring. See the [module](self) for its invariants.
+pub(crate) struct Ring<T> {
+    tail: CachePadded<AtomicU64>,
+    head: CachePadded<AtomicU64>,
+    slots: Box<[Slot<T>]>,
+    capacity: u64,
+}
+
+// SAFETY: by R2 each slot is accessed by one thread at a time, and the stamps order the accesses, so
+// sharing the ring only moves items from thread to thread.
+unsafe impl<T: Send> Send for Ring<T> {}
+// SAFETY: as above; the ring never gives out a `&T`.
+unsafe impl<T: Send> Sync for Ring<T> {}
+
+impl<T> Ring<T> {
+    /// Creates a ring for `capacity` items, which begins at the given position.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the memory cannot be allocated.
+    pub(crate) fn starting_at(capacity: usize, position: u64) -> Self {
+        debug_assert!(capacity >= 1);
+        let slots = Self::allocate(capacity, position).unwrap_or_else(|| {
+            panic!("a channel of capacity {capacity} cannot be allocated: choose a smaller one")
+        });
+        Self {
+            tail: CachePadded::new(AtomicU64::new(position.wrapping_mul(STEP))),
+            head: CachePadded::new(AtomicU64::new(position.wrapping_mul(STEP))),
+            slots,
+            capacity: capacity as u64,
+        }
+    }
+
+    /// The slots, each with the stamp of its first position from `start` on.
+    ///
+    /// A slot takes at least 8 bytes, so there are fewer than 2^60. Positions have 63 bits, so a
+    /// distance that R1 allows differs from that of a stale counter.
+    fn allocate(capacity: usize, start: u64) -> Option<Box<[Slot<T>]>> {
+        let count = capacity.checked_next_power_of_two()?;
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(count).ok()?;
+        let mask = count as u64 - 1;
+        slots.extend((0..count as u64).map(|index| {
+            let first = start.wrapping_add(index.wrapping_sub(start) & mask);
+            Slot {
+                stamp: AtomicU64::new(first.wrapping_mul(STEP)),
+                item: UnsafeCell::new(MaybeUninit::uninit()),
+            }
+        }));
+        Some(slots.into_boxed_slice())
+    }
+
+    #[inline]
+    fn slots(&self) -> Slots<'_, T> {
+        Slots(&self.slots)
+    }
+
+    /// Claims up to `want` positions for filling, in one exchange. Returns the first and their
+    /// number.
+    #[inline]
+    fn claim_vacant(&self, slots: Slots<'_, T>, want: u64) -> Attempt<(u64, u64)> {
+        let mut contention = Contention::default();
+        // Acquire, here and below: `head` is read later than this.
+        let mut tail = self.tail.load(Ordering::Acquire);
+        loop {
+            if tail & CLOSED != 0 {
+                return Attempt::Closed;
+            }
+            let mut count = slots.run(tail, 0, want);
+            if count == 0 || self.capacity < slots.count() {
+                // SeqCst, because the caller may sleep: pairs with the exchange in `claim_filled`.
+                let head = self.head.load(Ordering::SeqCst);
+                match self.capacity.checked_sub(distance(head, tail)) {
+                    // `head` has passed this `tail`, which was stale.
+                    None => {
+                        tail = self.tail.load(Ordering::Acquire);
+                        continue;
+                    }
+                    Some(0) => {
+                        // SeqCst, because the caller may sleep: pairs with `close`. If `tail` has not
+                        // moved, it had this value when `head` was read.
+                        let now = self.tail.load(Ordering::SeqCst);
+                        if now == tail {
+                            return Attempt::Blocked;
+                        }
+                        tail = now;
+                        continue;
+                    }
+                    Some(room) => count = count.min(room),
+                }
+            }
+            if count == 0 {
+                let now = self.tail.load(Ordering::Acquire);
+                if now == tail {
+                    // Another thread has claimed the last item of the slot and is reading it.
+                    return Attempt::Busy;
+                }
+                tail = now;
+                continue;
+            }
+            if self.exchange_tail(tail, count) {
+                return Attempt::Done((tail, count));
+            }
+            contention.lost();
+            tail = self.tail.load(Ordering::Acquire);
+        }
+    }
+
+    /// Claims `count` positions for filling, unless `tail` has moved.
+    #[inline]
+    fn exchange_tail(&self, tail: u64, count: u64) -> bool {
+        // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`), and ordered with
+        // `close` (R4). Relaxed on failure: nothing depends on the value.
+        let claimed = self.tail.compare_exchange_weak(
+            tail,
+            advance(tail, count),
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        );
+        claimed.is_ok()
+    }
+
+    /// Claims up to `want` positions for emptying, in one exchange. Returns the first and their
+    /// number.
+    #[inline]
+    fn claim_filled(&self, slots: Slots<'_, T>, want: u64) -> Attempt<(u64, u64)> {
+        let mut contention = Contention::default();
+        // Acquire, here and below: `tail` is read later than this.
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            let count = slots.run(head, FILLED, want);
+            if count == 0 {
+                // SeqCst, because the caller may sleep: pairs with the exchange in `claim_vacant`.
+                let tail = self.tail.load(Ordering::SeqCst);
+                // `head` was at least this when `tail` was read, and by R1 at most this.
+                if tail & !CLOSED == head {
+                    return match tail & CLOSED {
+                        0 => Attempt::Blocked,
+                        _ => Attempt::Closed,
+                    };
+                }
+                let now = self.head.load(Ordering::Acquire);
+                if now == head {
+                    // Another thread has claimed the position and is filling the slot.
+                    return Attempt::Busy;
+                }
+                head = now;
+                continue;
+            }
+            if self.exchange_head(head, count) {
+                return Attempt::Done((head, count));
+            }
+            contention.lost();
+            head = self.head.load(Ordering::Acquire);
+        }
+    }
+
+    /// Claims `count` positions for emptying, unless `head` has moved.
+    #[inline]
+    fn exchange_head(&self, head: u64, count: u64) -> bool {
+        // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`). Relaxed on
+        // failure: nothing depends on the value.
+        let claimed = self.head.compare_exchange_weak(
+            head,
+            advance(head, count),
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        );
+        claimed.is_ok()
+    }
+
+    /// Claims a slot to [fill](Vacancy::fill) in one try. `None` does not mean that the ring is full:
+    /// [`reserve`](Self::reserve) gives the reason. Small, so that callers inline it.
+    #[inline]
+    pub(crate) fn try_reserve(&self) -> Option<Vacancy<'_, T>> {
+        let slots = self.slots();
+        // Acquire: as in `claim_vacant`.
+        let tail = self.tail.load(Ordering::Acquire);
+        let slot = slots.at(tail);
+        // A closed `tail` equals no slot's stamp. Acquire: as in `run`.
+        if slot.stamp.load(Ordering::Acquire) != tail {
+            return None;
+        }
+        if self.capacity < slots.count() {
+            // Acquire: as `tail`. If `head` is stale, there is more room than it says.
+            let head = self.head.load(Ordering::Acquire);
+            if distance(head, tail) >= self.capacity {
+                return None;
+            }
+        }
+        self.exchange_tail(tail, 1).then_some(Vacancy {
+            slot,
+            position: tail,
+        })
+    }
+
+    /// Claims a slot to [fill](Vacancy::fill).
+    #[inline]
+    pub(crate) fn reserve(&self) -> Attempt<Vacancy<'_, T>> {
+        let slots = self.slots();
+        self.claim_vacant(slots, 1).map(|(position, _)| Vacancy {
+            slot: slots.at(position),
+            position,
+        })
+    }
+
+    /// Whether `count` slots are likely to be vacant. While the ring is full, this reads only what
+    /// senders write.
+    pub(crate) fn looks_vacant(&self, count: u64) -> bool {
+        let slots = self.slots();
+        // Relaxed, here and below: nothing depends on the answer.
+        let tail = self.tail.load(Ordering::Relaxed);
+        if tail & CLOSED != 0 {
+            return true;
+        }
+        let last = advance(tail, count - 1);
+        if slots.at(last).stamp.load(Ordering::Relaxed) != last {
+            return false;
+        }
+        let head = || self.head.load(Ordering::Relaxed);
+        self.capacity == slots.count() || distance(head(), last) < self.capacity
+    }
+
+    /// Removes the oldest item in one try. `None` does not mean that the ring is empty:
+    /// [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
+    #[inline]
+    pub(crate) fn try_pop(&self) -> Option<T> {
+        let slots = self.slots();
+        // Acquire: as in `claim_filled`.
+        let head = self.head.load(Ordering::Acquire);
+        // Acquire: as in `run`.
+        if slots.at(head).stamp.load(Ordering::Acquire) != head | FILLED {
+            return None;
+        }
+        if !self.exchange_head(head, 1) {
+            return None;
+        }
+        // SAFETY: just claimed.
+        Some(unsafe { self.empty(slots, head) })
+    }
+
+    /// Removes the oldest item.
+    #[inline]
+    pub(crate) fn pop(&self) -> Attempt<T> {
+        let slots = self.slots();
+        self.claim_filled(slots, 1).map(|(position, _)| {
+            // SAFETY: just claimed.
+            unsafe { self.empty(slots, position) }
+        })
+    }
+
+    /// Whether `count` items are likely to be queued. While the ring is empty, this reads only what
+    /// receivers write.
+    pub(crate) fn looks_filled(&self, count: u64) -> bool {
+        // Relaxed, here and below: nothing depends on the answer.
+        let head = self.head.load(Ordering::Relaxed);
+        let last = advance(head, count - 1);
+        self.slots().at(last).stamp.load(Ordering::Relaxed) == last | FILLED
+    }
+
+    /// Moves an item out.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the position for emptying, and empties it once.
+    #[inline]
+    unsafe fn empty(&self, slots: Slots<'_, T>, position: u64) -> T {
+        let slot = slots.at(position);
+        let item = slot.item.with_mut(|item| {
+            // SAFETY: R2, by the caller's claim: no other thread reads or writes the slot.
+            unsafe { item.read() }
+        });
+        // SAFETY: R3, by the stamp that the claim has read.
+        let item = unsafe { item.assume_init() };
+        let next_lap = advance(position, slots.count());
+        // Release: pairs with the Acquire in `run`; the item is out before the slot is filled again.
+        slot.stamp.store(next_lap, Ordering::Release);
+        item
+    }
+
+    /// Sets the closed mark. Returns true if it was not set before.
+    pub(crate) fn close(&self) -> bool {
+        // SeqCst: ordered with each claim (R4), and like the exchanges on `tail` one half of the
+        // store-load race with waiters.
+        let before = self.tail.fetch_or(CLOSED, Ordering::SeqCst);
+        before & CLOSED == 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // SeqCst: pairs with `close`; a caller that waits for the close enters its list before it
+        // reads this.
+        self.tail.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// How many positions have been claimed for filling: the number of items sent so far.
+    pub(crate) fn pushed(&self) -> u64 {
+        // SeqCst: read after the count of resolved items (see `accounting`). On a plain channel it is
+        // also read after `Ledger::request_notice` or `Ledger::set_closed` in their store-load race
+        // with the exchange on `head`.
+        self.tail.load(Ordering::SeqCst) / STEP
+    }
+
+    /// How many positions have been claimed for emptying: the number of items removed so far.
+    pub(crate) fn popped(&self) -> u64 {
+        // SeqCst: as in `pushed`, which is read after it.
+        self.head.load(Ordering::SeqCst) / STEP
+    }
+
+    /// The number of items at one instant during the call, including those being filled.
+    pub(crate) fn len(&self) -> usize {
+        // SeqCst: a waiter that passes a notification on decides by this (`Channel::pass_item_on`).
+        let mut tail = self.tail.load(Ordering::SeqCst);
+        loop {
+            let head = self.head.load(Ordering::SeqCst);
+            let now = self.tail.load(Ordering::SeqCst);
+            // If `tail` has not moved, it had this value when `head` was read.
+            if now == tail {
+                return distance(head, tail & !CLOSED) as usize;
+            }
+            tail = now;
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        let next = || Attempt::retry_while_busy(|| self.pop()).done();
+        run_all(next, drop);
+    }
+}
+
+/// A claimed slot. The caller fills it at once, because the items behind it wait (R5).
+#[must_use = "a claimed slot holds up all items behind it until it is filled"]
+pub(crate) struct Vacancy<'a, T> {
+    slot: &'a Slot<T>,
+    position: u64,
+}
+
+impl<T> Vacancy<'_, T> {
+    #[inline]
+    pub(crate) fn fill(self, item: T) {
+        self.slot.item.with_mut(|slot| {
+            // SAFETY: R2, by the claim that made this vacancy.
+            unsafe { (*slot).write(item) };
+        });
+        // Release: pairs with the Acquire in `run`; publishes the item.
+        self.slot
+            .stamp
+            .store(self.position | FILLED, Ordering::Release);
+    }
+}

@@ -1,0 +1,217 @@
+//! The ring alone, on one thread: every small capacity, and the wrap of its positions.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::Attempt;
+use super::Ring;
+use super::STEP;
+use super::Vacancy;
+use super::advance;
+
+/// How many positions there are before they wrap.
+const WRAP: u64 = u64::MAX / STEP + 1;
+
+/// The outcome of a push or a pop, to compare.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome<R> {
+    Ready(R),
+    Blocked,
+    Closed,
+    Busy,
+}
+
+impl<R> From<Attempt<R>> for Outcome<R> {
+    fn from(attempt: Attempt<R>) -> Self {
+        match attempt {
+            Attempt::Done(result) => Self::Ready(result),
+            Attempt::Closed => Self::Closed,
+            Attempt::Blocked => Self::Blocked,
+            Attempt::Busy => Self::Busy,
+        }
+    }
+}
+
+fn push<T>(ring: &Ring<T>, item: T) -> Outcome<()> {
+    ring.reserve().map(|vacancy| vacancy.fill(item)).into()
+}
+
+fn pop<T>(ring: &Ring<T>) -> Outcome<T> {
+    ring.pop().into()
+}
+
+fn claim_vacant<T>(ring: &Ring<T>, want: u64) -> Outcome<(u64, u64)> {
+    ring.claim_vacant(ring.slots(), want).into()
+}
+
+fn claim_filled<T>(ring: &Ring<T>, want: u64) -> Outcome<(u64, u64)> {
+    ring.claim_filled(ring.slots(), want).into()
+}
+
+/// The first positions to test, for a ring that is then filled `laps` times or fewer.
+fn starts(capacity: u64, laps: u64) -> [u64; 5] {
+    let half = capacity * laps / 2;
+    [0, 1, WRAP - 1, WRAP - half.max(1), WRAP / 2]
+}
+
+#[test]
+fn order_and_bounds_hold_across_wrap() {
+    for capacity in 1..=17 {
+        for start in starts(capacity, 200) {
+            let ring = Ring::starting_at(capacity as usize, start);
+            let mut model = VecDeque::new();
+            let mut next = 0;
+            // Fills and empties it by varying amounts.
+            for round in 0..384 {
+                let pushes = round % (capacity + 2);
+                for _ in 0..pushes {
+                    let expected = match model.len() < capacity as usize {
+                        true => Outcome::Ready(()),
+                        false => Outcome::Blocked,
+                    };
+                    assert_eq!(push(&ring, next), expected);
+                    if expected == Outcome::Ready(()) {
+                        model.push_back(next);
+                    }
+                    next += 1;
+                    assert_eq!(ring.len(), model.len());
+                }
+                let pops = (round * 7) % (capacity + 2);
+                for _ in 0..pops {
+                    let expected = model.pop_front().map_or(Outcome::Blocked, Outcome::Ready);
+                    assert_eq!(pop(&ring), expected);
+                    assert_eq!(ring.len(), model.len());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn first_tries_agree_across_wrap() {
+    for capacity in 1..=5 {
+        let ring = Ring::starting_at(capacity, WRAP - 2);
+        for item in 0..20 {
+            assert!(ring.try_pop().is_none());
+            let vacancy = ring.try_reserve();
+            vacancy.expect("there is room").fill(item);
+            assert_eq!(ring.len(), 1);
+            assert!(ring.looks_filled(1) && !ring.looks_filled(2));
+            assert_eq!(ring.looks_vacant(1), capacity > 1);
+            assert_eq!(ring.try_pop(), Some(item));
+            assert!(ring.looks_vacant(1));
+        }
+        for item in 0..capacity {
+            ring.try_reserve().expect("there is room").fill(item);
+        }
+        assert!(ring.try_reserve().is_none());
+    }
+}
+
+#[test]
+fn closed_ring_drains_and_accepts_nothing() {
+    for capacity in 1..=17 {
+        for start in starts(capacity, 1) {
+            let ring = Ring::starting_at(capacity as usize, start);
+            for item in 0..capacity {
+                assert_eq!(push(&ring, item), Outcome::Ready(()));
+            }
+            assert_eq!(push(&ring, 99), Outcome::Blocked);
+            assert!(ring.close());
+            assert!(!ring.close());
+            assert!(ring.is_closed());
+            assert_eq!(push(&ring, 99), Outcome::Closed);
+            for item in 0..capacity {
+                assert_eq!(pop(&ring), Outcome::Ready(item));
+                assert_eq!(push(&ring, 99), Outcome::Closed);
+                assert!(ring.try_reserve().is_none());
+            }
+            assert_eq!(pop(&ring), Outcome::Closed);
+            assert_eq!(ring.len(), 0);
+        }
+    }
+}
+
+#[test]
+fn unfinished_claim_is_busy() {
+    let ring = Ring::starting_at(2, 0);
+    let Attempt::Done(first) = ring.reserve() else {
+        panic!("there is room");
+    };
+    assert_eq!(pop(&ring), Outcome::Busy);
+    assert_eq!(push(&ring, 2), Outcome::Ready(()));
+    assert_eq!(pop(&ring), Outcome::Busy);
+    assert_eq!(push(&ring, 3), Outcome::Blocked);
+    ring.close();
+    assert_eq!(pop(&ring), Outcome::Busy, "claimed before the close");
+    first.fill(1);
+    assert_eq!(pop(&ring), Outcome::Ready(1));
+    assert_eq!(pop(&ring), Outcome::Ready(2));
+    assert_eq!(pop(&ring), Outcome::Closed);
+
+    let ring = Ring::starting_at(1, 0);
+    assert_eq!(push(&ring, 1), Outcome::Ready(()));
+    let Outcome::Ready((position, 1)) = claim_filled(&ring, 1) else {
+        panic!("there is an item");
+    };
+    assert_eq!(push(&ring, 2), Outcome::Busy);
+    // SAFETY: claimed above.
+    assert_eq!(unsafe { ring.empty(ring.slots(), position) }, 1);
+    assert_eq!(push(&ring, 2), Outcome::Ready(()));
+}
+
+#[test]
+fn one_exchange_claims_all_available() {
+    for capacity in 1..=17 {
+        for start in starts(capacity, 1) {
+            let ring = Ring::starting_at(capacity as usize, start);
+            for kept in 0..capacity {
+                let Outcome::Ready((first, count)) = claim_vacant(&ring, 99) else {
+                    panic!("there is room");
+                };
+                assert_eq!(count, capacity, "all vacant slots");
+                for offset in 0..count {
+                    let position = advance(first, offset);
+                    let slot = ring.slots().at(position);
+                    Vacancy { slot, position }.fill(offset);
+                }
+                assert_eq!(claim_vacant(&ring, 1), Outcome::Blocked);
+                let Outcome::Ready((first, count)) = claim_filled(&ring, capacity - kept) else {
+                    panic!("there are items");
+                };
+                assert_eq!(count, capacity - kept, "no more than wanted");
+                for offset in 0..count {
+                    // SAFETY: claimed above.
+                    let item = unsafe { ring.empty(ring.slots(), advance(first, offset)) };
+                    assert_eq!(item, offset);
+                }
+                while ring.try_pop().is_some() {}
+            }
+        }
+    }
+}
+
+#[test]
+fn drop_survives_panicking_destructors() {
+    struct Loud(Rc<Cell<u32>>, bool);
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            if self.1 {
+                panic!("a destructor panics");
+            }
+        }
+    }
+
+    let drops = Rc::new(Cell::new(0));
+    let ring = Ring::starting_at(4, 0);
+    for panics in [true, false, true] {
+        ring.try_reserve()
+            .expect("there is room")
+            .fill(Loud(Rc::clone(&drops), panics));
+    }
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(ring)));
+    assert!(dropped.is_err());
+    assert_eq!(drops.get(), 3);
+}

@@ -1,0 +1,81 @@
+//! The wait lists of a channel, each named by the condition its waiters want.
+
+use super::adaptive_pause::AdaptivePause;
+use super::waiters::Waiters;
+use super::yields::YieldRequests;
+use crate::sync::CachePadded;
+
+/// All wait lists of a channel.
+pub(crate) struct WaitLists {
+    /// Receivers and streams.
+    pub(crate) not_empty: CachePadded<SideList>,
+    /// Senders.
+    pub(crate) not_full: CachePadded<SideList>,
+    /// Callers that wait until nothing is queued and no task is in hand.
+    pub(crate) idle: Waiters,
+    /// Callers that wait for the close.
+    pub(crate) closed: Waiters,
+    /// Callers that wait until the channel is closed and idle; or for a failure, if one comes first.
+    pub(crate) finished: Waiters,
+    /// Every call reads these and few write them, so they are kept away from the lists.
+    receiver_yields: YieldRequests,
+    sender_yields: YieldRequests,
+}
+
+/// The waiters of one side of the channel, and whether it pays to pause before waiting: what only
+/// callers write that wait.
+pub(crate) struct SideList {
+    pub(crate) waiters: Waiters,
+    pub(crate) pause: AdaptivePause,
+}
+
+/// A list to wait in.
+#[derive(Clone, Copy)]
+pub(crate) struct WaitList<'a> {
+    pub(crate) waiters: &'a Waiters,
+    /// How its waiters request others to yield, if they may.
+    pub(crate) yields: Option<&'a YieldRequests>,
+}
+
+impl<'a> From<&'a Waiters> for WaitList<'a> {
+    fn from(waiters: &'a Waiters) -> Self {
+        let yields = None;
+        Self { waiters, yields }
+    }
+}
+
+impl WaitLists {
+    pub(crate) fn new() -> Self {
+        let side = || SideList {
+            waiters: Waiters::new(),
+            pause: AdaptivePause::new(),
+        };
+        Self {
+            not_empty: CachePadded::new(side()),
+            not_full: CachePadded::new(side()),
+            idle: Waiters::new(),
+            closed: Waiters::new(),
+            finished: Waiters::new(),
+            receiver_yields: YieldRequests::new(),
+            sender_yields: YieldRequests::new(),
+        }
+    }
+
+    /// Where receivers wait for items.
+    #[inline]
+    pub(crate) fn of_receivers(&self) -> WaitList<'_> {
+        WaitList {
+            waiters: &self.not_empty.waiters,
+            yields: Some(&self.receiver_yields),
+        }
+    }
+
+    /// Where senders wait for room.
+    #[inline]
+    pub(crate) fn of_senders(&self) -> WaitList<'_> {
+        WaitList {
+            waiters: &self.not_full.waiters,
+            yields: Some(&self.sender_yields),
+        }
+    }
+}
