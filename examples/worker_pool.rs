@@ -1,5 +1,5 @@
-//! A pool of tokio workers. Each worker receives tasks until the channel is finished, and
-//! `finished()` returns a report of how all tasks ended, with the first failure.
+//! A pool of tokio workers. Each worker receives tasks until the channel is finished. `finished()`
+//! then returns how many tasks succeeded and how many failed, with the first failure.
 //!
 //! `cargo run --example worker_pool`
 
