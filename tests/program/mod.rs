@@ -1,7 +1,6 @@
-//! What the tests of the examples share: running a program as its users do, with its output
-//! captured, and never waiting for it without end.
+//! Support for tests that run programs: their output is captured, and every wait has a limit.
 
-#![allow(dead_code)] // Each test binary uses a part.
+#![allow(dead_code)] // Each test program uses a part.
 
 use std::env;
 use std::ffi::OsStr;
@@ -26,17 +25,17 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-/// How long any wait may take before the test fails.
+/// The longest wait before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An example, built by `cargo test` beside the tests.
+/// The path of an example, which `cargo test` builds along with the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
     let example = profile.join("examples").join(name);
     assert!(
         example.exists(),
-        "{} is not built; `cargo test` does it; before `--test` run `cargo build --examples`",
+        "{} is not built: run `cargo test`, or `cargo build --examples` before `cargo test --test`",
         example.display()
     );
     example
@@ -54,23 +53,23 @@ pub(crate) fn command(program: impl AsRef<OsStr>, directory: &Path) -> Invocatio
     Invocation { command, captured }
 }
 
-/// A shell's line on a terminal of its own, which is its stdin, stdout and stderr. What it shows is
-/// captured as stdout.
+/// A shell command on a new terminal, which is its stdin, stdout and stderr. What the terminal
+/// shows is captured as stdout.
 ///
-/// When the test has done with it, all that runs there goes with the terminal: by SIGHUP, also
-/// where the test was started with that signal ignored.
+/// When this is dropped, SIGHUP ends all processes of the terminal. The signal is set to its
+/// default action, because the test may have been started with the signal ignored.
 pub(crate) fn on_terminal(line: &str, directory: &Path) -> Invocation {
     let env = command("env", directory).args(["--default-signal=HUP", "script"]);
     env.args(["--quiet", "--return", "--command", line, "/dev/null"])
 }
 
-/// An example on a terminal of its own, but for what `options` lead elsewhere.
+/// An example on a new terminal, except for what `options` redirect.
 pub(crate) fn example_on_terminal(name: &str, options: &str) -> Invocation {
     let line = format!("'{}' {options}", example(name).display());
     on_terminal(&line, Path::new("/"))
 }
 
-/// A program about to be started, with its output captured in files: no pipe can fill up.
+/// A program to start. Its output is captured in files, because pipes can fill up.
 pub(crate) struct Invocation {
     command: Command,
     captured: TempDir,
@@ -114,8 +113,8 @@ impl Invocation {
         self.start().finish()
     }
 
-    /// Runs it, and gives what it wrote to stderr, each piece by itself. Few of them: nobody reads
-    /// meanwhile.
+    /// Runs the program, and returns what each of its writes to stderr wrote. There must be only a
+    /// few writes, because they are read after the program has ended.
     pub(crate) fn pieces_of_stderr(self) -> Vec<String> {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         self.stderr(File::from(OwnedFd::from(theirs))).run();
@@ -129,7 +128,7 @@ impl Invocation {
     }
 }
 
-/// A program that runs. It is killed if the test fails meanwhile.
+/// A program that runs. It is killed on drop.
 pub(crate) struct Run {
     pub(crate) child: Child,
     captured: TempDir,
@@ -156,17 +155,24 @@ impl Run {
 
     pub(crate) fn proc(&self, directory: &str) -> impl Iterator<Item = PathBuf> {
         let path = format!("/proc/{}/{directory}", self.child.id());
-        let entries = fs::read_dir(path).expect("the program has ended too early");
+        let entries = fs::read_dir(path).expect("the program has ended");
         entries.filter_map(|entry| Some(entry.ok()?.path()))
     }
 
-    /// Whether a thread waits in the system for somebody to read stderr.
+    /// Whether the program has a thread with this name.
+    pub(crate) fn has_thread(&self, name: &str) -> bool {
+        self.proc("task").any(|task| {
+            fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        })
+    }
+
+    /// Whether a thread is blocked in a write to stderr.
     pub(crate) fn is_held_up_by_stderr(&self) -> bool {
         let is_held_up = |task: &Path| {
             match fs::read_to_string(task.join("syscall")) {
-                // The number of the call, and its arguments.
+                // The number of the system call, and its arguments.
                 Ok(call) => call.split(' ').nth(1) == Some("0x2"),
-                // Where that is not to be known, who asks learns a little less.
+                // Without permission the test continues, and checks a little less.
                 Err(error) => error.kind() == ErrorKind::PermissionDenied,
             }
         };
@@ -199,7 +205,7 @@ impl Output {
     }
 }
 
-/// Output as it is: names need not be text.
+/// Output as bytes, because file names need not be UTF-8.
 #[derive(PartialEq)]
 pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
@@ -209,9 +215,10 @@ impl Bytes {
     }
 
     pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.0
-            .split_inclusive(|byte| *byte == b'\n')
-            .map(|line| line.strip_suffix(b"\n").expect("the last line ends, too"))
+        self.0.split_inclusive(|byte| *byte == b'\n').map(|line| {
+            line.strip_suffix(b"\n")
+                .expect("the last line ends with a line feed")
+        })
     }
 }
 
@@ -221,7 +228,17 @@ impl fmt::Debug for Bytes {
     }
 }
 
-/// A pipe of which both ends are at hand.
+/// A file that cannot be written because the device is full.
+pub(crate) fn dev_full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+pub(crate) fn make_fifo(path: &Path) {
+    let mkfifo = command("mkfifo", Path::new("/")).arg(path);
+    mkfifo.run().assert_code(0);
+}
+
+/// A pipe with both its ends.
 pub(crate) struct Pipe {
     directory: TempDir,
     pub(crate) read: File,
@@ -232,9 +249,8 @@ impl Pipe {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("fifo");
-        let mkfifo = command("mkfifo", directory.path());
-        mkfifo.arg(&path).run().assert_code(0);
-        // Opening one end waits for the other, unless both are there.
+        make_fifo(&path);
+        // Opening one end blocks until the other is open, unless the same process opens both.
         let both = File::options().read(true).write(true).open(&path).unwrap();
         let read = File::open(&path).unwrap();
         let write = File::options().write(true).open(&path).unwrap();
@@ -246,7 +262,7 @@ impl Pipe {
         }
     }
 
-    /// Leaves no room for another byte.
+    /// Fills the pipe, so that another write blocks.
     pub(crate) fn fill(&self) {
         let dd = command("dd", self.directory.path());
         let options = ["if=/dev/zero", "of=fifo", "bs=4096", "oflag=nonblock"];
@@ -257,7 +273,7 @@ impl Pipe {
     }
 }
 
-/// Lines that can be waited for with patience, and are not read ahead beyond a buffer.
+/// The lines of a file, read by a thread that is ahead by at most one line and one buffer.
 pub(crate) fn lines_of(file: File) -> mpsc::Receiver<String> {
     let (lines, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
@@ -270,7 +286,7 @@ pub(crate) fn lines_of(file: File) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// None at the end.
+/// The next line, or `None` at the end.
 pub(crate) fn next(lines: &mpsc::Receiver<String>) -> Option<String> {
     match lines.recv_timeout(PATIENCE) {
         Ok(line) => Some(line),
@@ -279,7 +295,7 @@ pub(crate) fn next(lines: &mpsc::Receiver<String>) -> Option<String> {
     }
 }
 
-/// Polls until there is an answer. Fails, rather than hang, when there is none.
+/// Polls until `poll` returns a value. Fails after [`PATIENCE`].
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
