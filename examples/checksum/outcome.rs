@@ -1,4 +1,4 @@
-//! What became of the files, and how it is told.
+//! The result of each file, and the output.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -10,13 +10,16 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::stderr::warn;
+use crate::common::errors::Finished;
+use crate::common::errors::report;
+use crate::common::output::allow_closed_pipe;
+use crate::common::output::warn;
 
-/// How hashing one file ended. A failure is shared with the channel, which keeps the first.
+/// The result of hashing one file. A failure is shared with the channel, which keeps the first.
 pub(crate) type Outcome = Result<Checksum, Arc<Failure>>;
 
 pub(crate) struct Checksum {
-    /// Not a `Path`: those compare by component, and `sort` by byte.
+    /// Not a `Path`, because those compare by component, and `sort` compares by byte.
     pub(crate) path: OsString,
     pub(crate) digest: [u8; 32],
 }
@@ -40,14 +43,14 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Quoted: a name may hold line feeds, and codes that a terminal obeys.
+        // Quoted, because a name may contain line feeds and terminal control codes.
         write!(f, "{:?}: {}", self.path, self.error)
     }
 }
 
 impl Error for Failure {}
 
-/// All outcomes, sorted by path.
+/// All results, sorted by path.
 pub(crate) struct Summary {
     checksums: Vec<Checksum>,
     failures: Vec<Arc<Failure>>,
@@ -70,34 +73,39 @@ impl Summary {
         }
     }
 
-    /// How many files were hashed.
-    pub(crate) fn hashed(&self) -> usize {
-        self.checksums.len()
-    }
-
-    /// Writes the checksums to stdout. A reader that has seen enough, such as `head`, is no error.
+    /// Writes the checksums to stdout. A closed pipe is not an error.
     pub(crate) fn print(&self) -> io::Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
-        let written = self
-            .checksums
-            .iter()
+        let written = (self.checksums.iter())
             .try_for_each(|checksum| checksum.write(&mut out))
             .and_then(|()| out.flush());
-        match written {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
-        }
+        allow_closed_pipe(written)
     }
 
     /// Writes the failures to stderr.
     pub(crate) fn print_failures(&self) {
         self.failures.iter().for_each(warn);
     }
+
+    /// Writes to stderr how many files were found but not hashed. The walk may have been about to
+    /// find more.
+    pub(crate) fn warn_of_files_left(&self, finished: &Finished, interrupted: bool) {
+        let report = report(finished);
+        let cause = match report.panicked {
+            _ if interrupted => "interrupted",
+            0 => return,
+            _ => "a worker panicked",
+        };
+        let (hashed, left) = (self.checksums.len(), report.discarded + report.panicked);
+        warn(format_args!(
+            "{cause}: {hashed} files hashed, at least {left} not hashed"
+        ));
+    }
 }
 
 impl Checksum {
-    /// Writes a line as `sha256sum` does: the name's own bytes, in UTF-8 or not, except that a name
-    /// that would break or blur the line is escaped, which a leading backslash tells.
+    /// Writes a line as `sha256sum` does: the bytes of the name, whether or not they are UTF-8. A
+    /// line starts with a backslash if its name contains characters that must be escaped.
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let name = self.path.as_encoded_bytes();
         if name.iter().any(|byte| escape(*byte).is_some()) {

@@ -1,4 +1,4 @@
-//! The producer: one entry per file found.
+//! The producer: sends one entry per file.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -10,21 +10,21 @@ use walkdir::WalkDir;
 
 use crate::outcome::Failure;
 
-/// What goes through the channel: a file to hash, or what the walk could not read. The latter is
-/// an item as well so that one account, the channel's, holds every failure.
+/// An item of the channel: a file to hash, or an error of the walk. Errors are items as well, so
+/// that the report of the channel counts every failure.
 pub(crate) type Entry = Result<PathBuf, Failure>;
 
-/// Directories held open at once. Of one nested deeper the outer ones' remaining names are read
-/// into memory: the only place beside the channel where paths can gather.
+/// The number of directories that are open at once. Below that depth, the remaining names of an
+/// outer directory are read into memory. Apart from the channel, paths accumulate only there.
 const MAX_OPEN: usize = 64;
 
-/// Sends every regular file at or below `root`, waiting whenever the channel is full, until the
-/// walk is over or the channel closed.
+/// Sends every regular file at or below `root`, and waits while the channel is full. It stops when
+/// the channel is closed.
 pub(crate) fn walk(root: &Path, entries: &Sender<Entry>, progress: &ProgressBar) {
     let send = |entry| block_on(entries.send(entry)).is_ok();
 
     if !root.is_dir() {
-        // A file, or something a worker will fail to open: the user named it, so say why.
+        // If it is not a file, a worker fails to open it, and that error is printed.
         progress.inc_length(root.metadata().map_or(0, |metadata| metadata.len()));
         send(Ok(root.to_owned()));
         return;
@@ -32,11 +32,11 @@ pub(crate) fn walk(root: &Path, entries: &Sender<Entry>, progress: &ProgressBar)
     for entry in WalkDir::new(root).max_open(MAX_OPEN) {
         let sent = match entry {
             Ok(entry) if entry.file_type().is_file() => {
-                // Only progress needs the size. If there is none, opening the file will say why.
+                // Only the progress bar needs the size. If this fails, opening the file fails too.
                 progress.inc_length(entry.metadata().map_or(0, |metadata| metadata.len()));
                 send(Ok(entry.into_path()))
             }
-            // A walk that finds no files must notice, too, that it is no longer wanted.
+            // Where there are no files to send, the walk must also notice that it should stop.
             Ok(_) => !entries.is_closed(),
             Err(error) => send(Err(Failure::from_walk(error, root))),
         };

@@ -22,7 +22,7 @@ use crate::outcome::Failure;
 use crate::outcome::Outcome;
 use crate::walk::Entry;
 
-/// Large enough that the calls into the system cost nothing beside the hashing.
+/// Large enough that system calls cost little compared to hashing.
 const BUFFER_SIZE: usize = 64 * 1024;
 
 #[derive(Clone)]
@@ -34,10 +34,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Hashes until there is no more, or until interrupted.
+    /// Hashes files until the channel is finished, or until it is interrupted.
     ///
-    /// To be run on a thread of its own: hashing blocks. One thread for many files, since a
-    /// `spawn_blocking` for each would cost as much as hashing a small one.
+    /// It blocks, so it needs its own thread. A `spawn_blocking` per file would cost as much as
+    /// hashing a small file.
     pub(crate) fn run(self) {
         let mut buffer = vec![0; BUFFER_SIZE];
         while !self.interrupted.load(Ordering::Relaxed) {
@@ -45,10 +45,11 @@ impl Worker {
                 return;
             };
             let (entry, ticket) = task.split();
-            // A panic in here drops the ticket, which counts as such.
+            // If this panics, the ticket is dropped, and the task counts as panicked.
             let outcome = entry.and_then(|path| self.hash_file(path, &mut buffer));
 
-            // Recorded first: once `finished` is ready, every outcome is there.
+            // Recorded before the task ends, so that every outcome is there when `finished` is
+            // ready.
             match outcome {
                 Ok(hashed) => {
                     self.record(Ok(hashed));
@@ -64,7 +65,7 @@ impl Worker {
     }
 
     fn record(&self, outcome: Outcome) {
-        // Nobody listens any more only when the program is on its way out.
+        // This fails only while the program exits.
         let _ = self.outcomes.send(outcome);
     }
 
@@ -79,7 +80,7 @@ impl Worker {
     }
 
     fn digest(&self, path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {
-        // The walk may have seen it long ago, and opening a fifo waits for whoever writes to it.
+        // The file may have changed since the walk saw it, and opening a fifo waits for a writer.
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::other("not a regular file"));
         }

@@ -1,5 +1,6 @@
-//! Ctrl-C, as something to await.
+//! Ctrl-C as a future.
 
+use std::fmt;
 use std::io;
 use std::process;
 use std::thread;
@@ -11,31 +12,31 @@ use tokio::signal::unix::Signal;
 use tokio::signal::windows::CtrlC as Signal;
 use tokio::sync::oneshot;
 
-/// What a shell reports of a program that SIGINT ended: 128 and the number of the signal.
-pub(crate) const INTERRUPTED: u8 = 130;
+use super::exit::INTERRUPTED;
+use super::output::warn;
 
-/// The first interrupt of this process, of which the second ends it.
+/// The first Ctrl-C. The second one ends the process.
 ///
-/// Dropped, it leaves that to the first: whoever awaits it no more has nothing left to stop.
+/// If this is dropped before the first Ctrl-C, the first one ends the process, because nothing is
+/// left to stop in an orderly way.
 pub(crate) struct Interrupt(oneshot::Receiver<()>);
 
 impl Interrupt {
-    /// From here on the first Ctrl-C does not end the process by itself. The second does, at once.
+    /// Starts to handle Ctrl-C: from now on, the first one does not end the process by itself.
     pub(crate) fn listen() -> io::Result<Self> {
-        // On a thread that does nothing else: all others may be held up by a reader that does not
-        // read.
+        // On its own thread: all other threads may be blocked by a full pipe.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let mut all = {
+        let mut signals = {
             let _guard = runtime.enter();
             signals()?
         };
-        let (heard, first) = oneshot::channel();
+        let (notify, first) = oneshot::channel();
         let listen = async move {
-            all.recv().await;
-            if heard.send(()).is_ok() {
-                all.recv().await;
+            signals.recv().await;
+            if notify.send(()).is_ok() {
+                signals.recv().await;
             }
             process::exit(INTERRUPTED.into());
         };
@@ -46,9 +47,14 @@ impl Interrupt {
     }
 
     pub(crate) async fn first(self) {
-        // An error would be that nobody listens, and somebody does as long as the process lives.
+        // The listener never drops the sender without sending.
         let _ = self.0.await;
     }
+}
+
+/// Says on stderr how the program reacts to the first Ctrl-C.
+pub(crate) fn warn_interrupted(reaction: impl fmt::Display) {
+    warn(format_args!("{reaction}; Ctrl-C again quits at once"));
 }
 
 fn signals() -> io::Result<Signal> {

@@ -1,4 +1,4 @@
-//! The coordinator: who is at work, when they are to stop, and what stopped them.
+//! The coordinator: it stops a group of tasks, and knows which run and why they stop.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -7,8 +7,6 @@ use std::future::Future;
 use std::mem;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,7 +16,9 @@ use tokio::time::timeout;
 use tollgate::Monitor;
 use tollgate::TaskReceiver;
 
-/// Shared, because a task that fails with it needs it as well.
+use crate::common::threads::lock;
+
+/// Shared, because the failed task keeps it as well.
 pub(crate) type Cause = Arc<dyn Error + Send + Sync>;
 
 /// Lets each of many tasks stop all of them, as TensorFlow's `Coordinator` does.
@@ -38,18 +38,17 @@ struct Errors {
 }
 
 impl Coordinator {
-    /// Asks everybody to stop: because of an error, or without one, cleanly. The first error is
-    /// what [`join`](Self::join) gives, also when it comes after a clean stop; further ones are
-    /// counted.
+    /// Requests a stop, because of an error or, without one, a clean stop. [`join`](Self::join)
+    /// returns the first error, even if it follows a clean stop, and counts the others.
     pub(crate) fn request_stop(&self, error: Option<Cause>) {
         if let Some(error) = error {
-            let mut errors = self.errors();
+            let mut errors = lock(&self.0.errors);
             match &errors.first {
                 None => errors.first = Some(error),
                 Some(_) => errors.further += 1,
             }
         }
-        // After the error is noted: who sees the stop finds it.
+        // The error is stored first, so that it is there when a task sees the stop.
         self.0.stop.send_replace(true);
     }
 
@@ -57,17 +56,18 @@ impl Coordinator {
         *self.0.stop.borrow()
     }
 
-    /// Waits until somebody requests a stop.
+    /// Waits until a stop is requested.
     pub(crate) async fn stopped(&self) {
-        // An error would be that the sender is gone, and that is here.
+        // An error would mean that the sender is gone, but `self` has it.
         let _ = self.0.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
-    /// Waits until the whole crew has ended, which is a clean stop if nobody has requested another.
+    /// Waits until all tasks of the crew have ended, which is a clean stop unless another stop was
+    /// requested.
     ///
-    /// Once a stop is requested, all that has not begun is handed back, and the crew has until
-    /// `grace` is over. Whoever then still runs is named; what only such stragglers keep from
-    /// ending is handed back, too.
+    /// Once a stop is requested, queued items are handed back, and the crew has the time `grace` to
+    /// end. Tasks that still run after it are stragglers: they are named, and the queues that wait
+    /// for them are handed back as well.
     pub(crate) async fn join(&self, mut crew: Crew, grace: Duration) -> Ended {
         tokio::select! {
             () = crew.ended(self) => {}
@@ -75,7 +75,7 @@ impl Coordinator {
         }
         if self.should_stop() {
             hand_back(&mut crew.at_stop);
-            // With no grace at all it still notices who has ended.
+            // Even with no grace, this removes the tasks that have ended.
             let _ = timeout(grace, crew.ended(self)).await;
         }
         if !crew.members.is_empty() {
@@ -85,7 +85,7 @@ impl Coordinator {
 
         let mut names: Vec<_> = crew.names.into_values().collect();
         names.sort_unstable();
-        let errors = mem::take(&mut *self.errors());
+        let errors = mem::take(&mut *lock(&self.0.errors));
         Ended {
             result: errors.first.map_or(Ok(()), Err),
             further_errors: errors.further,
@@ -95,13 +95,9 @@ impl Coordinator {
             },
         }
     }
-
-    fn errors(&self) -> MutexGuard<'_, Errors> {
-        lock(&self.0.errors)
-    }
 }
 
-/// How it went.
+/// How a crew ended.
 pub(crate) struct Ended {
     /// The first error.
     pub(crate) result: Result<(), Cause>,
@@ -109,25 +105,25 @@ pub(crate) struct Ended {
     pub(crate) stragglers: Stragglers,
 }
 
-/// Those who did not stop in time. They run on until this is dropped.
+/// The tasks that did not stop in time. They run until this is dropped.
 pub(crate) struct Stragglers {
     pub(crate) names: Vec<String>,
     members: JoinSet<()>,
 }
 
 impl Stragglers {
-    /// Aborts them, and waits for the end of each: its next `await`. One that blocks its thread is
-    /// waited for in vain: then drop them, which waits for nobody. Gives their names.
+    /// Aborts the tasks, waits until each reaches an `await` and ends, and returns their names. A
+    /// task that blocks its thread never does. To avoid that wait, drop this instead.
     pub(crate) async fn abort(mut self) -> Vec<String> {
         self.members.shutdown().await;
         self.names
     }
 }
 
-/// What has been handed back so far.
+/// The items that have been handed back.
 pub(crate) type Left<T> = Arc<Mutex<Vec<T>>>;
 
-/// The tasks to be joined, and the queues to be emptied when they are told to stop.
+/// The tasks to join, and the queues to empty at a stop.
 #[derive(Default)]
 pub(crate) struct Crew {
     members: JoinSet<()>,
@@ -137,7 +133,7 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Starts a member. Should it end with an error, or panic, all are stopped.
+    /// Starts a task. If it returns an error or panics, all tasks are stopped.
     pub(crate) fn spawn<F>(&mut self, coordinator: &Coordinator, name: String, member: F)
     where
         F: Future<Output = Result<(), Cause>> + Send + 'static,
@@ -151,19 +147,18 @@ impl Crew {
         self.names.insert(handle.id(), name);
     }
 
-    /// Has what is queued handed back as soon as a stop is requested: the work is not to begin any
-    /// more.
+    /// Hands back the items of `queue` when a stop is requested, so that no more work starts.
     pub(crate) fn hand_back_at_stop<T: Send + 'static>(
         &mut self,
         queue: TaskReceiver<T>,
         left: Left<T>,
     ) {
-        // The receiver makes the queue last, to be handed back, even if all who work it off panic.
+        // The receiver keeps the items queued, even if all workers panic.
         self.at_stop
             .push(Box::new(move || lock(&left).extend(queue.close_now())));
     }
 
-    /// Has what is queued handed back when the grace period is over and somebody still runs.
+    /// Hands back the items of `queue` if tasks still run after the grace period.
     pub(crate) fn hand_back_at_last<T: Send + 'static>(
         &mut self,
         queue: Monitor<T>,
@@ -173,7 +168,7 @@ impl Crew {
             .push(Box::new(move || lock(&left).extend(queue.close_now())));
     }
 
-    /// Waits until all have ended. Cancelled, it has forgotten nobody who has not.
+    /// Waits until all tasks have ended. Cancel safe.
     async fn ended(&mut self, coordinator: &Coordinator) {
         while let Some(ended) = self.members.join_next_with_id().await {
             match ended {
@@ -191,12 +186,7 @@ fn hand_back(queues: &mut Vec<Box<dyn FnOnce() + Send>>) {
     queues.drain(..).for_each(|close| close());
 }
 
-/// Nothing here is left half-way by a panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A member that panicked.
+/// A task that panicked.
 #[derive(Debug)]
 struct Panicked {
     name: String,
@@ -205,7 +195,7 @@ struct Panicked {
 
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} did not end by itself", self.name)
+        write!(f, "{} panicked", self.name)
     }
 }
 

@@ -1,5 +1,4 @@
-//! Readers, a queue, workers, a queue, and the consumer: how they are put together, and taken
-//! apart.
+//! The pipeline: readers, a queue, workers, a queue, and a consumer.
 
 use std::io;
 use std::sync::Arc;
@@ -9,16 +8,16 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use tokio::task::JoinHandle;
-use tollgate::JoinError;
 use tollgate::Monitor;
 use tollgate::Report;
 
 use crate::account::Account;
+use crate::common::errors::report;
+use crate::common::threads::lock;
 use crate::coordinator::Cause;
 use crate::coordinator::Coordinator;
 use crate::coordinator::Crew;
 use crate::coordinator::Left;
-use crate::coordinator::lock;
 use crate::reader::Reader;
 use crate::reader::Record;
 use crate::reader::Shard;
@@ -27,9 +26,9 @@ use crate::worker::Parsed;
 use crate::worker::Sum;
 use crate::worker::Worker;
 
-/// What there is to do, and who does it.
+/// The work of a pipeline, and its options.
 pub(crate) struct Plan {
-    /// One for each reader.
+    /// One per reader.
     pub(crate) shards: Vec<Shard>,
     pub(crate) workers: u16,
     pub(crate) capacity: usize,
@@ -38,7 +37,7 @@ pub(crate) struct Plan {
     pub(crate) hang_at: Option<u64>,
 }
 
-/// A pipeline at work.
+/// A pipeline that runs.
 pub(crate) struct Pipeline {
     crew: Crew,
     read: Arc<AtomicU64>,
@@ -49,7 +48,7 @@ pub(crate) struct Pipeline {
     consumer: JoinHandle<Sum>,
 }
 
-/// How it ended.
+/// How a pipeline ended.
 pub(crate) struct Ended {
     pub(crate) account: Account,
     /// The first error.
@@ -100,15 +99,15 @@ impl Pipeline {
         }
     }
 
-    /// Waits for the end, or for the grace period after a stop, and makes the account.
+    /// Waits for the end, or for the grace period after a stop, and accounts for all records.
     pub(crate) async fn end(self, coordinator: &Coordinator, grace: Duration) -> io::Result<Ended> {
         let ended = coordinator.join(self.crew, grace).await;
-        // None of ours blocks its thread. Without them all work is at its end, and so are the
-        // queues.
+        // The stragglers hang at an `await`, so this returns. Then no task is in hand, and both
+        // queues are finished.
         let stragglers = ended.stragglers.abort().await;
         let sum = self.consumer.await?;
-        let records = report(self.records.finished().await);
-        let results = report(self.results.finished().await);
+        let records = *report(&self.records.finished().await);
+        let results = *report(&self.results.finished().await);
 
         let unparsed = lock(&self.records_left).drain(..).collect::<Vec<_>>();
         let unsummed = lock(&self.results_left)
@@ -147,9 +146,4 @@ fn spawn_workers(crew: &mut Crew, worker: Worker, workers: u16) {
             Ok(())
         });
     }
-}
-
-/// The report of a queue, whether or not all of it went well.
-fn report(finished: Result<Report, JoinError>) -> Report {
-    finished.unwrap_or_else(|error| error.report)
 }

@@ -1,4 +1,4 @@
-//! The readers: each reads records from its files, or makes them up, and enqueues them.
+//! The readers: each reads records from its files, or generates them, and sends them.
 
 use std::error::Error;
 use std::fmt;
@@ -15,12 +15,12 @@ use tokio::io::BufReader;
 use tokio::task::coop;
 use tollgate::Sender;
 
-use crate::coordinator::Cause;
-use crate::coordinator::Coordinator;
-use crate::coordinator::Left;
-use crate::coordinator::lock;
+use super::coordinator::Cause;
+use super::coordinator::Coordinator;
+use super::coordinator::Left;
+use crate::common::threads::lock;
 
-/// A line, which should hold a number, and where it is from.
+/// A line, which should be a number, and its origin.
 #[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) text: Arc<str>,
@@ -30,15 +30,15 @@ pub(crate) struct Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Quoted: a line may hold codes that a terminal obeys.
+        // Quoted, because a line may contain terminal control codes.
         write!(f, "{}:{}: {:?}", self.origin, self.line, self.text)
     }
 }
 
-/// Where a reader's records are from.
+/// The source of a reader's records.
 pub(crate) enum Shard {
     Files(Vec<PathBuf>),
-    /// Every so many numbers up to the last.
+    /// Every `step`th number from `first` to `last`.
     Numbers {
         first: u64,
         last: u64,
@@ -50,13 +50,13 @@ pub(crate) enum Shard {
 pub(crate) struct Reader {
     pub(crate) coordinator: Coordinator,
     pub(crate) records: Sender<Record>,
-    /// How many records have been read, by all readers.
+    /// The number of records that all readers have read.
     pub(crate) read: Arc<AtomicU64>,
     pub(crate) left: Left<Record>,
 }
 
 impl Reader {
-    /// Reads until the shard is at its end, or a stop is requested.
+    /// Reads until the end of the shard, or until a stop is requested.
     pub(crate) async fn run(self, shard: Shard) -> Result<(), Cause> {
         match shard {
             Shard::Files(files) => {
@@ -93,7 +93,7 @@ impl Reader {
         Ok(())
     }
 
-    /// None when a stop is requested first. Input may be waited for without end, on a fifo for one.
+    /// Returns `None` if a stop is requested first. Input such as a fifo may never be ready.
     async fn unless_stopped<T>(
         &self,
         input: impl Future<Output = io::Result<T>>,
@@ -106,14 +106,14 @@ impl Reader {
     }
 
     async fn enqueue(&self, origin: &Arc<str>, line: u64, text: String) {
-        // Neither this loop nor that of a worker need ever wait for the other.
+        // If the queue never fills up or runs empty, this loop never waits otherwise.
         coop::consume_budget().await;
         let record = Record {
             text: text.into(),
             origin: Arc::clone(origin),
             line,
         };
-        // Relaxed: it is looked at when all have ended.
+        // Relaxed: it is read after all readers have ended.
         self.read.fetch_add(1, Ordering::Relaxed);
         let mut unsent = Unsent {
             record: Some(record.clone()),
@@ -125,8 +125,8 @@ impl Reader {
     }
 }
 
-/// A record in its reader's hand. Refused by the queue, or dropped while it waits for room, it is
-/// handed back as those in the queue are.
+/// A record that its reader sends. If the queue is closed, or the reader is dropped while it waits
+/// for room, the record is handed back like those in the queue.
 struct Unsent<'a> {
     record: Option<Record>,
     left: &'a Left<Record>,

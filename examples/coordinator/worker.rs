@@ -1,4 +1,4 @@
-//! The workers, from the first queue to the second; and the consumer at its end.
+//! The workers, between the first queue and the second, and the consumer behind the second.
 
 use std::error::Error;
 use std::fmt;
@@ -12,11 +12,11 @@ use tollgate::Monitor;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
+use crate::common::output::warn;
 use crate::coordinator::Coordinator;
 use crate::reader::Record;
-use crate::stderr::warn;
 
-/// What a worker makes of a record.
+/// A record that a worker has parsed.
 pub(crate) struct Parsed {
     pub(crate) record: Record,
     number: u64,
@@ -33,10 +33,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Works until the queue is finished, or a stop is requested and nothing is there to be done.
+    /// Parses records until the queue is finished, or until a stop is requested and the queue is
+    /// empty.
     ///
-    /// The queue alone would keep it until all tasks have ended, in whoever's hands; and then one
-    /// straggler would make stragglers of all.
+    /// The queue is finished only when no worker has a task in hand. If a worker waited for that
+    /// after a stop, one straggler would make all workers stragglers.
     pub(crate) async fn run(self, name: String) {
         let mut stopped = pin!(self.coordinator.stopped());
         loop {
@@ -48,20 +49,20 @@ impl Worker {
             let Ok(task) = received else {
                 return;
             };
-            // Dropped at any `await` from here on, the ticket counts as abandoned.
+            // If this future is dropped from here on, the ticket counts as abandoned.
             let (record, ticket) = task.split();
             coop::consume_budget().await;
             match self.parse(&record, &name).await {
                 Ok(number) => {
-                    // Refused when the grace period is over: nobody will take the result, so it is
-                    // not done.
+                    // This fails after the grace period. The consumer will not get the result, so
+                    // the record is not done.
                     if self.results.send(Parsed { record, number }).await.is_ok() {
                         ticket.done();
                     }
                 }
                 Err(source) => {
                     let error = Arc::new(BadRecord { record, source });
-                    // First, so that the error is there when the queue is finished.
+                    // Requested first, so that the error is there when the queue is finished.
                     self.coordinator.request_stop(Some(error.clone()));
                     ticket.fail(error);
                 }
@@ -77,7 +78,7 @@ impl Worker {
             future::pending::<()>().await;
         }
         if self.fail_at == Some(number) {
-            return Err("told to fail by --fail-at".into());
+            return Err("failed as requested by --fail-at".into());
         }
         Ok(number)
     }
@@ -111,21 +112,21 @@ impl Error for BadRecord {
 
 /// Closes the second queue when the first is finished: no result can follow.
 pub(crate) async fn close_behind(records: Monitor<Record>, results: Monitor<Parsed>) {
-    // An error is a record that failed, of which the coordinator has been told.
+    // An error is a record that failed, which the coordinator knows.
     let _ = records.finished().await;
     results.close();
 }
 
-/// What the consumer has taken.
+/// The results that the consumer has received.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Sum {
-    // No 2^64 numbers of 64 bits overflow it.
+    // 2^64 numbers of 64 bits cannot overflow it.
     pub(crate) total: u128,
     pub(crate) records: u64,
 }
 
-/// Adds up the results until the second queue is finished; requests a clean stop when there are
-/// enough.
+/// Adds up the results until the second queue is finished. Requests a clean stop after `enough`
+/// results.
 pub(crate) async fn consume(
     results: TaskReceiver<Parsed>,
     enough: Option<u64>,

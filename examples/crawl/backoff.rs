@@ -1,9 +1,9 @@
-//! How long to wait before a page is asked for again.
+//! The pause before a page is requested again.
 
 use std::time::Duration;
 
-/// The pause before this attempt, a second or later one: `first` before the second, doubled before
-/// each further one.
+/// The pause before attempt number `attempt`, which is at least 2: `first` before the second, twice
+/// as long before each further one.
 pub(crate) fn pause(first: Duration, attempt: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(attempt - 2))
 }

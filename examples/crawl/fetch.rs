@@ -1,6 +1,5 @@
-//! Getting a page, and the links on it.
+//! Fetches a page, and finds its links.
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,13 +8,15 @@ use reqwest::StatusCode;
 use reqwest::Url;
 use reqwest::redirect;
 
-/// A server that has not answered by then never will. A choice.
+use crate::common::errors::Chain;
+
+/// The time that a server has for its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A page must fit into memory, once per worker. A choice.
+/// The longest page. Each worker holds one in memory.
 const MAX_LENGTH: usize = 4 << 20;
 
-/// What is wrong with a page.
+/// Why a page could not be fetched.
 #[derive(Debug)]
 pub(crate) enum Reason {
     Status(StatusCode),
@@ -24,15 +25,15 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// Whether the page may be there another time.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// Whether a later request may succeed.
+    pub(crate) fn is_temporary(&self) -> bool {
         matches!(self, Self::Status(StatusCode::SERVICE_UNAVAILABLE))
     }
 }
 
 impl From<reqwest::Error> for Reason {
     fn from(error: reqwest::Error) -> Self {
-        // Whoever prints it prints the URL.
+        // The URL is printed separately.
         Self::Http(error.without_url())
     }
 }
@@ -42,20 +43,12 @@ impl fmt::Display for Reason {
         match self {
             Self::Status(status) => write!(f, "{status}"),
             Self::TooLong => write!(f, "more than {MAX_LENGTH} bytes"),
-            Self::Http(error) => {
-                write!(f, "{error}")?;
-                let mut source = error.source();
-                while let Some(error) = source {
-                    write!(f, ": {error}")?;
-                    source = error.source();
-                }
-                Ok(())
-            }
+            Self::Http(error) => Chain(error).fmt(f),
         }
     }
 }
 
-/// Of the workers all share one: it keeps the connections.
+/// A client, which the workers share because it keeps the connections.
 pub(crate) fn client() -> reqwest::Result<Client> {
     Client::builder()
         .no_proxy()
@@ -82,9 +75,9 @@ pub(crate) async fn fetch(client: &Client, url: &Url) -> Result<String, Reason> 
 
 /// The links of `page` to pages of the same site.
 ///
-/// A link is what stands between `href="` and the next quote, resolved against the page's own
-/// address. That does for pages written like ours; character references and other quotes it does
-/// not know.
+/// A link is the text between `href="` and the next quote, relative to the address of the page.
+/// That is enough for the pages of this program; character references and other quotes are not
+/// supported.
 pub(crate) fn links(page: &str, url: &Url) -> impl Iterator<Item = Url> {
     page.split("href=\"").skip(1).filter_map(|rest| {
         let (link, _) = rest.split_once('"')?;

@@ -1,4 +1,4 @@
-//! The site to be crawled: pages that link to each other, on a web server of our own.
+//! The site to crawl: pages that link to each other, on a web server in this process.
 
 use std::fmt::Write;
 use std::io;
@@ -15,49 +15,48 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::get;
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use fastrand::Rng;
 use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::time;
 
-use crate::Args;
+use crate::args::Args;
+use crate::common::exit;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Pages of the site
+    /// Number of pages of the site
     #[arg(short, long, value_name = "N", default_value_t = 5000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pages: u32,
 
-    /// Links from each page to any other or itself, beside those that bring all into reach
+    /// Number of random links per page, besides those that make all pages reachable
     #[arg(short, long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u32).range(..=1000))]
     links: u32,
 
-    /// What the links are drawn from: the same seed gives the same site
+    /// Seed of the random links: the same seed gives the same site
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// How many pages of a hundred answer 503 at first
+    /// Percentage of pages that answer 503 at first
     #[arg(long, value_name = "PERCENT", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(..=100))]
     flaky: u32,
 
-    /// How often they do
+    /// How often they answer 503
     #[arg(long, value_name = "N", default_value_t = 2)]
     refusals: u32,
 
-    /// Pages that always answer 503
+    /// Number of pages that always answer 503
     #[arg(long, value_name = "N", default_value_t = 0)]
     down: u32,
 
-    /// Pages that answer 404
+    /// Number of pages that answer 404
     #[arg(long, value_name = "N", default_value_t = 0)]
     missing: u32,
 
-    /// How long the site thinks about each request, in milliseconds
+    /// Time that the site takes to answer a request, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=10_000))]
     latency: u64,
@@ -68,17 +67,17 @@ impl Options {
     pub(crate) fn check(&self) {
         let broken = self.down.saturating_add(self.missing);
         if broken >= self.pages {
-            let message = "page 0 is always there, so --down and --missing must leave one page";
-            let error = Args::command().error(ErrorKind::ValueValidation, message);
-            error.exit();
+            exit::bad_argument::<Args>(
+                "page 0 is always available, so --down and --missing must leave one page",
+            );
         }
     }
 }
 
-/// What a page does when it is asked for.
+/// How a page answers.
 #[derive(Clone, Copy)]
 enum Manner {
-    /// Answers 503 so often, and then itself.
+    /// Answers 503 this often, and then with the page.
     Refuses(u32),
     Missing,
 }
@@ -87,7 +86,7 @@ struct Page {
     manner: Manner,
     links: Vec<u32>,
     requests: AtomicU32,
-    /// How many of them were answered with the page.
+    /// The number of requests that were answered with the page.
     served: AtomicU32,
 }
 
@@ -97,7 +96,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// A site of which all pages are found by who asks so often for each.
+    /// A site whose available pages are all found by a crawler that makes this many attempts.
     pub(crate) fn new(options: &Options, max_attempts: NonZeroU32) -> Self {
         let mut rng = Rng::with_seed(options.seed);
         let mut pages: Vec<Page> = manners(options, &mut rng)
@@ -111,14 +110,14 @@ impl Site {
                 served: AtomicU32::new(0),
             })
             .collect();
-        bring_into_reach(&mut pages, max_attempts.get(), &mut rng);
+        make_reachable(&mut pages, max_attempts.get(), &mut rng);
         Self {
             pages,
             latency: Duration::from_millis(options.latency),
         }
     }
 
-    /// Serves the site as long as the program runs. Returns the address of page 0.
+    /// Serves the site while the program runs. Returns the address of page 0.
     pub(crate) async fn serve(self: Arc<Self>) -> io::Result<Url> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -129,7 +128,7 @@ impl Site {
         Url::parse(&format!("http://{address}/page/0")).map_err(io::Error::other)
     }
 
-    /// What the site itself has counted.
+    /// The site's own count of pages served.
     pub(crate) fn account(&self) -> String {
         let served = |least| {
             let times = |page: &Page| page.served.load(Ordering::Relaxed);
@@ -147,7 +146,7 @@ impl Site {
     }
 }
 
-/// Deals out what is wrong with pages, at random. Nothing is wrong with page 0.
+/// Assigns each page the way it answers, at random. Page 0 is always available.
 fn manners(options: &Options, rng: &mut Rng) -> Vec<Manner> {
     let others = options.pages as usize - 1;
     let flaky = u64::from(options.pages) * u64::from(options.flaky) / 100;
@@ -166,14 +165,14 @@ fn manners(options: &Options, rng: &mut Rng) -> Vec<Manner> {
     manners
 }
 
-/// Links to each page from one before it that will be fetched, so that all are within reach of page
-/// 0.
-fn bring_into_reach(pages: &mut [Page], max_attempts: u32, rng: &mut Rng) {
+/// Adds a link to each page from an earlier one that will be fetched, so that all pages are
+/// reachable from page 0.
+fn make_reachable(pages: &mut [Page], max_attempts: u32, rng: &mut Rng) {
     let mut reached = Vec::new();
     for number in 0..pages.len() {
         if let Some(from) = rng.choice(&reached) {
             let from: &mut Page = &mut pages[*from];
-            // Anywhere among the others.
+            // At a random position among the other links.
             let place = rng.usize(..=from.links.len());
             from.links.insert(place, number as u32);
         }

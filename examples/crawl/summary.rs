@@ -1,23 +1,23 @@
-//! What became of the crawl, and how it is told.
+//! The output.
 
 use std::io;
-use std::io::ErrorKind;
-use std::io::Write;
 
 use reqwest::Url;
-use tollgate::JoinError;
 use tollgate::Report;
 
+use crate::common::errors::Finished;
+use crate::common::errors::report;
+use crate::common::output::print;
+use crate::common::output::warn;
 use crate::site::Site;
-use crate::stderr::warn;
 use crate::worker::Failure;
 use crate::worker::LinkCount;
 
-/// Failures that are told one by one.
+/// The number of failures that are printed one by one.
 const NAMED: usize = 10;
 
 pub(crate) struct Summary {
-    pub(crate) finished: Result<Report, JoinError>,
+    pub(crate) finished: Finished,
     pub(crate) links: LinkCount,
     pub(crate) failures: Vec<Failure>,
     pub(crate) interrupted: bool,
@@ -28,7 +28,7 @@ pub(crate) fn print_start(start: &Url) -> io::Result<()> {
 }
 
 impl Summary {
-    /// Writes to stdout what was done.
+    /// Writes the summary to stdout.
     pub(crate) fn print(&self, site: Option<&Site>) -> io::Result<()> {
         let mut lines = self.account();
         if let Some(site) = site {
@@ -49,7 +49,7 @@ impl Summary {
             retried,
             discarded,
             ..
-        } = *self.report();
+        } = *report(&self.finished);
         let LinkCount { all, known } = self.links;
         format!(
             "\
@@ -64,7 +64,7 @@ received  {received} = {done} done + {failed} failed + {abandoned} abandoned \
         )
     }
 
-    /// Writes to stderr what went wrong: the first few failures, and what ended the crawl early.
+    /// Writes to stderr the first few failures, and what ended the crawl early.
     pub(crate) fn print_failures(&self) {
         self.failures.iter().take(NAMED).for_each(warn);
         if self.failures.len() > NAMED {
@@ -75,7 +75,7 @@ received  {received} = {done} done + {failed} failed + {abandoned} abandoned \
             panicked,
             discarded,
             ..
-        } = *self.report();
+        } = *report(&self.finished);
         if panicked > 0 {
             warn(format_args!("{panicked} workers panicked"));
         }
@@ -84,21 +84,5 @@ received  {received} = {done} done + {failed} failed + {abandoned} abandoned \
                 "interrupted: {discarded} pages found and not fetched"
             ));
         }
-    }
-
-    fn report(&self) -> &Report {
-        match &self.finished {
-            Ok(report) => report,
-            Err(error) => &error.report,
-        }
-    }
-}
-
-/// Writes to stdout. A reader that has seen enough, such as `head`, is no error.
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
     }
 }

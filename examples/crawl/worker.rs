@@ -1,11 +1,9 @@
-//! The workers: each deals with one page at a time.
+//! The workers: each fetches one page at a time.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use crate::backoff;
+use crate::common::threads::lock;
 use crate::fetch::Reason;
 use crate::fetch::fetch;
 use crate::fetch::links;
@@ -49,31 +48,31 @@ impl fmt::Display for Failure {
 }
 
 impl Worker {
-    /// Fetches until there is nothing left to fetch, or until stopped.
+    /// Fetches pages until the channel is finished, or until a stop.
     pub(crate) async fn run(mut self) {
         loop {
             let task = tokio::select! {
-                // First, so that no more is taken once it is time to stop. The `recv` dropped with
-                // it has taken nothing.
+                // Checked first, so that no page is taken after a stop. The `recv` that is dropped
+                // then has taken nothing.
                 biased;
                 () = is_true(&mut self.stopped) => return,
                 task = self.pages.recv() => task,
             };
             match task {
-                Ok(task) => self.deal_with(task).await,
+                Ok(task) => self.process(task).await,
                 Err(_) => return,
             }
         }
     }
 
-    async fn deal_with(&mut self, task: Task<Url>) {
+    async fn process(&mut self, task: Task<Url>) {
         self.pause(task.attempt()).await;
         match fetch(&self.client, &task).await {
             Ok(page) => {
                 self.follow_links(&page, &task);
                 task.done();
             }
-            Err(reason) if reason.is_passing() => self.put_back(task, &reason),
+            Err(reason) if reason.is_temporary() => self.put_back(task, &reason),
             Err(reason) => self.give_up(task, &reason),
         }
     }
@@ -85,7 +84,7 @@ impl Worker {
         }
         tokio::select! {
             () = time::sleep(backoff::pause(self.backoff, attempt)) => {}
-            // Who wants to leave does not want to wait.
+            // A stop ends the pause.
             () = is_true(&mut self.stopped) => {}
         }
     }
@@ -93,8 +92,7 @@ impl Worker {
     fn follow_links(&self, page: &str, task: &Task<Url>) {
         for link in links(page, task) {
             if self.seen.is_new(&link) {
-                task.follow_up(link)
-                    .expect("this worker is a receiver, so one is left");
+                task.follow_up(link).expect("this worker holds a receiver");
             }
         }
     }
@@ -115,7 +113,7 @@ impl Worker {
     }
 
     fn record(&self, url: Url, attempt: u32, reason: Arc<str>) {
-        // Nobody listens any more only when the program is on its way out.
+        // This fails only while the program exits.
         let _ = self.failures.send(Failure {
             url,
             attempt,
@@ -124,19 +122,19 @@ impl Worker {
     }
 }
 
-/// Ready when it is, or when nobody is left to make it so.
+/// Waits until the flag is true or its sender is dropped.
 async fn is_true(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|flag| *flag).await;
 }
 
-/// The pages that have been queued, ever: what keeps a crawl from going in circles.
+/// All pages that have ever been queued, so that no page is fetched twice.
 pub(crate) struct Seen(Mutex<Links>);
 
 #[derive(Clone, Copy)]
 pub(crate) struct LinkCount {
     /// Links on all pages fetched.
     pub(crate) all: usize,
-    /// Those to pages that had been seen before.
+    /// Links to pages that had been seen before.
     pub(crate) known: usize,
 }
 
@@ -153,9 +151,9 @@ impl Seen {
         }))
     }
 
-    /// Whether this link is the first to its page.
+    /// Whether this link is the first one to its page.
     fn is_new(&self, link: &Url) -> bool {
-        let mut links = self.lock();
+        let mut links = lock(&self.0);
         links.count.all += 1;
         if links.urls.contains(link) {
             links.count.known += 1;
@@ -165,11 +163,6 @@ impl Seen {
     }
 
     pub(crate) fn links(&self) -> LinkCount {
-        self.lock().count
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Links> {
-        // Whatever panicked, the set is whole: nothing is done to it by halves.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).count
     }
 }

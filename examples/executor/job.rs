@@ -1,4 +1,4 @@
-//! A job on its way to a thread, and the handle by which its submitter hears of it.
+//! A job for a thread, and the handle that its submitter gets.
 
 use std::any::Any;
 use std::error::Error;
@@ -7,18 +7,18 @@ use std::panic;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 
-/// A call whose result goes to its handle. What it returns is for the channel's account only.
+/// A call that sends its result to its handle. What it returns is only for the channel's report.
 pub(crate) type Job = Box<dyn FnOnce() -> Outcome<()> + Send>;
 
-/// What comes of a job.
+/// The result of a job.
 pub(crate) type Outcome<R> = Result<R, JobError>;
 
 /// Why a job has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum JobError {
-    /// It panicked, with this message.
+    /// The job panicked with this message.
     Panicked(String),
-    /// The executor was shut down before it began.
+    /// The executor was shut down before the job started.
     Cancelled,
 }
 
@@ -26,34 +26,34 @@ impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(message) => write!(f, "panicked: {message}"),
-            Self::Cancelled => f.write_str("the executor was shut down before it began"),
+            Self::Cancelled => f.write_str("the executor was shut down before the job started"),
         }
     }
 }
 
 impl Error for JobError {}
 
-/// What a panic has to say.
+/// The error of a job that panicked.
 pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> JobError {
     let message = (payload.downcast_ref::<&str>().copied())
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    JobError::Panicked(message.unwrap_or("with no message").to_owned())
+    JobError::Panicked(message.unwrap_or("no message").to_owned())
 }
 
-/// What [`Executor::submit`](crate::pool::Executor::submit) gives. To drop it is to care for the
-/// effects of the job only.
+/// Returned by [`Executor::submit`](super::pool::Executor::submit). If it is dropped, the job runs
+/// all the same.
 #[derive(Debug)]
 pub(crate) struct Handle<R>(mpsc::Receiver<Outcome<R>>);
 
 impl<R> Handle<R> {
-    /// Waits until the job has ended, or will never begin.
+    /// Waits until the job has ended or is cancelled.
     pub(crate) fn result(self) -> Outcome<R> {
-        // A job that is dropped before it began drops its end of this.
+        // A job that is dropped before it starts drops the sender.
         self.0.recv().unwrap_or(Err(JobError::Cancelled))
     }
 }
 
-/// Parts a call into the job to be run and the handle to be kept.
+/// Makes a job and its handle from a call.
 pub(crate) fn pair<F, R>(call: F) -> (Job, Handle<R>)
 where
     F: FnOnce() -> R + Send + 'static,
@@ -61,10 +61,10 @@ where
 {
     let (answer, handle) = mpsc::sync_channel(1);
     let job = move || {
-        // Nothing of what the call has borrowed or left half-way is used after a panic.
+        // What the call owns is not used after a panic.
         let result = panic::catch_unwind(AssertUnwindSafe(call)).map_err(panicked);
         let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
-        // Not taken when the handle has been dropped.
+        // This fails if the handle was dropped.
         let _ = answer.send(result);
         ended
     };

@@ -1,4 +1,4 @@
-//! The executor: threads that work off one closable channel of jobs.
+//! The executor: threads that receive jobs from one channel.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,16 +16,16 @@ use tollgate::Report;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
-use crate::job;
-use crate::job::Handle;
-use crate::job::Job;
-use crate::job::JobError;
-use crate::job::Outcome;
+use super::job;
+use super::job::Handle;
+use super::job::Job;
+use super::job::JobError;
+use super::job::Outcome;
 
-/// Runs calls on threads of its own, as Python's `ThreadPoolExecutor` does.
+/// Runs calls on its own threads, as Python's `ThreadPoolExecutor` does.
 ///
-/// Dropped without a [`shutdown`](Self::shutdown) it is shut down then, and waits until all that
-/// was submitted has been run, as Python's `with` does at its end.
+/// If it is dropped without a [`shutdown`](Self::shutdown), it shuts down and waits until all
+/// submitted jobs have ended, as Python's `with` does.
 pub(crate) struct Executor {
     jobs: Sender<Job>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -33,10 +33,10 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// Starts the threads. Up to `capacity` jobs wait for one of them.
+    /// Starts the threads. Up to `capacity` jobs are queued.
     pub(crate) fn new(workers: NonZeroUsize, capacity: NonZeroUsize) -> io::Result<Self> {
         let (jobs, receiver) = tollgate::tasks(capacity.get());
-        // Should a thread not be had, the sender goes here, and the others end.
+        // If a thread cannot be started, the sender is dropped here, and the others exit.
         let threads = (1..=workers.get())
             .map(|number| {
                 let receiver = receiver.clone();
@@ -51,8 +51,8 @@ impl Executor {
         })
     }
 
-    /// Has `call` run by one of the threads. Waits while the queue is full: jobs that submit jobs
-    /// need a queue with room for these. After a shutdown it is cancelled at once.
+    /// Queues `call` for the threads. It waits while the queue is full, so jobs that submit jobs
+    /// need a queue with room for them. After a shutdown it returns an error at once.
     pub(crate) fn submit<F, R>(&self, call: F) -> Outcome<Handle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -63,8 +63,8 @@ impl Executor {
         Ok(handle)
     }
 
-    /// The results of `call` for each of the items, in order. It takes no more items than can be
-    /// queued and in hand ahead of the result asked for, and none after a shutdown.
+    /// The results of `call` for each item, in order. It is ahead of the consumer by as many items
+    /// as can be queued and in hand, and takes none after a shutdown.
     pub(crate) fn map<I, F, R>(&self, items: I, call: F) -> impl Iterator<Item = Outcome<R>>
     where
         I: IntoIterator<Item: Send + 'static>,
@@ -86,30 +86,30 @@ impl Executor {
         })
     }
 
-    /// Takes no further job; and cancels those that have not begun, if told to: says how many.
-    /// `wait` is for the end of all others. A job of this executor does not wait: that would be for
-    /// itself.
+    /// Stops accepting jobs. With `cancel_pending` it cancels the jobs that have not started, and
+    /// returns their number. With `wait` it waits until all other jobs have ended, unless a job of
+    /// this executor calls it, which would wait for itself.
     pub(crate) fn shutdown(&self, wait: bool, cancel_pending: bool) -> usize {
         self.jobs.close();
-        // Dropped, a job tells its handle.
+        // A job that is dropped notifies its handle.
         let cancelled = cancel_pending.then(|| self.jobs.close_now().count());
         if wait && !self.ids.contains(&thread::current().id()) {
-            // An error is a job that panicked: its handle knows.
+            // An error is a job that panicked, which its handle reports.
             let _ = block_on(self.jobs.monitor().finished());
-            let threads = mem::take(&mut *self.threads.lock().expect("nobody panics with it"));
+            let threads = mem::take(&mut *self.threads.lock().expect("no holder panics"));
             threads.into_iter().for_each(|thread| drop(thread.join()));
         }
         cancelled.unwrap_or(0)
     }
 
-    /// How many jobs were submitted, and what became of them.
+    /// How many jobs were submitted, and how they ended.
     pub(crate) fn report(&self) -> Report {
         self.jobs.monitor().stats().report
     }
 }
 
 impl Drop for Executor {
-    /// After a shutdown that did not wait, neither does this: the threads end by themselves.
+    /// Does not wait after a shutdown without `wait`: the threads exit by themselves.
     fn drop(&mut self) {
         if !self.jobs.is_closed() {
             self.shutdown(true, false);
@@ -117,12 +117,11 @@ impl Drop for Executor {
     }
 }
 
-/// What each thread does, until the channel is finished.
+/// The loop of each thread, until the channel is finished.
 fn work(jobs: &TaskReceiver<Job>) {
     while let Ok(task) = block_on(jobs.recv()) {
         let (job, ticket) = task.split();
-        // A job catches its own panics. There remains the value nobody wants that panics when
-        // dropped.
+        // A job catches the panics of its call, but not that of a result that panics when dropped.
         match panic::catch_unwind(AssertUnwindSafe(job)) {
             Ok(Ok(())) => ticket.done(),
             Ok(Err(error)) => ticket.fail(error),

@@ -1,10 +1,10 @@
-//! The work: counting primes, slowly enough to be worth a thread.
+//! The work: counting primes by trial division.
 
 use std::ops::Range;
 
-/// The `part`th of `parts` ranges, counted from 0, that together are all numbers below `below`.
+/// The range number `part`, from 0, if the numbers below `below` are divided into `parts` ranges.
 pub(crate) fn part(below: u64, part: u64, parts: u64) -> Range<u64> {
-    // In u128, where no product of two u64 overflows; the quotient is at most `below`.
+    // The product may need 128 bits. The quotient is at most `below`.
     let start = |part: u64| (u128::from(below) * u128::from(part) / u128::from(parts)) as u64;
     start(part)..start(part + 1)
 }

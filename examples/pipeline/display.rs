@@ -1,4 +1,4 @@
-//! The queues on show: as bars on a terminal, or as lines.
+//! Shows the queues, as bars on a terminal or as lines.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -6,20 +6,15 @@ use std::time::Duration;
 
 use indicatif::MultiProgress;
 use indicatif::ProgressBar;
-use indicatif::ProgressDrawTarget;
-use indicatif::ProgressStyle;
-use tokio::time;
 use tollgate::Monitor;
 
+use crate::common::output::print_line;
+use crate::common::progress;
 use crate::stages::Square;
-use crate::stderr::print_line;
 
 const TEMPLATE: &str = "{prefix} {bar:32} {pos:>4}/{len} queued, {msg}";
 
-/// How often the bars are drawn anew. A choice: it looks smooth.
-const REDRAW: Duration = Duration::from_millis(50);
-
-/// What there is to show.
+/// The queues to show.
 #[derive(Clone)]
 pub(crate) struct Queues {
     pub(crate) to_b: Monitor<u64>,
@@ -29,7 +24,7 @@ pub(crate) struct Queues {
 
 pub(crate) struct Display {
     queues: Queues,
-    every: Duration,
+    interval: Duration,
     form: Form,
 }
 
@@ -43,11 +38,11 @@ enum Form {
 }
 
 impl Display {
-    /// Lines if it is told how often; otherwise bars on stderr, drawn only where that is a
+    /// Prints lines if `lines` has an interval. Otherwise it draws bars on stderr if that is a
     /// terminal.
     pub(crate) fn new(queues: Queues, lines: Option<Duration>, quiet: bool) -> Self {
         Self {
-            every: lines.unwrap_or(REDRAW),
+            interval: lines.unwrap_or(progress::REDRAW),
             form: match lines {
                 Some(_) => Form::Lines,
                 None => Form::bars(queues.capacity, quiet),
@@ -56,16 +51,12 @@ impl Display {
         }
     }
 
-    /// Keeps showing, until dropped.
+    /// Shows the queues until the future is dropped.
     pub(crate) async fn run(&self) -> Infallible {
-        let mut ticks = time::interval(self.every);
-        loop {
-            ticks.tick().await;
-            self.show();
-        }
+        progress::redraw(self.interval, || self.show()).await
     }
 
-    /// Shows the end. Nothing is left of bars.
+    /// Shows the final state as a line, or clears the bars.
     pub(crate) fn finish(&self) {
         match &self.form {
             Form::Lines => self.show(),
@@ -76,7 +67,7 @@ impl Display {
         }
     }
 
-    /// Lets `print` write to stderr between the bars.
+    /// Hides the bars while `print` writes to stderr.
     pub(crate) fn suspend(&self, print: impl FnOnce()) {
         match &self.form {
             Form::Lines => print(),
@@ -107,12 +98,8 @@ impl Display {
 
 impl Form {
     fn bars(capacity: u32, quiet: bool) -> Self {
-        let screen = MultiProgress::with_draw_target(if quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        });
-        let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
+        let screen = MultiProgress::with_draw_target(progress::target(quiet));
+        let style = progress::style(TEMPLATE);
         let bar = |prefix| {
             let bar = ProgressBar::new(capacity.into()).with_prefix(prefix);
             screen.add(bar.with_style(style.clone()))

@@ -1,4 +1,4 @@
-//! The stages. Each knows the queue it receives from and the queue it sends to, and no other stage.
+//! The stages. Each knows only the queue that it receives from and the queue that it sends to.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
-/// What B makes of a number.
+/// A number that B has squared.
 pub(crate) struct Square {
     number: u64,
     square: u128,
@@ -24,11 +24,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Sends the numbers from 1, waiting whenever the queue is full, until it has sent them all or
-    /// the queue is closed. Returns how many it sent.
+    /// Sends the numbers from 1, and waits while the queue is full. It stops when the queue is
+    /// closed. Returns how many it sent.
     pub(crate) async fn run(self) -> u64 {
         for number in 1..=self.items {
-            // Closed, by Ctrl-C or because B has gone: nobody wants any more.
+            // Closed by Ctrl-C, or because all workers of B have exited.
             let closed = tokio::select! {
                 () = work(self.delay) => self.numbers.send(number).await.is_err(),
                 () = self.numbers.closed() => true,
@@ -41,7 +41,7 @@ impl Source {
     }
 }
 
-/// Stage B: one worker of it.
+/// Stage B: one of its workers.
 #[derive(Clone)]
 pub(crate) struct Squarer {
     pub(crate) numbers: TaskReceiver<u64>,
@@ -51,8 +51,8 @@ pub(crate) struct Squarer {
 }
 
 impl Squarer {
-    /// Squares until A's queue is finished. With the last worker goes the last sender: C's queue
-    /// closes.
+    /// Squares numbers until A's queue is finished. The last worker drops the last sender, which
+    /// closes C's queue.
     pub(crate) async fn run(self) {
         while let Ok(task) = self.numbers.recv().await {
             work(self.delay).await;
@@ -65,7 +65,7 @@ impl Squarer {
                 number,
                 square: u128::from(number).pow(2),
             };
-            // With the task still in hand: it is done when its square is in safe hands.
+            // The task is done only when C's queue has accepted the square.
             if let Err(error) = self.squares.send(square).await {
                 task.fail(error);
                 return;
@@ -83,7 +83,7 @@ pub(crate) struct Drain {
     total: Total,
 }
 
-/// What has come out of the pipeline.
+/// The output of the pipeline.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Total {
     pub(crate) count: u64,
@@ -104,7 +104,7 @@ impl Drain {
         }
     }
 
-    /// Writes and adds up until B's queue is finished, or until a square cannot be written.
+    /// Writes and adds up squares until B's queue is finished, or until writing fails.
     pub(crate) async fn run(mut self) -> Total {
         while let Ok(task) = self.squares.recv().await {
             work(self.delay).await;
@@ -114,14 +114,14 @@ impl Drain {
                 break;
             }
             self.total.count += 1;
-            // A billion squares of up to a billion squared: far from its limit.
+            // The sum of a billion squares of numbers up to a billion fits easily.
             self.total.sum += task.square;
             task.done();
         }
         self.total
     }
 
-    /// When it returns, the system has the line: the task may say that it is done.
+    /// Writes a line and flushes it, so that the task is done when this returns.
     async fn write(&mut self, square: &Square) -> io::Result<()> {
         let Some(output) = &mut self.output else {
             return Ok(());
@@ -132,10 +132,10 @@ impl Drain {
     }
 }
 
-/// Takes as long as a stage is told to.
+/// Takes the time `delay`.
 async fn work(delay: Duration) {
     if delay.is_zero() {
-        // A stage that never waits for its queues would let nobody else run.
+        // Otherwise a stage that never waits for its queues would keep other tasks from running.
         task::yield_now().await;
     } else {
         time::sleep(delay).await;

@@ -1,24 +1,23 @@
-//! What became of the numbers, and how it is told.
+//! The output.
 
 use std::error::Error;
 use std::io;
-use std::io::ErrorKind;
-use std::io::Write;
 
 use tollgate::JoinError;
 use tollgate::Report;
 
+use crate::common::errors::Finished;
+use crate::common::errors::report;
+use crate::common::output;
+use crate::common::output::warn;
 use crate::stages::Total;
-use crate::stderr::warn;
-
-type Ended = Result<Report, JoinError>;
 
 pub(crate) struct Summary {
     pub(crate) items: u64,
     pub(crate) made: u64,
     pub(crate) drained: Total,
-    pub(crate) to_b: Ended,
-    pub(crate) to_c: Ended,
+    pub(crate) to_b: Finished,
+    pub(crate) to_c: Finished,
     pub(crate) interrupted: bool,
 }
 
@@ -27,8 +26,7 @@ impl Summary {
         self.to_b.is_ok() && self.to_c.is_ok()
     }
 
-    /// Writes to stdout what each stage and queue has seen. A reader that has seen enough, such as
-    /// `head`, is no error.
+    /// Writes the counts of each stage and queue to stdout. A closed pipe is not an error.
     pub(crate) fn print(&self) -> io::Result<()> {
         let Total { count, sum } = self.drained;
         let lines = format!(
@@ -38,11 +36,7 @@ impl Summary {
             account(&self.to_b),
             account(&self.to_c),
         );
-        let mut out = io::stdout().lock();
-        match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            written => written,
-        }
+        output::print(&lines)
     }
 
     /// Writes to stderr the first failure of each queue, and what ended the pipeline early.
@@ -64,7 +58,7 @@ fn cause(error: &JoinError) -> &dyn Error {
     error.first.source().unwrap_or(&error.first)
 }
 
-fn account(ended: &Ended) -> String {
+fn account(finished: &Finished) -> String {
     let Report {
         sent,
         done,
@@ -73,10 +67,7 @@ fn account(ended: &Ended) -> String {
         panicked,
         discarded,
         ..
-    } = match ended {
-        Ok(report) => report,
-        Err(error) => &error.report,
-    };
+    } = report(finished);
     format!(
         "{sent} sent = {done} done + {failed} failed + {abandoned} abandoned + {panicked} panicked \
          + {discarded} discarded"

@@ -1,4 +1,4 @@
-//! The worker's side: what runs in the child processes. Nothing here knows of tollgate.
+//! The code of the worker processes, which does not use tollgate.
 
 use std::io;
 use std::io::BufRead;
@@ -14,29 +14,29 @@ use crate::protocol::Reply;
 use crate::protocol::Request;
 
 pub(crate) struct Job {
-    /// Further work that each item makes.
+    /// Additional time for each item.
     pub(crate) pause: Duration,
-    /// Items that end the process.
+    /// Items that crash the process.
     pub(crate) crash_on: Vec<u64>,
 }
 
 impl Job {
-    /// Answers requests until there are no more.
+    /// Answers requests until stdin ends.
     pub(crate) fn run(&self) -> ExitCode {
         match self.serve() {
             Ok(()) => ExitCode::SUCCESS,
-            // The parent hears of it by the end of this process.
+            // The parent notices when this process ends.
             Err(_) => ExitCode::FAILURE,
         }
     }
 
     fn serve(&self) -> io::Result<()> {
-        let requests = listen()?;
-        say(&Reply::Ready)?;
+        let requests = requests()?;
+        send(&Reply::Ready)?;
         for request in requests {
             let Request { item } = serde_json::from_str(&request?)?;
             let result = self.work(item);
-            say(&Reply::Answer { item, result })?;
+            send(&Reply::Answer { item, result })?;
         }
         Ok(())
     }
@@ -50,11 +50,11 @@ impl Job {
     }
 }
 
-/// The lines of stdin, read on a thread of its own.
+/// The lines of stdin, read on a separate thread.
 ///
-/// The parent closes stdin when it is through with this process, or when it dies, however it dies.
-/// Either way nobody wants an answer any more: the process ends at once, whatever it is at.
-fn listen() -> io::Result<mpsc::Receiver<io::Result<String>>> {
+/// The end of stdin means that the parent does not need this process any more, or is dead. The
+/// process then ends at once, even if it is computing.
+fn requests() -> io::Result<mpsc::Receiver<io::Result<String>>> {
     let (lines, requests) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         for line in io::stdin().lock().lines() {
@@ -67,8 +67,8 @@ fn listen() -> io::Result<mpsc::Receiver<io::Result<String>>> {
     Ok(requests)
 }
 
-/// A line in one piece: half an answer is of no use to anybody.
-fn say(reply: &Reply) -> io::Result<()> {
+/// Writes a line at once, so that the parent never sees half of it.
+fn send(reply: &Reply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     let mut out = io::stdout().lock();
@@ -76,10 +76,10 @@ fn say(reply: &Reply) -> io::Result<()> {
     out.flush()
 }
 
-/// How often to halve an even number, and triple an odd one and add one, to come to 1.
+/// The number of steps to 1, where a step halves an even number, and triples an odd one and adds 1.
 fn collatz(item: u64) -> JobResult {
     if item == 0 {
-        return Err("never comes to 1".to_owned());
+        return Err("never reaches 1".to_owned());
     }
     let (mut number, mut steps) = (u128::from(item), 0);
     while number != 1 {
@@ -87,7 +87,7 @@ fn collatz(item: u64) -> JobResult {
             number / 2
         } else {
             let tripled = number.checked_mul(3).and_then(|n| n.checked_add(1));
-            tripled.ok_or("comes past 128 bits")?
+            tripled.ok_or("exceeds 128 bits")?
         };
         steps += 1;
     }

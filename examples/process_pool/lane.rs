@@ -1,4 +1,4 @@
-//! The lanes: each has a slot for one worker process, and passes one task at a time through it.
+//! The lanes: each has one worker process, and sends it one task at a time.
 
 use std::fmt;
 use std::future;
@@ -12,10 +12,10 @@ use tollgate::Sender;
 use tollgate::Task;
 use tollgate::TaskReceiver;
 
+use crate::common::output::warn;
 use crate::output::Outcome;
 use crate::protocol::JobResult;
 use crate::starts::Starts;
-use crate::stderr::warn;
 use crate::worker::Recipe;
 use crate::worker::Worker;
 
@@ -24,11 +24,11 @@ pub(crate) struct Lane {
     pub(crate) tasks: TaskReceiver<u64>,
     pub(crate) outcomes: Sender<Outcome>,
     pub(crate) pool: Arc<Pool>,
-    /// None until there is an item for it, and again when it has died.
+    /// `None` until there is an item for it, and after it has died.
     pub(crate) worker: Option<Worker>,
 }
 
-/// What the lanes share.
+/// The state that the lanes share.
 pub(crate) struct Pool {
     pub(crate) recipe: Recipe,
     pub(crate) starts: Starts,
@@ -40,21 +40,21 @@ pub(crate) struct Pool {
 }
 
 impl Lane {
-    /// Works until no task is left anywhere: one in hand elsewhere may come back.
+    /// Works until the channel is finished: no task is in hand anywhere that may be retried.
     ///
-    /// An error is that of a worker that cannot be started. The lane is closed then.
+    /// It returns an error if no worker can be started.
     pub(crate) async fn run(mut self) -> io::Result<()> {
         while let Some(task) = self.next().await {
             let item = *task;
-            // On an error the task is dropped: its item has not failed, but is left.
+            // On an error the task is dropped, so its item counts as left, not as failed.
             let mut worker = self.take_worker().await?;
             match self.exchange(&mut worker, item).await {
                 Ok(result) => {
                     self.worker = Some(worker);
-                    self.tell(Outcome::Answered { task, result }).await;
+                    self.report(Outcome::Answered { task, result }).await;
                 }
                 Err(_) => {
-                    // Before the item is tried again, so that no answer to it can come from here.
+                    // The worker ends before the item is retried, so that it cannot answer as well.
                     self.bury(worker).await;
                     self.retry(task).await;
                 }
@@ -66,8 +66,7 @@ impl Lane {
         }
     }
 
-    /// The next task. A worker that dies meanwhile is noticed here, where it costs no item an
-    /// attempt.
+    /// The next task. If the idle worker dies before it, no item loses an attempt.
     async fn next(&mut self) -> Option<Task<u64>> {
         loop {
             tokio::select! {
@@ -77,7 +76,7 @@ impl Lane {
                         self.bury(worker).await;
                     }
                 }
-                // Cancel safe: dropped because of the above, it has taken nothing.
+                // Cancel safe: if the worker ends first, this has taken nothing.
                 task = self.tasks.recv() => return task.ok(),
             }
         }
@@ -96,7 +95,9 @@ impl Lane {
                     return Ok(worker);
                 }
                 Err(status) => {
-                    self.note(format_args!("one ended before it was ready: {status}"));
+                    self.note(format_args!(
+                        "a process ended before it was ready: {status}"
+                    ));
                     self.pool.starts.failed(status).await?;
                 }
             }
@@ -108,7 +109,7 @@ impl Lane {
         if let Some(every) = self.pool.kill_every {
             let asked = self.pool.asked.fetch_add(1, Ordering::Relaxed) + 1;
             if asked % every == 0 {
-                worker.shoot();
+                worker.start_kill();
             }
         }
         worker.answer(item).await
@@ -116,16 +117,16 @@ impl Lane {
 
     async fn retry(&self, task: Task<u64>) {
         let (item, attempt) = (*task, task.attempt());
-        self.note(format_args!("attempt {attempt} at {item} lost"));
-        let error = format!("its worker died at attempt {attempt}, the last");
+        self.note(format_args!("lost attempt {attempt} at item {item}"));
+        let error = format!("the worker died in attempt {attempt}, the last");
         if task.retry_or_fail(&*error).is_err() {
-            self.tell(Outcome::Lost { item, error }).await;
+            self.report(Outcome::Lost { item, error }).await;
         }
     }
 
-    async fn tell(&self, outcome: Outcome) {
-        // Refused when the printer has panicked, of which others tell. A task that comes back is
-        // dropped: its item is left.
+    async fn report(&self, outcome: Outcome) {
+        // This fails if the thread that prints has panicked, which is reported elsewhere. The task
+        // is dropped, so its item counts as left.
         let _ = self.outcomes.send(outcome).await;
     }
 
@@ -145,7 +146,7 @@ impl Lane {
     }
 }
 
-/// Waits for the end of the worker, for ever if there is none.
+/// Waits for the end of the worker, or forever if there is none.
 async fn ended(worker: &mut Option<Worker>) {
     match worker {
         Some(worker) => worker.ended().await,

@@ -1,23 +1,23 @@
-//! What the two sides say to each other: one JSON value per line.
+//! The messages between the parent and a worker: one JSON value per line.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What a worker reads from its stdin. When that ends, so does the worker.
+/// A worker reads these from stdin. It ends when stdin ends.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) item: u64,
 }
 
-/// What a worker writes to its stdout.
+/// A worker writes these to stdout.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reply {
-    /// First of all, and once: it has come up.
+    /// The first message, sent once: the worker has started.
     Ready,
-    /// To each request in turn. The item is there so that nobody has to trust in the order.
+    /// The reply to one request. It repeats the item, so that the parent can check the order.
     Answer { item: u64, result: JobResult },
 }
 
-/// How the job ended for an item: the steps, or why there are none.
+/// The result for an item: the number of steps, or why there is none.
 pub(crate) type JobResult = Result<u32, String>;

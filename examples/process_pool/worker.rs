@@ -18,7 +18,7 @@ use crate::protocol::JobResult;
 use crate::protocol::Reply;
 use crate::protocol::Request;
 
-/// How to start a worker: this program once more.
+/// How to start a worker: this program with other arguments.
 pub(crate) struct Recipe {
     program: PathBuf,
     args: Vec<String>,
@@ -37,8 +37,7 @@ impl Recipe {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        // A terminal sends Ctrl-C to the whole group. It is for the parent to say when a worker
-        // ends.
+        // A terminal sends Ctrl-C to the whole process group, but only the parent ends workers.
         #[cfg(unix)]
         command.process_group(0);
         #[cfg(windows)]
@@ -50,7 +49,7 @@ impl Recipe {
 #[cfg(windows)]
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
 
-/// A process that has come up. Dropped, it is killed.
+/// A worker process that is ready. It is killed on drop.
 pub(crate) struct Worker {
     child: Child,
     stdin: ChildStdin,
@@ -60,7 +59,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a process. Of one that ends before it is ready there is only the status.
+    /// Starts a process. If it ends before it is ready, its exit status is returned.
     pub(crate) async fn start(recipe: &Recipe) -> io::Result<Result<Self, ExitStatus>> {
         let mut worker = Self::new(recipe.spawn()?)?;
         match worker.read().await {
@@ -74,60 +73,57 @@ impl Worker {
         let pid = child.id();
         Ok(Self {
             child,
-            stdin: stdin.expect("it is piped"),
-            stdout: BufReader::new(stdout.expect("it is piped")),
+            stdin: stdin.expect("stdin is piped"),
+            stdout: BufReader::new(stdout.expect("stdout is piped")),
             line: String::new(),
-            pid: pid.expect("nobody has waited for it"),
+            pid: pid.expect("the child has not been waited for"),
         })
     }
 
-    /// Hands an item over.
+    /// Sends an item to the process.
     pub(crate) async fn ask(&mut self, item: u64) -> io::Result<()> {
         let mut line = serde_json::to_vec(&Request { item })?;
         line.push(b'\n');
         self.stdin.write_all(&line).await
     }
 
-    /// The answer to what was asked. After an error the process is of no use any more.
+    /// The answer to the request. After an error the process cannot be used any more.
     pub(crate) async fn answer(&mut self, asked: u64) -> io::Result<JobResult> {
         match self.read().await? {
             Reply::Answer { item, result } if item == asked => Ok(result),
-            _ => Err(io::Error::other("an answer to what was not asked")),
+            _ => Err(io::Error::other("unexpected answer")),
         }
     }
 
     async fn read(&mut self) -> io::Result<Reply> {
         self.line.clear();
         self.stdout.read_line(&mut self.line).await?;
-        // Without its end it may be half a line, and half a number is a number.
+        // Without a line feed it may be half a line, and half a number is a valid number.
         match self.line.strip_suffix('\n') {
             Some(line) => Ok(serde_json::from_str(line)?),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
-    /// Waits until the process ends without having been told to.
-    ///
-    /// Cancel safe.
+    /// Waits until the process ends by itself. Cancel safe.
     pub(crate) async fn ended(&mut self) {
-        // If it cannot be waited for, its pipes will tell.
+        // If waiting fails, the pipes report the end of the process.
         let _ = self.child.wait().await;
     }
 
-    /// Kills the process, unless it has ended, and does not wait for that.
-    pub(crate) fn shoot(&mut self) {
-        // An error says that it has ended.
+    /// Kills the process, unless it has ended, without waiting for its end.
+    pub(crate) fn start_kill(&mut self) {
+        // An error means that it has ended.
         let _ = self.child.start_kill();
     }
 
-    /// Kills the process, unless it has ended. How it ended, it says afterwards; nothing more will
-    /// come from it.
+    /// Kills the process, unless it has ended, and returns how it ended.
     pub(crate) async fn kill(mut self) -> io::Result<ExitStatus> {
-        self.shoot();
+        self.start_kill();
         self.child.wait().await
     }
 
-    /// Lets the process go, and waits for it.
+    /// Ends the process in an orderly way, and waits for its end.
     pub(crate) async fn dismiss(self) -> io::Result<ExitStatus> {
         let Self {
             mut child, stdin, ..

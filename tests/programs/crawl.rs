@@ -1,16 +1,10 @@
-//! The example `crawl`, run as its users run it: on its own site, and on sites that are served
-//! here, which count the requests themselves and answer when the test wants.
-//!
-//! Nothing here is timed. A test that interrupts the program holds back the answers meanwhile.
+//! The program `crawl`, on its own site, and on sites that the tests serve. The latter count the
+//! requests, and can hold answers back.
 
-#![cfg(all(target_os = "linux", not(loom)))]
-
-#[path = "../examples/crawl/backoff.rs"]
+#[path = "../../examples/crawl/backoff.rs"]
 mod backoff;
-mod program;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,20 +18,117 @@ use axum::http::Uri;
 use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use tempfile::tempdir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use program::Invocation;
-use program::Output;
-use program::PATIENCE;
-use program::Run;
-use program::command;
-use program::eventually;
-use program::example;
-use program::example_on_terminal;
+use crate::contract::Case;
+use crate::contract::Contract;
+use crate::contract::Interrupts;
+use crate::contract::Progress;
+use crate::contract::Started;
+use crate::contract::interrupt_once;
+use crate::program::Invocation;
+use crate::program::Output;
+use crate::program::PATIENCE;
+use crate::program::Run;
+use crate::program::command;
+use crate::program::eventually;
+use crate::program::example;
+use crate::program::example_on_terminal;
+
+pub(crate) const CONTRACT: Contract = Contract {
+    name: "crawl",
+    directory: || tempdir().unwrap(),
+    help: &[
+        "--pages",
+        "--links",
+        "--seed",
+        "--flaky",
+        "--refusals",
+        "--down",
+        "--missing",
+        "--latency",
+        "--url",
+        "--workers",
+        "--capacity",
+        "--max-attempts",
+        "--backoff",
+        "--quiet",
+        "130",
+    ],
+    refused: &[
+        (&["--pages=0"], "0 is not in 1..="),
+        (&["--workers=0"], "0 is not in 1..="),
+        (&["--capacity=0"], "0 is not in 1..="),
+        (&["--max-attempts=0"], "invalid value '0'"),
+        (&["--flaky=101"], "101 is not in"),
+        (
+            &["--pages=5", "--down=3", "--missing=2"],
+            "must leave one page",
+        ),
+        (&["--url=https://localhost/"], "only http://"),
+        (&["--url=here"], "invalid value 'here'"),
+        (
+            &["--url=http://localhost/", "--pages=5"],
+            "cannot be used with",
+        ),
+        (&["5000"], "unexpected argument"),
+    ],
+    success: Case {
+        args: &["--pages=50"],
+        code: 0,
+        stdout: "start     http://127.0.0.1:*/page/0\npages     50 fetched, 0 failed, 0 left\n*",
+        stderr: &[],
+    },
+    failure: Case {
+        args: &["--pages=4", "--missing=3"],
+        code: 1,
+        stdout: "start     *\npages     1 fetched, 3 failed, 0 left\n*",
+        stderr: &["crawl: http://*/page/*: 404 Not Found"; 3],
+    },
+    missing_input: Some(Case {
+        // No server listens on this port, which is reserved.
+        args: &["--url=http://127.0.0.1:1/"],
+        code: 1,
+        stdout: "start     http://127.0.0.1:1/\npages     0 fetched, 1 failed, 0 left\n*",
+        stderr: &["crawl: http://127.0.0.1:1/: *Connection refused*"],
+    }),
+    full_stdout: (1, &["crawl: No space left on device (os error 28)"]),
+    closed_stdout: (0, &[]),
+    progress: Progress {
+        args: "--pages=3 --latency=10000",
+        is_shown: |shown| shown.contains("0/1 pages, 0 queued, 1 in hand"),
+    },
+    interrupts: Some(Interrupts {
+        orderly: || {
+            let site = Served::new(&[("/", UNAVAILABLE)]);
+            let run = crawl()
+                // The pause before the second attempt is longer than the test waits.
+                .args(["--backoff=1000000", "--url", &site.url("/")])
+                .start();
+            eventually("the first attempt", || {
+                (site.requests().len() == 1).then_some(())
+            });
+            started(run, site)
+        },
+        endless: || {
+            let (site, run) = held_crawl();
+            started(run, site)
+        },
+        stdout: "start     http://127.0.0.1:*/\n",
+    }),
+};
+
+fn started(run: Run, site: Served) -> Started {
+    Started {
+        run,
+        _needs: Box::new(site),
+    }
+}
 
 #[test]
-fn sixteen_workers_and_a_queue_of_one_fetch_every_page_exactly_once() {
+fn many_workers_with_capacity_one_fetch_pages_once() {
     let output = crawl()
         .args(["--pages=5000", "--workers=16", "--capacity=1"])
         .args(["--flaky=10", "--refusals=2"])
@@ -45,8 +136,8 @@ fn sixteen_workers_and_a_queue_of_one_fetch_every_page_exactly_once() {
 
     output.assert_code(0);
     assert_eq!(output.stderr.text(), "");
-    // 500 pages answered 503 twice. Each page has 4 links, and each but page 0 one that leads to
-    // it.
+    // 500 pages answer 503 twice. Each page has 4 random links, and each page except page 0 has one
+    // more link to it.
     assert_eq!(
         summary(&output),
         "\
@@ -61,7 +152,7 @@ site      5000 of 5000 pages served, 0 of them more than once
 }
 
 #[test]
-fn one_worker_feeds_itself() {
+fn one_worker_feeds_its_own_queue() {
     for (capacity, pages) in [(1, 1), (1, 2), (1, 300), (1000, 300)] {
         let output = crawl()
             .args(["--workers=1", "--backoff=0"])
@@ -76,8 +167,8 @@ fn one_worker_feeds_itself() {
 }
 
 #[test]
-fn the_seed_decides_what_the_site_looks_like() {
-    // A crawl that takes minutes: the site is there as long as it is looked at.
+fn seed_determines_site() {
+    // The crawl takes minutes, so the site is available during the test.
     let first_page = |seed: &str| {
         let run = crawl()
             .args(["--latency=100", "--workers=1", "--seed", seed])
@@ -89,7 +180,7 @@ fn the_seed_decides_what_the_site_looks_like() {
 }
 
 #[test]
-fn a_page_that_stays_unavailable_fails_after_the_last_attempt() {
+fn unavailable_page_fails_after_last_attempt() {
     let output = crawl()
         .args(["--pages=200", "--flaky=0", "--down=3", "--max-attempts=4"])
         .run();
@@ -98,13 +189,13 @@ fn a_page_that_stays_unavailable_fails_after_the_last_attempt() {
     let failures = failures(&output);
     assert_eq!(failures.len(), 3, "{failures:?}");
     for (page, reason) in failures {
-        assert!(page > 0, "page 0 is always there");
+        assert!(page > 0, "page 0 is always available");
         assert_eq!(reason, "503 Service Unavailable, at attempt 4");
     }
     let summary = summary(&output);
     for part in [
         "pages     197 fetched, 3 failed, 0 left\n",
-        // Three pages were asked for four times, of which all but the last were tried again.
+        // Three pages were requested four times each, of which three requests were retries.
         "requests  209 made, 9 of them retried\n",
         "received  209 = 197 done + 3 failed + 0 abandoned + 0 panicked + 9 retried\n",
         "site      197 of 200 pages served, 0 of them more than once\n",
@@ -114,7 +205,7 @@ fn a_page_that_stays_unavailable_fails_after_the_last_attempt() {
 }
 
 #[test]
-fn all_pages_are_found_though_some_refuse_too_often() {
+fn pages_are_found_behind_pages_that_fail() {
     for (attempts, fetched) in [(5, 1), (6, 100)] {
         let output = crawl()
             .args(["--pages=100", "--flaky=100", "--refusals=5"])
@@ -129,7 +220,7 @@ fn all_pages_are_found_though_some_refuse_too_often() {
 }
 
 #[test]
-fn the_pause_is_doubled_before_each_further_attempt() {
+fn pause_doubles_before_each_attempt() {
     let pauses = (2..=5).map(|attempt| backoff::pause(Duration::from_millis(3), attempt));
     let millis: Vec<_> = pauses.map(|pause| pause.as_millis()).collect();
     assert_eq!(millis, [3, 6, 12, 24]);
@@ -138,7 +229,7 @@ fn the_pause_is_doubled_before_each_further_attempt() {
 }
 
 #[test]
-fn a_single_attempt_is_no_retry() {
+fn single_attempt_is_no_retry() {
     let output = crawl()
         .args(["--pages=50", "--flaky=0", "--down=2", "--max-attempts=1"])
         .run();
@@ -151,7 +242,7 @@ fn a_single_attempt_is_no_retry() {
 }
 
 #[test]
-fn a_page_that_is_missing_fails_at_once_and_the_first_ten_are_named() {
+fn missing_pages_fail_and_ten_are_named() {
     let output = crawl().args(["--pages=100", "--missing=13"]).run();
 
     output.assert_code(1);
@@ -167,7 +258,7 @@ fn a_page_that_is_missing_fails_at_once_and_the_first_ten_are_named() {
 }
 
 #[test]
-fn a_foreign_site_is_asked_for_each_page_once_and_left_alone_otherwise() {
+fn foreign_site_gets_one_request_per_page() {
     let other = Served::new(&[("/", "")]);
     let elsewhere = format!(r#"<a href="{}">"#, other.url("/"));
     let site = Served::new(&[
@@ -190,7 +281,7 @@ fn a_foreign_site_is_asked_for_each_page_once_and_left_alone_otherwise() {
 }
 
 #[test]
-fn a_redirect_is_not_followed() {
+fn redirect_is_not_followed() {
     let site = Served::new(&[("/", "moved to /elsewhere"), ("/elsewhere", "")]);
     let url = site.url("/");
     let output = crawl().args(["--url", &url]).run();
@@ -201,7 +292,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_page_may_have_four_mebibytes_and_no_more() {
+fn page_of_more_than_four_mebibytes_fails() {
     let fits = " ".repeat(4 << 20);
     let too_long = format!("{fits} ");
     let links = r#"<a href="/fits"><a href="/long">"#;
@@ -215,8 +306,8 @@ fn a_page_may_have_four_mebibytes_and_no_more() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named() {
-    // Nobody listens at a port that was free a moment ago.
+fn missing_server_is_named() {
+    // No server listens on a port that was free just now.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
     let url = format!("http://{}/", free.unwrap());
     let output = crawl().args(["--url", &url]).run();
@@ -229,22 +320,19 @@ fn a_server_that_is_not_there_is_named() {
 }
 
 #[test]
-fn ctrl_c_ends_the_pages_in_hand_and_counts_the_ones_left() {
-    let (site, run) = held_crawl();
+fn interrupt_finishes_pages_in_hand_and_counts_rest() {
+    let (site, mut run) = held_crawl();
 
-    run.interrupt();
-    eventually("word of the first Ctrl-C", || {
-        run.stderr().text().contains("Ctrl-C again").then_some(())
-    });
+    interrupt_once(&mut run);
     site.release();
     let output = run.finish();
     output.assert_code(130);
 
-    // Of the 20 pages behind page 0, three were in hand. Two of the pages in hand had a new link
-    // each.
+    // Three of the 20 pages that page 0 links to were in hand. Two of them had a link to a new
+    // page.
     assert_eq!(
         output.stderr.text(),
-        "crawl: 17 pages are left in the queue; ending the pages in hand; Ctrl-C again quits at once\n\
+        "crawl: 17 pages are left in the queue; finishing the pages in hand; Ctrl-C again quits at once\n\
          crawl: interrupted: 19 pages found and not fetched\n"
     );
     let summary = summary(&output);
@@ -258,119 +346,7 @@ fn ctrl_c_ends_the_pages_in_hand_and_counts_the_ones_left() {
 }
 
 #[test]
-fn ctrl_c_need_not_wait_for_a_page_that_is_to_be_tried_again() {
-    let site = Served::new(&[("/", UNAVAILABLE)]);
-    let run = crawl()
-        // The pause would take longer than the test waits.
-        .args(["--backoff=1000000", "--url", &site.url("/")])
-        .start();
-    eventually("the first attempt", || {
-        (site.requests().len() == 1).then_some(())
-    });
-
-    run.interrupt();
-    run.finish().assert_code(130);
-}
-
-#[test]
-fn a_second_ctrl_c_does_not_wait_for_the_pages_in_hand() {
-    let (_site, mut run) = held_crawl();
-
-    run.interrupt();
-    eventually("word of the first Ctrl-C", || {
-        run.stderr().text().contains("Ctrl-C again").then_some(())
-    });
-    assert_eq!(run.child.try_wait().unwrap(), None, "it is not over yet");
-    run.interrupt();
-
-    let output = run.finish();
-    output.assert_code(130);
-    assert_eq!(summary(&output), "");
-}
-
-#[test]
-fn help_tells_the_arguments_and_the_exit_status() {
-    let output = crawl().arg("--help").run();
-
-    output.assert_code(0);
-    let help = output.stdout.text();
-    for part in [
-        "--pages",
-        "--links",
-        "--seed",
-        "--flaky",
-        "--refusals",
-        "--down",
-        "--missing",
-        "--latency",
-        "--url",
-        "--workers",
-        "--capacity",
-        "--max-attempts",
-        "--backoff",
-        "--quiet",
-        "Exit status:",
-        "130",
-    ] {
-        assert!(help.contains(part), "no {part} in:\n{help}");
-    }
-}
-
-#[test]
-fn wrong_arguments_are_refused() {
-    for (options, complaint) in [
-        (&["--pages=0"][..], "0 is not in 1..="),
-        (&["--workers=0"], "0 is not in 1..="),
-        (&["--capacity=0"], "0 is not in 1..="),
-        (&["--max-attempts=0"], "invalid value '0'"),
-        (&["--flaky=101"], "101 is not in"),
-        (
-            &["--pages=5", "--down=3", "--missing=2"],
-            "must leave one page",
-        ),
-        (&["--url=https://localhost/"], "only http://"),
-        (&["--url=here"], "invalid value 'here'"),
-        (
-            &["--url=http://localhost/", "--pages=5"],
-            "cannot be used with",
-        ),
-        (&["5000"], "unexpected argument"),
-    ] {
-        let output = crawl().args(options).run();
-        output.assert_code(2);
-        let text = output.stderr.text();
-        assert!(text.contains(complaint), "{options:?}: {text}");
-    }
-}
-
-#[test]
-fn a_summary_that_cannot_be_written_fails() {
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = crawl().arg("--pages=1").stdout(full).run();
-
-    output.assert_code(1);
-    assert_eq!(
-        output.stderr.text(),
-        "crawl: No space left on device (os error 28)\n"
-    );
-}
-
-#[test]
-fn a_message_is_written_in_one_piece() {
-    let pieces = crawl()
-        .args(["--pages=4", "--missing=3"])
-        .pieces_of_stderr();
-    assert_eq!(pieces.len(), 3, "{pieces:?}");
-    assert!(
-        pieces
-            .iter()
-            .all(|piece| piece.ends_with(": 404 Not Found\n")),
-        "{pieces:?}"
-    );
-}
-
-#[test]
-fn a_terminal_shows_progress_unless_quiet() {
+fn progress_counts_pages_found() {
     let terminal =
         |options: &str| example_on_terminal("crawl", &format!("{options} >/dev/null")).start();
 
@@ -388,21 +364,17 @@ fn a_terminal_shows_progress_unless_quiet() {
     });
     site.release();
     run.finish().assert_code(0);
-
-    let output = terminal("--pages=50 --quiet").finish();
-    output.assert_code(0);
-    assert_eq!(output.stdout.text(), "");
 }
 
-// Sites of our own.
+// Sites that the tests serve.
 
-/// A page that is there, but not now.
+/// The text of a page that is unavailable.
 const UNAVAILABLE: &str = "503";
 
-/// What the text of a page begins with that is to be looked for elsewhere.
+/// The prefix of a page that redirects.
 const MOVED: &str = "moved to ";
 
-/// A site that counts what it is asked for. It is gone when dropped.
+/// A site that counts requests. It is served until it is dropped.
 struct Served {
     address: String,
     state: Arc<Pages>,
@@ -412,7 +384,7 @@ struct Served {
 struct Pages {
     html: BTreeMap<String, String>,
     requests: Mutex<BTreeMap<String, usize>>,
-    /// Answers to all but `/` wait for it to become false.
+    /// While this is true, only `/` is answered.
     held: watch::Sender<bool>,
 }
 
@@ -446,7 +418,7 @@ impl Served {
         format!("http://{}{path}", self.address)
     }
 
-    /// How often each page was asked for.
+    /// The number of requests for each page.
     fn requests(&self) -> BTreeMap<String, usize> {
         self.state.requests.lock().unwrap().clone()
     }
@@ -482,9 +454,8 @@ async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
     }
 }
 
-/// A crawl with three workers, that has fetched page `/` with links to twenty pages, and is waiting
-/// for the answers to three of them. Two of the twenty, among the first, have a link to a further
-/// page.
+/// A crawl with three workers, which has fetched page `/` with links to twenty pages, and waits for
+/// the answers to the first three of them. Two of these have a link to a new page.
 fn held_crawl() -> (Served, Run) {
     let links = (1..=20).map(|number| format!(r#"<a href="/{number}">"#));
     let site = Served::new(&[
@@ -503,13 +474,13 @@ fn held_crawl() -> (Served, Run) {
     (site, run)
 }
 
-// What the program says.
+// The output.
 
 fn crawl() -> Invocation {
     command(example("crawl"), Path::new("/"))
 }
 
-/// Waits until the program has said where it starts, and returns that.
+/// Waits until the program has printed its first page, and returns that.
 fn start(run: &Run) -> String {
     eventually("the first line", || {
         let stdout = run.captured("stdout").text();
@@ -518,15 +489,15 @@ fn start(run: &Run) -> String {
     })
 }
 
-/// What follows the line that tells the start.
+/// The output after the first line.
 fn summary(output: &Output) -> String {
     let text = output.stdout.text();
-    let (first, rest) = text.split_once('\n').expect("there is a first line");
+    let (first, rest) = text.split_once('\n').expect("the output has a first line");
     assert!(first.starts_with("start     http://127.0.0.1:"), "{first}");
     rest.to_owned()
 }
 
-/// Number and reason of each page of the program's own site that failed.
+/// The number of each page of the program's own site that failed, and why.
 fn failures(output: &Output) -> Vec<(u32, String)> {
     let text = output.stderr.text();
     let parse = |line: &str| {

@@ -1,12 +1,4 @@
-//! The example `checksum`, run as its users run it, and measured against `sha256sum`.
-//!
-//! Nothing here is timed. A test that needs the program to be in the middle of its work gives it
-//! more work than [`PATIENCE`](program::PATIENCE) lasts for, so that only what is tested can end it
-//! in time.
-
-#![cfg(all(target_os = "linux", not(loom)))]
-
-mod program;
+//! The program `checksum`, compared with `sha256sum`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,17 +10,75 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use program::Bytes;
-use program::Invocation;
-use program::Output;
-use program::Run;
-use program::command;
-use program::eventually;
-use program::example;
-use program::example_on_terminal;
+use crate::contract::Case;
+use crate::contract::Contract;
+use crate::contract::Interrupts;
+use crate::contract::Progress;
+use crate::contract::Started;
+use crate::program::Bytes;
+use crate::program::Invocation;
+use crate::program::Output;
+use crate::program::Run;
+use crate::program::command;
+use crate::program::eventually;
+use crate::program::example;
+use crate::program::make_fifo;
+
+pub(crate) const CONTRACT: Contract = Contract {
+    name: "checksum",
+    directory: odd_tree,
+    help: &["[PATH]", "--jobs", "--capacity", "--quiet", "130"],
+    refused: &[
+        (&["--jobs=0"], "0 is not in 1..="),
+        (&["--capacity=0"], "0 is not in 1..="),
+    ],
+    success: Case {
+        args: &["."],
+        code: 0,
+        stdout: "*  ./plain\n*",
+        stderr: &[],
+    },
+    failure: MISSING,
+    missing_input: Some(MISSING),
+    full_stdout: (1, &["checksum: No space left on device (os error 28)"]),
+    closed_stdout: (0, &[]),
+    progress: Progress {
+        args: ".",
+        is_shown: |shown| shown.contains("B/s"),
+    },
+    interrupts: Some(Interrupts {
+        orderly: || {
+            let (tree, _) = endless_tree(3000);
+            let run = checksum(tree.path()).arg("--jobs=1").start();
+            started(run, tree)
+        },
+        endless: || {
+            let tree = tempfile::tempdir().unwrap();
+            sparse_file(&tree.path().join("endless"), 1 << 40);
+            let run = checksum(tree.path()).start();
+            started(run, tree)
+        },
+        stdout: "",
+    }),
+};
+
+const MISSING: Case = Case {
+    args: &["missing"],
+    code: 1,
+    stdout: "",
+    stderr: &["checksum: \"missing\": No such file or directory (os error 2)"],
+};
+
+fn started(run: Run, tree: TempDir) -> Started {
+    file_in_hand(&run, tree.path());
+    Started {
+        run,
+        _needs: Box::new(tree),
+    }
+}
 
 #[test]
-fn the_output_is_that_of_sha256sum_sorted_by_path() {
+fn output_equals_sha256sum_sorted_by_path() {
     let tree = odd_tree();
     let expected = sha256sum_of_all(tree.path());
     assert_eq!(expected.lines().count(), ODD_NAMES.len() + 2);
@@ -42,7 +92,7 @@ fn the_output_is_that_of_sha256sum_sorted_by_path() {
 }
 
 #[test]
-fn sha256sum_accepts_the_output() {
+fn sha256sum_accepts_output() {
     let tree = odd_tree();
     let elsewhere = tempfile::tempdir().unwrap();
     let sums = elsewhere.path().join("sums");
@@ -64,7 +114,7 @@ fn sha256sum_accepts_the_output() {
 }
 
 #[test]
-fn a_path_that_is_a_file_is_hashed() {
+fn file_path_is_hashed() {
     let tree = odd_tree();
     let output = checksum(tree.path()).arg("plain").run();
 
@@ -76,7 +126,7 @@ fn a_path_that_is_a_file_is_hashed() {
 }
 
 #[test]
-fn a_path_that_is_a_symbolic_link_is_followed() {
+fn symbolic_link_path_is_followed() {
     let tree = tempfile::tempdir().unwrap();
     let (directory, link) = (tree.path().join("directory"), tree.path().join("link"));
     fs::create_dir(&directory).unwrap();
@@ -99,20 +149,7 @@ fn a_path_that_is_a_symbolic_link_is_followed() {
 }
 
 #[test]
-fn a_path_that_does_not_exist_fails_with_the_error_of_the_system() {
-    let tree = tempfile::tempdir().unwrap();
-    let output = checksum(tree.path()).arg("missing").run();
-
-    output.assert_code(1);
-    assert_eq!(output.stdout.text(), "");
-    assert_eq!(
-        output.stderr.text(),
-        "checksum: \"missing\": No such file or directory (os error 2)\n"
-    );
-}
-
-#[test]
-fn a_path_that_is_a_fifo_fails_instead_of_waiting_for_a_writer() {
+fn fifo_path_fails_without_waiting() {
     let tree = tempfile::tempdir().unwrap();
     make_fifo(&tree.path().join("fifo"));
     let output = checksum(tree.path()).arg("fifo").run();
@@ -125,7 +162,7 @@ fn a_path_that_is_a_fifo_fails_instead_of_waiting_for_a_writer() {
 }
 
 #[test]
-fn files_that_cannot_be_opened_fail_and_the_others_are_hashed() {
+fn unopenable_files_fail_and_others_are_hashed() {
     let (tree, depths) = deep_tree(|depths| {
         for letter in ["x", "y"] {
             fs::write(depths.join(longest_name(letter)), "out of reach").unwrap();
@@ -143,7 +180,7 @@ fn files_that_cannot_be_opened_fail_and_the_others_are_hashed() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_listed_fails_and_the_others_are_walked() {
+fn unlistable_directory_fails_and_others_are_walked() {
     let (tree, depths) = deep_tree(|depths| {
         fs::create_dir(depths.join(longest_name("x"))).unwrap();
         fs::write(depths.join(longest_name("x")).join("file"), "out of reach").unwrap();
@@ -160,8 +197,8 @@ fn a_directory_that_cannot_be_listed_fails_and_the_others_are_walked() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_to_its_end_fails() {
-    // The page at address 0 is never there to be read.
+fn unreadable_file_fails() {
+    // The page at address 0 is not mapped, so reading it fails.
     let output = checksum(Path::new("/")).arg("/proc/self/mem").run();
 
     output.assert_code(1);
@@ -173,8 +210,8 @@ fn a_file_that_cannot_be_read_to_its_end_fails() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_ends_the_output_quietly() {
-    // More output than any pipe holds, so that it is still being written when `head` has gone.
+fn closed_pipe_ends_output_quietly() {
+    // More output than a pipe holds, so that the program still writes when `head` has ended.
     let (tree, depths) = deep_tree(|depths| {
         for number in 100..400 {
             File::create(depths.join(number.to_string())).unwrap();
@@ -189,89 +226,16 @@ fn a_reader_that_leaves_early_ends_the_output_quietly() {
 }
 
 #[test]
-fn output_that_cannot_be_written_fails() {
-    let tree = odd_tree();
-    let output = checksum(tree.path()).stdout(full()).run();
-
-    output.assert_code(1);
-    assert_eq!(
-        output.stderr.text(),
-        "checksum: No space left on device (os error 28)\n"
-    );
-}
-
-#[test]
-fn failures_that_cannot_be_written_do_not_panic() {
-    let tree = tempfile::tempdir().unwrap();
-    let output = checksum(tree.path()).arg("missing").stderr(full()).run();
-
-    output.assert_code(1);
-}
-
-#[test]
-fn a_message_is_written_in_one_piece() {
-    let pieces = checksum(Path::new("/")).arg("missing").pieces_of_stderr();
-    let message = "checksum: \"missing\": No such file or directory (os error 2)\n";
-    assert_eq!(pieces, [message]);
-}
-
-#[test]
-fn help_tells_the_arguments_and_the_exit_status() {
-    let output = checksum(Path::new("/")).arg("--help").run();
-
-    output.assert_code(0);
-    let help = output.stdout.text();
-    for part in [
-        "[PATH]",
-        "--jobs",
-        "--capacity",
-        "--quiet",
-        "Exit status:",
-        "130",
-    ] {
-        assert!(help.contains(part), "no {part} in:\n{help}");
-    }
-}
-
-#[test]
-fn no_workers_or_no_room_is_refused() {
-    for option in ["--jobs=0", "--capacity=0"] {
-        let output = checksum(Path::new("/")).arg(option).run();
-        output.assert_code(2);
-        assert!(
-            output.stderr.text().contains("0 is not in 1..="),
-            "{}",
-            output.stderr.text()
-        );
-    }
-}
-
-#[test]
-fn a_terminal_shows_progress_unless_quiet() {
-    let tree = odd_tree();
-    let terminal = |options: &str| {
-        let options = format!("'{}' {options} >/dev/null", tree.path().display());
-        let output = example_on_terminal("checksum", &options).run();
-        output.assert_code(0);
-        output.stdout.text()
-    };
-
-    let progress = terminal("");
-    assert!(progress.contains("B/s"), "no progress in {progress:?}");
-    assert_eq!(terminal("--quiet"), "");
-}
-
-#[test]
-fn ctrl_c_finishes_the_file_in_hand_and_counts_the_ones_left_in_the_queue() {
+fn interrupt_finishes_file_in_hand_and_counts_rest() {
     let files = 3000;
     let (tree, digest) = endless_tree(files);
     let run = checksum(tree.path())
         .args(["--jobs=1", "--capacity=3000"])
         .start();
     let in_hand = file_in_hand(&run, tree.path());
-    // With room for all, the walk ends; only then is it known how many there are.
+    // The queue has room for all files, so the walk ends. Only then is their number known.
     eventually("the walk to end", || {
-        (!has_thread(&run, "walk")).then_some(())
+        (!run.has_thread("walk")).then_some(())
     });
 
     run.interrupt();
@@ -288,11 +252,11 @@ fn ctrl_c_finishes_the_file_in_hand_and_counts_the_ones_left_in_the_queue() {
     }
     let (done, left) = interrupted(&output);
     assert_eq!(done, hashed.len());
-    assert_eq!(done + left, files, "the queued files are all counted");
+    assert_eq!(done + left, files, "all queued files are counted");
 }
 
 #[test]
-fn the_walk_is_never_ahead_by_more_than_the_capacity() {
+fn walk_is_ahead_by_at_most_capacity() {
     let (tree, _) = endless_tree(3000);
     let run = checksum(tree.path())
         .args(["--jobs=1", "--capacity=3"])
@@ -307,29 +271,8 @@ fn the_walk_is_never_ahead_by_more_than_the_capacity() {
     assert!(left <= 3, "{left} paths were queued");
 }
 
-#[test]
-fn a_second_ctrl_c_does_not_wait_for_the_file_in_hand() {
-    let tree = tempfile::tempdir().unwrap();
-    sparse_file(&tree.path().join("endless"), 1 << 40);
-    let mut run = checksum(tree.path()).start();
-    file_in_hand(&run, tree.path());
-
-    run.interrupt();
-    eventually("word of the first Ctrl-C", || {
-        run.stderr().text().contains("Ctrl-C again").then_some(())
-    });
-    assert_eq!(run.child.try_wait().unwrap(), None, "it is not over yet");
-    run.interrupt();
-
-    let output = run.finish();
-    output.assert_code(130);
-    assert_eq!(output.stdout.text(), "");
-}
-
-// The trees.
-
-/// Files that are easy to get wrong. The order of these two matters: `a.b` sorts before `a/b`, but
-/// not if paths are compared by component.
+/// File names that are easy to get wrong. `a.b` sorts before `a/b`, except if paths are compared by
+/// component.
 const ODD_NAMES: [&[u8]; 15] = [
     b"a.b",
     b"a/b",
@@ -372,8 +315,8 @@ fn odd_tree() -> TempDir {
     tree
 }
 
-/// A tree so deep that a path can still be named from its root, by whoever, root or not, but none
-/// that ends in the longest name. Returns the path of the depths from there.
+/// A tree in which paths are so long that adding the longest name exceeds the limit of the system,
+/// even for root. Also returns the path of the innermost directory.
 fn deep_tree(fill: impl FnOnce(&Path)) -> (TempDir, String) {
     const LEVELS: usize = 16;
     let name = "d".repeat(250);
@@ -381,7 +324,7 @@ fn deep_tree(fill: impl FnOnce(&Path)) -> (TempDir, String) {
     let (inner, outer) = (tree.path().join(&name), tree.path().join("outer"));
     fs::create_dir(&inner).unwrap();
     fill(&inner);
-    // From the inside out, so that no path is long meanwhile.
+    // From the inside out, so that all paths used here are short.
     for _ in 1..LEVELS {
         fs::create_dir(&outer).unwrap();
         fs::rename(&inner, outer.join(&name)).unwrap();
@@ -398,8 +341,8 @@ fn too_long(directory: &str, name: &str) -> String {
     format!("checksum: \"{directory}/{name}\": File name too long (os error 36)\n")
 }
 
-/// Files that take far longer than [`PATIENCE`](program::PATIENCE) to hash, each of them only a
-/// moment. Also returns their digest.
+/// Files of which each takes little time to hash, but all together far longer than
+/// [`PATIENCE`](crate::program::PATIENCE). Also returns their digest.
 fn endless_tree(files: usize) -> (TempDir, String) {
     let tree = tempfile::tempdir().unwrap();
     let path = |number| tree.path().join(format!("{number}"));
@@ -415,24 +358,11 @@ fn sparse_file(path: &Path, length: u64) {
     File::create(path).unwrap().set_len(length).unwrap();
 }
 
-fn make_fifo(path: &Path) {
-    command("mkfifo", Path::new("/"))
-        .arg(path)
-        .run()
-        .assert_code(0);
-}
-
-fn full() -> File {
-    File::options().write(true).open("/dev/full").unwrap()
-}
-
-// Running programs.
-
 fn checksum(directory: &Path) -> Invocation {
     command(example("checksum"), directory)
 }
 
-/// What `sha256sum` says of every regular file below `directory`, in the order of `sort`.
+/// The output of `sha256sum` for every regular file below `directory`, in the order of `sort`.
 fn sha256sum_of_all(directory: &Path) -> Bytes {
     let script = "find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum";
     let output = command("sh", directory).args(["-c", script]).run();
@@ -451,12 +381,7 @@ fn file_in_hand(run: &Run, tree: &Path) -> String {
     format!("./{}", path.strip_prefix(&tree).unwrap().display())
 }
 
-fn has_thread(run: &Run, name: &str) -> bool {
-    run.proc("task")
-        .any(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name))
-}
-
-/// How many files were hashed before the interrupt, and how many found were not.
+/// The number of files that were hashed before the interrupt, and of those found but not hashed.
 fn interrupted(output: &Output) -> (usize, usize) {
     let text = output.stderr.text();
     let last = text.lines().last().unwrap_or_default();
@@ -468,7 +393,7 @@ fn interrupted(output: &Output) -> (usize, usize) {
     (counts.0.parse().unwrap(), counts.1.parse().unwrap())
 }
 
-/// What follows the 64 digits and two spaces of each line.
+/// The paths, which follow the 64 digits and two spaces of each line.
 fn paths(output: &Bytes) -> Vec<String> {
     output
         .lines()

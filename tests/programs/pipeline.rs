@@ -1,26 +1,104 @@
-//! The example `pipeline`, run as its users run it.
+//! The program `pipeline`.
 //!
-//! Nothing here is timed. How full a queue was is told by what the program saw many times over, and
-//! a test that interrupts it gives it more work than [`PATIENCE`](program::PATIENCE) lasts for.
-
-#![cfg(all(target_os = "linux", not(loom)))]
-
-mod program;
+//! The tests see how full a queue was in many lines of `--stats`.
 
 use std::fs;
-use std::fs::File;
 use std::path::Path;
 
-use program::Invocation;
-use program::Output;
-use program::Run;
-use program::command;
-use program::eventually;
-use program::example;
-use program::example_on_terminal;
+use tempfile::tempdir;
+
+use crate::contract::Case;
+use crate::contract::Contract;
+use crate::contract::Interrupts;
+use crate::contract::Progress;
+use crate::contract::Started;
+use crate::program::Invocation;
+use crate::program::Output;
+use crate::program::Run;
+use crate::program::command;
+use crate::program::eventually;
+use crate::program::example;
+use crate::program::make_fifo;
+
+pub(crate) const CONTRACT: Contract = Contract {
+    name: "pipeline",
+    directory: || tempdir().unwrap(),
+    help: &[
+        "--items",
+        "--capacity",
+        "--workers-b",
+        "--delay-a",
+        "--delay-b",
+        "--delay-c",
+        "--fail-every",
+        "--output",
+        "--stats",
+        "--quiet",
+        "130",
+    ],
+    refused: &[
+        (&["--capacity=0"], "0 is not in 1..="),
+        (&["--workers-b=0"], "0 is not in 1..="),
+        (&["--stats=0"], "0 is not in 1..="),
+        (&["--fail-every=0"], "0 is not in 1.."),
+        (&["--items=-1"], "invalid"),
+        (&["--delay-b=soon"], "invalid"),
+        (&["--stats=5", "--quiet"], "cannot be used with"),
+        (&["out"], "unexpected argument"),
+    ],
+    success: Case {
+        args: &["--items=5"],
+        code: 0,
+        stdout: "A    5 of 5 made\n*\nC    5 out, their sum 55\n",
+        stderr: &[],
+    },
+    failure: Case {
+        args: &["--items=1", "--fail-every=1"],
+        code: 1,
+        stdout: "A    1 of 1 made\n*\nC    0 out, their sum 0\n",
+        stderr: &["pipeline: A→B: *; first: B cannot square 1"],
+    },
+    missing_input: Some(Case {
+        args: &["--output=missing/out"],
+        code: 1,
+        stdout: "",
+        stderr: &[
+            "pipeline: cannot create \"missing/out\": No such file or directory (os error 2)",
+        ],
+    }),
+    full_stdout: (1, &["pipeline: No space left on device (os error 28)"]),
+    closed_stdout: (0, &[]),
+    progress: Progress {
+        // The program ends with its terminal, long before the first number is squared.
+        args: "--items=20 --capacity=8 --delay-b=60000",
+        is_shown: |shown| {
+            shown.contains("8/8 queued, 1 in hand of B")
+                && shown.contains("0/8 queued, 0 in hand of C, 0 out")
+        },
+    },
+    interrupts: Some(Interrupts {
+        orderly: || started(run_with_slow_a()),
+        endless: || {
+            let args = ["--items=1000", "--delay-b=60000", "--stats=5"];
+            let run = pipeline(Path::new("/")).args(args).start();
+            eventually("work in hand", || {
+                run.stderr().text().contains("in hand B 1").then_some(())
+            });
+            started(run)
+        },
+        stdout: "",
+    }),
+};
+
+fn started(run: Run) -> Started {
+    Started {
+        run,
+        _needs: Box::new(()),
+    }
+}
 
 #[test]
-fn every_number_comes_out_once_and_in_order() {
+fn numbers_come_out_once_in_order() {
     let directory = tempfile::tempdir().unwrap();
     for capacity in ["1", "3", "1000"] {
         let output = pipeline(directory.path())
@@ -44,7 +122,7 @@ C    300 out, their sum 9045050
 }
 
 #[test]
-fn many_workers_overtake_each_other_and_lose_nothing() {
+fn many_workers_lose_no_number() {
     let directory = tempfile::tempdir().unwrap();
     let options = [
         "--items=300",
@@ -65,7 +143,7 @@ fn many_workers_overtake_each_other_and_lose_nothing() {
 }
 
 #[test]
-fn nothing_to_do_is_done_at_once() {
+fn no_items_succeed() {
     let output = pipeline(Path::new("/")).arg("--items=0").run();
 
     output.assert_code(0);
@@ -73,7 +151,7 @@ fn nothing_to_do_is_done_at_once() {
 }
 
 #[test]
-fn a_slow_stage_has_a_full_queue_before_it_and_an_empty_one_behind() {
+fn slow_stage_fills_queue_before_it() {
     let slow_b = ["--items=100", "--delay-b=10", "--capacity=8"];
     let seen = queues_seen(&slow_b);
 
@@ -84,7 +162,7 @@ fn a_slow_stage_has_a_full_queue_before_it_and_an_empty_one_behind() {
 }
 
 #[test]
-fn a_slow_last_stage_fills_both_queues() {
+fn slow_last_stage_fills_both_queues() {
     let slow_c = ["--items=100", "--delay-b=0", "--delay-c=10", "--capacity=8"];
     let seen = queues_seen(&slow_c);
 
@@ -94,7 +172,7 @@ fn a_slow_last_stage_fills_both_queues() {
 }
 
 #[test]
-fn a_slow_first_stage_leaves_both_queues_empty() {
+fn slow_first_stage_leaves_both_queues_empty() {
     let slow_a = ["--items=50", "--delay-a=10", "--delay-b=0", "--capacity=8"];
     let seen = queues_seen(&slow_a);
 
@@ -104,7 +182,7 @@ fn a_slow_first_stage_leaves_both_queues_empty() {
 }
 
 #[test]
-fn a_number_that_fails_is_reported_and_the_others_come_out() {
+fn failed_number_is_reported_and_others_come_out() {
     let directory = tempfile::tempdir().unwrap();
     let options = ["--items=20", "--delay-b=0", "--fail-every=7"];
     let output = pipeline(directory.path())
@@ -129,9 +207,9 @@ fn a_number_that_fails_is_reported_and_the_others_come_out() {
 }
 
 #[test]
-fn output_that_cannot_be_written_stops_all_stages() {
+fn full_output_file_stops_all_stages() {
     let output = pipeline(Path::new("/"))
-        // More than a test would wait for, were C's trouble not to reach A.
+        // If the error of C did not reach A, the test would time out.
         .args(["--items=1000000000", "--delay-b=1", "--capacity=4"])
         .arg("--output=/dev/full")
         .run();
@@ -151,42 +229,7 @@ fn output_that_cannot_be_written_stops_all_stages() {
 }
 
 #[test]
-fn output_that_cannot_be_created_is_told() {
-    let output = pipeline(Path::new("/")).arg("--output=/missing/out").run();
-
-    output.assert_code(1);
-    assert_eq!(
-        output.stderr.text(),
-        "pipeline: cannot create \"/missing/out\": No such file or directory (os error 2)\n"
-    );
-}
-
-#[test]
-fn a_message_is_written_in_one_piece() {
-    let pieces = pipeline(Path::new("/"))
-        .args(["--items=1", "--fail-every=1"])
-        .pieces_of_stderr();
-    assert_eq!(pieces.len(), 1, "{pieces:?}");
-    assert!(
-        pieces[0].ends_with("; first: B cannot square 1\n"),
-        "{pieces:?}"
-    );
-}
-
-#[test]
-fn a_summary_that_cannot_be_written_fails() {
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = pipeline(Path::new("/")).arg("--items=1").stdout(full).run();
-
-    output.assert_code(1);
-    assert_eq!(
-        output.stderr.text(),
-        "pipeline: No space left on device (os error 28)\n"
-    );
-}
-
-#[test]
-fn ctrl_c_stops_the_first_stage_and_drains_the_others() {
+fn interrupt_stops_first_stage_and_drains_others() {
     let directory = tempfile::tempdir().unwrap();
     let options = ["--items=1000000", "--delay-b=5", "--capacity=20"];
     let run = pipeline(directory.path())
@@ -211,55 +254,26 @@ fn ctrl_c_stops_the_first_stage_and_drains_the_others() {
     let all_done = [made, made, 0, 0, 0, 0];
     assert_eq!((accounts.to_b, accounts.to_c), (all_done, all_done));
     assert_eq!(written(directory.path()), squares(1..=made));
-    let last_words = format!("pipeline: interrupted after {made} of 1000000 numbers\n");
-    assert!(output.stderr.text().ends_with(&last_words));
+    let last_line = format!("pipeline: interrupted after {made} of 1000000 numbers\n");
+    assert!(output.stderr.text().ends_with(&last_line));
 }
 
 #[test]
-fn ctrl_c_need_not_wait_for_the_first_stage() {
-    let run = pipeline(Path::new("/"))
-        // The next number takes as long as the test would wait.
-        .args(["--items=10", "--delay-a=60000", "--stats=5"])
-        .start();
-    eventually("the pipeline to run", || {
-        (!run.stderr().0.is_empty()).then_some(())
-    });
-
+fn interrupt_does_not_wait_for_first_stage() {
+    let run = run_with_slow_a();
     run.interrupt();
     let output = run.finish();
     output.assert_code(130);
     assert_eq!(Accounts::of(&output).made, 0);
 }
 
+/// Opening a fifo blocks until it has a reader.
 #[test]
-fn a_second_ctrl_c_does_not_wait_for_the_queues() {
-    let mut run = pipeline(Path::new("/"))
-        .args(["--items=1000", "--delay-b=60000", "--stats=5"])
-        .start();
-    eventually("work in hand", || {
-        run.stderr().text().contains("in hand B 1").then_some(())
-    });
-
-    run.interrupt();
-    eventually("word of the first Ctrl-C", || {
-        run.stderr().text().contains("Ctrl-C again").then_some(())
-    });
-    assert_eq!(run.child.try_wait().unwrap(), None, "it is not over yet");
-    run.interrupt();
-
-    let output = run.finish();
-    output.assert_code(130);
-    assert_eq!(output.stdout.text(), "");
-}
-
-/// Nobody reads it, so the program waits in the system for somebody who does.
-#[test]
-fn an_output_that_cannot_be_opened_yet_does_not_keep_ctrl_c_away() {
+fn interrupt_ends_program_while_output_opens() {
     let directory = tempfile::tempdir().unwrap();
-    let fifo = command("mkfifo", directory.path()).arg("fifo").run();
-    fifo.assert_code(0);
+    make_fifo(&directory.path().join("fifo"));
     let mut run = pipeline(directory.path()).args(["-o", "fifo"]).start();
-    // Not for ever, however often it takes: there is no telling from outside when it waits.
+    // Repeated, because the test cannot see when the program opens it.
     let status = eventually("the end", || {
         run.interrupt();
         run.child.try_wait().unwrap()
@@ -267,69 +281,7 @@ fn an_output_that_cannot_be_opened_yet_does_not_keep_ctrl_c_away() {
     assert!(matches!(status.code(), None | Some(130)), "{status}");
 }
 
-#[test]
-fn help_tells_the_arguments_and_the_exit_status() {
-    let output = pipeline(Path::new("/")).arg("--help").run();
-
-    output.assert_code(0);
-    let help = output.stdout.text();
-    for part in [
-        "--items",
-        "--capacity",
-        "--workers-b",
-        "--delay-a",
-        "--delay-b",
-        "--delay-c",
-        "--fail-every",
-        "--output",
-        "--stats",
-        "--quiet",
-        "Exit status:",
-        "130",
-    ] {
-        assert!(help.contains(part), "no {part} in:\n{help}");
-    }
-}
-
-#[test]
-fn wrong_arguments_are_refused() {
-    for (options, complaint) in [
-        (&["--capacity=0"][..], "0 is not in 1..="),
-        (&["--workers-b=0"], "0 is not in 1..="),
-        (&["--stats=0"], "0 is not in 1..="),
-        (&["--fail-every=0"], "0 is not in 1.."),
-        (&["--items=-1"], "invalid"),
-        (&["--delay-b=soon"], "invalid"),
-        (&["--stats=5", "--quiet"], "cannot be used with"),
-        (&["out"], "unexpected argument"),
-    ] {
-        let output = pipeline(Path::new("/")).args(options).run();
-        output.assert_code(2);
-        let text = output.stderr.text();
-        assert!(text.contains(complaint), "{options:?}: {text}");
-    }
-}
-
-#[test]
-fn a_terminal_shows_a_bar_for_each_queue_unless_quiet() {
-    let terminal =
-        |options: &str| example_on_terminal("pipeline", &format!("{options} >/dev/null")).start();
-
-    // It ends with its terminal, long before the first number is squared.
-    let run = terminal("--items=20 --capacity=8 --delay-b=60000");
-    eventually("two bars", || {
-        let bars = run.captured("stdout").text();
-        let b = bars.contains("8/8 queued, 1 in hand of B");
-        (b && bars.contains("0/8 queued, 0 in hand of C, 0 out")).then_some(())
-    });
-    drop(run);
-
-    let output = terminal("--items=5 --quiet").finish();
-    output.assert_code(0);
-    assert_eq!(output.stdout.text(), "");
-}
-
-// What the program says.
+// The output.
 
 /// A line of `--stats`.
 #[derive(Debug)]
@@ -338,7 +290,8 @@ struct Queues {
     to_c: usize,
 }
 
-/// Runs it with `--stats`, and returns what it saw of its queues, none of which was ever overfull.
+/// Runs the program with `--stats`, and returns the state of the queues in each line. It asserts
+/// that no queue exceeds its capacity.
 fn queues_seen(options: &[&str]) -> Vec<Queues> {
     const CAPACITY: usize = 8;
     let run = pipeline(Path::new("/")).args(options).arg("--stats=2");
@@ -368,7 +321,7 @@ fn queues(line: &str) -> Queues {
     parse().unwrap_or_else(|| panic!("no queues in {line:?}"))
 }
 
-/// The summary. Of a queue: sent, done, failed, abandoned, panicked, discarded.
+/// The summary. The counts of a queue: sent, done, failed, abandoned, panicked, discarded.
 struct Accounts {
     made: u64,
     to_b: [u64; 6],
@@ -398,8 +351,7 @@ impl Accounts {
         }
     }
 
-    /// What went into a queue came out one way or the other, and what B did is what C's queue was
-    /// sent.
+    /// Asserts that each queue accounts for all its items, and that C's queue got what B has done.
     #[track_caller]
     fn assert_add_up(&self) {
         for queue in [self.to_b, self.to_c] {
@@ -416,7 +368,7 @@ fn last_line(output: &Output) -> String {
     text.lines().last().unwrap_or_default().to_owned()
 }
 
-/// What stderr holds so far, but for a line that is being written.
+/// The complete lines of stderr so far.
 fn whole_lines(run: &Run) -> Vec<u8> {
     let mut stderr = run.stderr().0;
     let end = stderr.iter().rposition(|byte| *byte == b'\n');
@@ -438,6 +390,17 @@ fn written(directory: &Path) -> Vec<(u64, u64)> {
     text.lines()
         .map(|line| pair(line).unwrap_or_else(|| panic!("no square in {line:?}")))
         .collect()
+}
+
+/// A run in which A takes longer for a number than the test waits.
+fn run_with_slow_a() -> Run {
+    let run = pipeline(Path::new("/"))
+        .args(["--items=10", "--delay-a=60000", "--stats=5"])
+        .start();
+    eventually("the pipeline to run", || {
+        (!run.stderr().0.is_empty()).then_some(())
+    });
+    run
 }
 
 fn pipeline(directory: &Path) -> Invocation {

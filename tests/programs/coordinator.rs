@@ -1,17 +1,13 @@
-//! The example `coordinator`: its type by itself, and the program around it, run as its users run
-//! it.
+//! The types `Coordinator` and `Reader`, and the program `coordinator` that uses them.
 //!
-//! Nothing here is timed: a grace period is either 0, or longer than
-//! [`PATIENCE`](program::PATIENCE).
+//! A grace period is either 0 or longer than [`PATIENCE`], so that no result depends on time.
 
-#![cfg(all(target_os = "linux", not(loom)))]
-
+#[allow(clippy::module_inception)] // It is the program's module of that name.
 #[allow(dead_code)] // The program uses all of it.
-#[path = "../examples/coordinator/coordinator.rs"]
+#[path = "../../examples/coordinator/coordinator.rs"]
 mod coordinator;
-mod program;
-#[allow(dead_code)] // As above.
-#[path = "../examples/coordinator/reader.rs"]
+#[allow(dead_code)] // The program uses all of it.
+#[path = "../../examples/coordinator/reader.rs"]
 mod reader;
 
 use std::fs;
@@ -32,31 +28,109 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use coordinator::Cause;
-use coordinator::Coordinator;
-use coordinator::Crew;
-use coordinator::Ended;
-use coordinator::Left;
-use coordinator::lock;
-use program::Invocation;
-use program::Output;
-use program::PATIENCE;
-use program::Pipe;
-use program::Run;
-use program::command;
-use program::eventually;
-use program::example;
-use program::example_on_terminal;
-use program::lines_of;
-use program::next;
-use program::on_terminal;
-use reader::Reader;
-use reader::Shard;
+use self::coordinator::Cause;
+use self::coordinator::Coordinator;
+use self::coordinator::Crew;
+use self::coordinator::Ended;
+use self::coordinator::Left;
+use self::reader::Reader;
+use self::reader::Shard;
+use crate::common::threads::lock;
+use crate::contract::Case;
+use crate::contract::Contract;
+use crate::contract::Interrupts;
+use crate::contract::Progress;
+use crate::contract::Started;
+use crate::program::Invocation;
+use crate::program::Output;
+use crate::program::PATIENCE;
+use crate::program::Pipe;
+use crate::program::Run;
+use crate::program::command;
+use crate::program::eventually;
+use crate::program::example;
+use crate::program::lines_of;
+use crate::program::make_fifo;
+use crate::program::next;
+use crate::program::on_terminal;
+
+pub(crate) const CONTRACT: Contract = Contract {
+    name: "coordinator",
+    directory: || tree(&[("numbers", "1\n2\n3\n")]),
+    help: &[
+        "[FILE]...",
+        "--records",
+        "--readers",
+        "--workers",
+        "--capacity",
+        "--grace",
+        "--enough",
+        "--left",
+        "--fail-at",
+        "--hang-at",
+        "--quiet",
+        "130",
+    ],
+    refused: &[
+        (&["--readers=0"], "0 is not in 1.."),
+        (&["--workers=0"], "0 is not in 1.."),
+        (&["--capacity=0"], "0 is not in 1.."),
+        (&["--enough=0"], "0 is not in 1.."),
+        (&["--grace=-1"], "negative"),
+        (&["--grace=soon"], "invalid float"),
+        (&["file", "--records=5"], "cannot be used with"),
+    ],
+    success: Case {
+        args: &["numbers"],
+        code: 0,
+        stdout: "sum 6 of 3 records\n",
+        stderr: &[],
+    },
+    failure: Case {
+        args: &["--records=1", "--fail-at=1"],
+        code: 1,
+        stdout: "sum 0 of 0 records\n",
+        stderr: &[
+            "coordinator: 1 records read: 0 summed up, 1 failed, 0 handed back, 0 abandoned",
+            "coordinator: bad record at shard 1:1: \"1\": failed as requested by --fail-at",
+        ],
+    },
+    missing_input: Some(Case {
+        args: &["missing"],
+        code: 1,
+        stdout: "sum 0 of 0 records\n",
+        stderr: &["coordinator: cannot read \"missing\": No such file or directory (os error 2)"],
+    }),
+    full_stdout: (1, &["coordinator: No space left on device (os error 28)"]),
+    closed_stdout: (1, &["coordinator: Broken pipe (os error 32)"]),
+    progress: Progress {
+        args: "--records=1 --hang-at=1 -w1",
+        // The bar moves while a worker hangs.
+        is_shown: |shown| {
+            let after = shown.split_once(" hangs on ");
+            after.is_some_and(|(_, after)| after.matches("0 records summed up").count() > 2)
+        },
+    },
+    interrupts: Some(Interrupts {
+        orderly: || hanging_run(&["--grace=0", ENDLESS]),
+        endless: || hanging_run(&[PATIENT]),
+        stdout: "",
+    }),
+};
+
+fn hanging_run(args: &[&str]) -> Started {
+    let run = program(args).arg("--hang-at=1").start();
+    wait_for_hang(&run);
+    Started {
+        run,
+        _needs: Box::new(()),
+    }
+}
 
 // The type.
 
 #[tokio::test]
-async fn a_crew_that_ends_by_itself_is_a_clean_stop() {
+async fn crew_that_ends_is_clean_stop() {
     let coordinator = Coordinator::default();
     let mut crew = Crew::default();
     crew.spawn(&coordinator, "reader".into(), async { Ok(()) });
@@ -69,7 +143,7 @@ async fn a_crew_that_ends_by_itself_is_a_clean_stop() {
 }
 
 #[tokio::test]
-async fn the_first_error_is_kept_and_further_ones_are_counted() {
+async fn first_error_is_kept_and_others_counted() {
     let coordinator = Coordinator::default();
     for text in ["first", "second", "third"] {
         coordinator.request_stop(Some(error(text)));
@@ -82,7 +156,7 @@ async fn the_first_error_is_kept_and_further_ones_are_counted() {
 }
 
 #[tokio::test]
-async fn an_error_after_a_clean_stop_is_not_lost() {
+async fn error_after_clean_stop_is_kept() {
     let coordinator = Coordinator::default();
     let (mut crew, own) = (Crew::default(), coordinator.clone());
     crew.spawn(&coordinator, "late".into(), async move {
@@ -96,7 +170,7 @@ async fn an_error_after_a_clean_stop_is_not_lost() {
 }
 
 #[tokio::test]
-async fn an_error_of_one_member_stops_the_others() {
+async fn error_of_one_task_stops_others() {
     let coordinator = Coordinator::default();
     let (mut crew, own) = (Crew::default(), coordinator.clone());
     crew.spawn(&coordinator, "waits".into(), async move {
@@ -113,7 +187,7 @@ async fn an_error_of_one_member_stops_the_others() {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_last_worker_is_an_error_and_what_is_queued_is_handed_back() {
+async fn panic_of_last_worker_hands_back_queued_items() {
     let coordinator = Coordinator::default();
     let (sender, receiver) = tollgate::tasks(4);
     for number in 1..=4 {
@@ -123,14 +197,14 @@ async fn a_panic_of_the_last_worker_is_an_error_and_what_is_queued_is_handed_bac
     crew.hand_back_at_stop(receiver.clone(), Arc::clone(&left));
     crew.spawn(&coordinator, "worker".into(), async move {
         let task = receiver.recv().await;
-        panic!("cannot stand {task:?}");
+        panic!("cannot process {task:?}");
     });
 
     let ended = join(&coordinator, crew, PATIENCE * 2).await;
     let panicked = ended.result.unwrap_err();
-    assert_eq!(panicked.to_string(), "worker did not end by itself");
+    assert_eq!(panicked.to_string(), "worker panicked");
     let source = panicked.source().unwrap().to_string();
-    assert!(source.contains("cannot stand Ok(Task(1))"), "{source}");
+    assert!(source.contains("cannot process Ok(Task(1))"), "{source}");
     assert_eq!(*lock(&left), [2, 3, 4]);
 
     let monitor = sender.monitor();
@@ -139,7 +213,7 @@ async fn a_panic_of_the_last_worker_is_an_error_and_what_is_queued_is_handed_bac
 }
 
 #[tokio::test]
-async fn a_straggler_is_named_and_keeps_its_task_until_it_is_aborted() {
+async fn straggler_is_named_and_keeps_task_until_aborted() {
     let coordinator = Coordinator::default();
     let (sender, receiver) = tollgate::tasks(4);
     let (mut crew, left) = (Crew::default(), Left::default());
@@ -171,7 +245,7 @@ async fn a_straggler_is_named_and_keeps_its_task_until_it_is_aborted() {
 }
 
 #[tokio::test]
-async fn the_last_queue_is_handed_back_only_if_there_are_stragglers() {
+async fn last_queue_is_handed_back_only_with_stragglers() {
     for straggle in [false, true] {
         let coordinator = Coordinator::default();
         let (sender, _receiver) = tollgate::tasks(1);
@@ -192,7 +266,7 @@ async fn the_last_queue_is_handed_back_only_if_there_are_stragglers() {
 // A reader.
 
 #[tokio::test]
-async fn a_reader_lets_others_run_though_it_need_not_wait_for_them() {
+async fn reader_that_never_waits_lets_others_run() {
     let records = 10_000;
     let (sender, receiver) = tollgate::tasks(records);
     let reader = Reader {
@@ -208,7 +282,7 @@ async fn a_reader_lets_others_run_though_it_need_not_wait_for_them() {
     };
     let read = Arc::clone(&reader.read);
     let running = tokio::spawn(reader.run(numbers));
-    // There is one thread, and the reader is before this in its queue.
+    // The runtime has one thread, and the reader is before this task in its queue.
     let meanwhile = tokio::spawn(async move { read.load(Ordering::Relaxed) });
     let meanwhile = in_time(meanwhile).await.unwrap();
     assert!((1..10_000).contains(&meanwhile), "{meanwhile} read by then");
@@ -220,7 +294,7 @@ async fn a_reader_lets_others_run_though_it_need_not_wait_for_them() {
 // The program: clean ends.
 
 #[test]
-fn made_up_numbers_are_summed_up_however_many_do_it() {
+fn generated_numbers_are_summed_up() {
     for records in [0, 1, 1000] {
         for options in [&[][..], &["-r1", "-w1", "-c1"], &["-r5", "-w9", "-c2"]] {
             let output = program(options).arg(format!("--records={records}")).run();
@@ -234,7 +308,7 @@ fn made_up_numbers_are_summed_up_however_many_do_it() {
 }
 
 #[test]
-fn files_are_summed_up_by_fewer_or_more_readers() {
+fn files_are_summed_up_by_any_reader_count() {
     let tree = tree(&[
         ("one", "1\n2\n3\n"),
         ("empty", ""),
@@ -254,7 +328,7 @@ fn files_are_summed_up_by_fewer_or_more_readers() {
 }
 
 #[test]
-fn enough_is_a_clean_stop() {
+fn enough_is_clean_stop() {
     let output = program(&["--enough=10", ENDLESS, PATIENT]).run();
     output.assert_code(0);
     let counts = counts(&output);
@@ -266,20 +340,21 @@ fn enough_is_a_clean_stop() {
 // The program: failures.
 
 #[test]
-fn a_record_that_fails_stops_all_and_every_record_is_accounted_for() {
+fn failed_record_stops_all_and_records_add_up() {
     let lines: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
     let tree = tree(&[("numbers", &lines)]);
     let output = program_in(&tree, &["numbers", "--fail-at=50", "--left=left", PATIENT]).run();
     output.assert_code(1);
 
     let stderr = output.stderr.text();
-    let message = r#"coordinator: bad record at "numbers":50: "50": told to fail by --fail-at"#;
+    let message =
+        r#"coordinator: bad record at "numbers":50: "50": failed as requested by --fail-at"#;
     assert_eq!(stderr.lines().last(), Some(message));
     let counts = counts(&output);
     assert_eq!((counts.failed, counts.in_hand), (1, 0));
     assert_eq!(counts.summed_up + 1 + counts.handed_back, counts.read);
 
-    // What was handed back is just what is missing, and can be summed up another time.
+    // The records that were handed back are exactly the missing ones, and can be summed up later.
     let left = fs::read_to_string(tree.path().join("left")).unwrap();
     assert_eq!(left.lines().count() as u128, counts.handed_back);
     let rest = program_in(&tree, &["left"]).run();
@@ -289,7 +364,7 @@ fn a_record_that_fails_stops_all_and_every_record_is_accounted_for() {
 }
 
 #[test]
-fn a_line_that_is_no_number_fails_with_the_cause() {
+fn bad_line_fails_with_cause() {
     let tree = tree(&[("file", "1\nmany\u{1b}\n3\n")]);
     let output = program_in(&tree, &["file"]).run();
     output.assert_code(1);
@@ -312,7 +387,7 @@ fn further_errors_are_counted() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_stops_all_with_the_error_of_the_system() {
+fn unreadable_file_stops_all() {
     let tree = tree(&[("binary", "")]);
     fs::write(tree.path().join("binary"), b"1\n\xff\n").unwrap();
     let failed = |file, message: &str| {
@@ -331,9 +406,9 @@ fn a_file_that_cannot_be_read_stops_all_with_the_error_of_the_system() {
 }
 
 #[test]
-fn a_reader_that_waits_for_its_input_does_not_hold_up_the_end() {
+fn reader_without_input_does_not_delay_end() {
     let tree = tree(&[("bad", "bad\n")]);
-    make_fifo(&tree);
+    make_fifo(&tree.path().join("fifo"));
     let output = program_in(&tree, &["fifo", "bad", PATIENT]).run();
     output.assert_code(1);
     assert!(!output.stderr.text().contains("still running"));
@@ -342,9 +417,8 @@ fn a_reader_that_waits_for_its_input_does_not_hold_up_the_end() {
 // The program: stragglers.
 
 #[test]
-fn a_worker_that_hangs_is_named_and_its_record_is_accounted_for() {
-    // Often, since where the records are when the grace period ends, in which queue or hand, is by
-    // chance.
+fn hanging_worker_is_named_and_records_add_up() {
+    // Repeated, because the records are at random places when the grace period ends.
     for _ in 0..30 {
         let args = ["--hang-at=3", "--fail-at=5000", "--grace=0", "-r1", "-w8"];
         let output = program(&args).args(["-c1000", ENDLESS]).run();
@@ -354,7 +428,7 @@ fn a_worker_that_hangs_is_named_and_its_record_is_accounted_for() {
         let hanging = hanging(&stderr).expect("a worker hangs");
         assert!(stragglers(&output).contains(&hanging));
         assert!(
-            stderr.ends_with(": told to fail by --fail-at\n"),
+            stderr.ends_with(": failed as requested by --fail-at\n"),
             "{stderr}"
         );
         let counts = counts(&output);
@@ -366,8 +440,8 @@ fn a_worker_that_hangs_is_named_and_its_record_is_accounted_for() {
 }
 
 #[test]
-fn those_who_are_not_to_blame_are_not_named() {
-    // How long the others take to stop is the machine's affair.
+fn only_hanging_worker_is_named() {
+    // How long the other workers take to stop depends on the machine.
     let mut grace = 0.1;
     eventually("all but one to stop within the grace period", || {
         let option = format!("--grace={grace}");
@@ -381,7 +455,7 @@ fn those_who_are_not_to_blame_are_not_named() {
 }
 
 #[test]
-fn a_straggler_after_a_clean_stop_is_a_failure() {
+fn straggler_after_clean_stop_is_failure() {
     let args = ["--hang-at=1", "--enough=10", "--grace=0", "-r1", ENDLESS];
     let output = program(&args).run();
     output.assert_code(1);
@@ -392,8 +466,8 @@ fn a_straggler_after_a_clean_stop_is_a_failure() {
 // The program: Ctrl-C.
 
 #[test]
-fn ctrl_c_stops_all_and_every_record_is_accounted_for() {
-    // Often, since it is by chance which of its threads is the first to speak.
+fn interrupt_stops_all_and_records_add_up() {
+    // Repeated, because the order in which threads write messages is random.
     for _ in 0..30 {
         let run = program(&["--hang-at=1", "--grace=0", ENDLESS]).start();
         wait_for_hang(&run);
@@ -412,15 +486,15 @@ fn ctrl_c_stops_all_and_every_record_is_accounted_for() {
 }
 
 #[test]
-fn ctrl_c_stops_all_though_nobody_reads_that_it_does() {
+fn interrupt_stops_all_while_stderr_is_blocked() {
     let tree = tree(&[]);
-    make_fifo(&tree);
+    make_fifo(&tree.path().join("fifo"));
     let input = tree.path().join("fifo");
     let pipe = Pipe::new();
     pipe.fill();
     let invocation = program_in(&tree, &["fifo", PATIENT]);
     let run = invocation.stderr(pipe.write).start();
-    // It cannot be opened before the reader has done so.
+    // Opening it fails until the reader has opened it.
     let mut records = eventually("the reader", || {
         let mut options = File::options();
         options.write(true).custom_flags(libc::O_NONBLOCK);
@@ -433,7 +507,7 @@ fn ctrl_c_stops_all_though_nobody_reads_that_it_does() {
         (written.err()?.kind() == io::ErrorKind::BrokenPipe).then_some(())
     });
 
-    // What it was filled with is no line.
+    // The pipe was filled with zeros, which do not end with a line feed.
     let stderr = lines_of(pipe.read);
     let first = next(&stderr).unwrap_or_default();
     assert_eq!(first.trim_start_matches('\0'), CTRL_C);
@@ -442,13 +516,13 @@ fn ctrl_c_stops_all_though_nobody_reads_that_it_does() {
 }
 
 #[test]
-fn ctrl_c_on_a_terminal_is_told_on_a_line_of_its_own() {
+fn interrupt_warning_has_own_line_on_terminal() {
     let tree = tree(&[]);
     let options = "--records=5000 --hang-at=5000 -r1 -w1 --grace=0";
     let program = example("coordinator");
     let line = format!("echo $$ >pid; exec '{}' {options} >out", program.display());
     let run = on_terminal(&line, tree.path()).start();
-    eventually("the bar to be back after word of the hang", || {
+    eventually("the bar after the message of the hang", || {
         let shown = run.captured("stdout").text();
         let (_, after) = shown.split_once(" hangs on ")?;
         after.contains(" records summed up").then_some(())
@@ -469,10 +543,10 @@ fn ctrl_c_on_a_terminal_is_told_on_a_line_of_its_own() {
 }
 
 #[test]
-fn ctrl_c_is_heard_while_everybody_is_busy() {
+fn interrupt_is_handled_under_full_load() {
     let run = program(&["-r4", "-w4", "-c1000000", ENDLESS, PATIENT]).start();
-    // The handler is there once SIGINT, the second signal, is among those caught.
-    eventually("the program to listen", || {
+    // The handler is installed when SIGINT, which is signal 2, is among the caught signals.
+    eventually("the handler of SIGINT", || {
         let status = fs::read_to_string(format!("/proc/{}/status", run.child.id())).ok()?;
         let caught = status
             .lines()
@@ -486,69 +560,10 @@ fn ctrl_c_is_heard_while_everybody_is_busy() {
     assert!(!output.stderr.text().contains("still running"));
 }
 
-#[test]
-fn a_second_ctrl_c_does_not_wait_for_the_grace_period() {
-    let run = program(&["--hang-at=1", PATIENT]).start();
-    wait_for_hang(&run);
-    run.interrupt();
-    eventually("word of the first Ctrl-C", || {
-        run.stderr().text().contains("Ctrl-C again").then_some(())
-    });
-    run.interrupt();
-    let output = run.finish();
-    output.assert_code(130);
-    assert_eq!(output.stdout.text(), "");
-}
-
-// The program: its surface.
+// The program: output.
 
 #[test]
-fn help_tells_the_arguments_and_the_exit_status() {
-    let output = program(&["--help"]).run();
-    output.assert_code(0);
-    let help = output.stdout.text();
-    let options = [
-        "[FILE]...",
-        "--readers",
-        "--workers",
-        "--capacity",
-        "--grace",
-    ];
-    let more = ["--fail-at", "--hang-at", "--left", "Exit status:", "130"];
-    for part in options.into_iter().chain(more) {
-        assert!(help.contains(part), "no {part} in:\n{help}");
-    }
-}
-
-#[test]
-fn wrong_arguments_are_refused() {
-    let refused = |args: &[&str], message: &str| {
-        let output = program(args).run();
-        output.assert_code(2);
-        let stderr = output.stderr.text();
-        assert!(stderr.contains(message), "{stderr}");
-    };
-    for option in ["--readers=0", "--workers=0", "--capacity=0", "--enough=0"] {
-        refused(&[option], "0 is not in 1..");
-    }
-    refused(&["--grace=-1"], "negative");
-    refused(&["--grace=soon"], "invalid float");
-    refused(&["file", "--records=5"], "cannot be used with");
-}
-
-#[test]
-fn output_that_cannot_be_written_fails() {
-    let full = || File::options().write(true).open("/dev/full").unwrap();
-    let output = program(&[]).stdout(full()).run();
-    output.assert_code(1);
-    let message = "coordinator: No space left on device (os error 28)\n";
-    assert_eq!(output.stderr.text(), message);
-
-    program(&["--fail-at=1"])
-        .stderr(full())
-        .run()
-        .assert_code(1);
-
+fn full_left_file_fails() {
     let output = program(&["--left=/dev/full", "--enough=1", ENDLESS, "-c1000"]).run();
     let left = counts(&output).handed_back > 0;
     output.assert_code(i32::from(left));
@@ -556,53 +571,28 @@ fn output_that_cannot_be_written_fails() {
     assert_eq!(output.stderr.text().contains(message), left);
 }
 
-#[test]
-fn a_message_is_written_in_one_piece() {
-    let pieces = program(&["--records=1", "--fail-at=1"]).pieces_of_stderr();
-    let account = "1 records read: 0 summed up, 1 failed, 0 handed back, 0 in stragglers' hands";
-    let error = r#"bad record at shard 1:1: "1": told to fail by --fail-at"#;
-    let expected = [account, error].map(|line| format!("coordinator: {line}\n"));
-    assert_eq!(pieces, expected);
-}
-
-#[test]
-fn a_terminal_shows_progress_unless_quiet() {
-    let terminal =
-        |options: &str| example_on_terminal("coordinator", &format!("{options} >/dev/null"));
-    // Also while a worker hangs.
-    let run = terminal("--records=1 --hang-at=1 -w1").start();
-    eventually("a bar that moves after word of the hang", || {
-        let shown = run.captured("stdout").text();
-        let (_, after) = shown.split_once(" hangs on ")?;
-        (after.matches("0 records summed up").count() > 2).then_some(())
-    });
-    let output = terminal("--quiet").run();
-    output.assert_code(0);
-    assert_eq!(output.stdout.text(), "");
-}
-
 // Helpers.
 
-/// More records than any test waits for.
+/// More records than a test waits for.
 const ENDLESS: &str = "--records=1000000000000000";
 
-/// What it says to a first Ctrl-C.
+/// The warning at the first Ctrl-C.
 const CTRL_C: &str = "coordinator: finishing what is in hand; Ctrl-C again quits at once";
 
-/// A grace period that no test waits for.
+/// A grace period that is longer than any test.
 const PATIENT: &str = "--grace=1000000";
 
 fn error(text: &str) -> Cause {
     Arc::new(io::Error::other(text.to_owned()))
 }
 
-/// A join that fails rather than hang.
+/// Joins, but fails if that hangs.
 async fn join(coordinator: &Coordinator, crew: Crew, grace: Duration) -> Ended {
     in_time(coordinator.join(crew, grace)).await
 }
 
 async fn in_time<F: Future>(future: F) -> F::Output {
-    timeout(PATIENCE, future).await.expect("it hangs")
+    timeout(PATIENCE, future).await.expect("the test hangs")
 }
 
 fn tree(files: &[(&str, &str)]) -> TempDir {
@@ -613,11 +603,6 @@ fn tree(files: &[(&str, &str)]) -> TempDir {
     tree
 }
 
-fn make_fifo(tree: &TempDir) {
-    let mkfifo = command("mkfifo", tree.path()).arg("fifo");
-    mkfifo.run().assert_code(0);
-}
-
 fn program(args: &[&str]) -> Invocation {
     command(example("coordinator"), Path::new("/")).args(args)
 }
@@ -626,12 +611,12 @@ fn program_in(tree: &TempDir, args: &[&str]) -> Invocation {
     command(example("coordinator"), tree.path()).args(args)
 }
 
-/// Waits until a worker hangs, which says that the program is in the middle of its work.
+/// Waits until a worker hangs, so that the program is in the middle of its work.
 fn wait_for_hang(run: &Run) {
     eventually("a worker to hang", || hanging(&run.stderr().text()));
 }
 
-/// The worker that says that it hangs.
+/// The worker that reports that it hangs.
 fn hanging(stderr: &str) -> Option<String> {
     let mut lines = stderr.lines();
     lines.find_map(|line| {
@@ -655,7 +640,7 @@ fn sum(output: &Output) -> u128 {
     word(output, 1)
 }
 
-/// The number that is this word of stdout.
+/// The word of stdout with this index, which is a number.
 fn word(output: &Output, index: usize) -> u128 {
     let stdout = output.stdout.text();
     let word = stdout.split(' ').nth(index);
@@ -674,7 +659,7 @@ struct Counts {
 fn counts(output: &Output) -> Counts {
     let stderr = output.stderr.text();
     let Some(line) = stderr.lines().find(|line| line.contains(" records read: ")) else {
-        // Nothing to be told: all that was read has been summed up.
+        // Without this line, all records that were read have been summed up.
         let summed_up = word(output, 3);
         return Counts {
             read: summed_up,
@@ -691,7 +676,7 @@ fn counts(output: &Output) -> Counts {
     };
     let expected = format!(
         "coordinator: {read} records read: {summed_up} summed up, {failed} failed, {handed_back} handed \
-         back, {in_hand} in stragglers' hands"
+         back, {in_hand} abandoned"
     );
     assert_eq!(line, expected);
     Counts {

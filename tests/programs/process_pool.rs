@@ -1,17 +1,11 @@
-//! The example `process_pool`, run as its users run it, and its workers killed from outside.
+//! The program `process_pool`, whose workers the tests kill.
 //!
-//! A test that needs the program to be in the middle of its work makes each item take longer than
-//! [`PATIENCE`](program::PATIENCE), or has more of them than can be done in it. Three that stop
-//! a worker in the middle of an item give themselves seconds for that.
-
-#![cfg(all(target_os = "linux", not(loom)))]
-
-mod program;
+//! Three tests stop a worker with SIGSTOP in the middle of an item. Items take seconds there,
+//! because the signal must arrive before the answer.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::path::PathBuf;
@@ -23,24 +17,131 @@ use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tempfile::TempDir;
+use tempfile::tempdir;
 
-use program::Bytes;
-use program::Invocation;
-use program::Output;
-use program::Pipe;
-use program::Run;
-use program::command;
-use program::eventually;
-use program::example;
-use program::example_on_terminal;
-use program::lines_of;
-use program::next;
+use crate::contract::Case;
+use crate::contract::Contract;
+use crate::contract::Interrupts;
+use crate::contract::Progress;
+use crate::contract::Started;
+use crate::contract::interrupt_once;
+use crate::program::Bytes;
+use crate::program::Invocation;
+use crate::program::Output;
+use crate::program::Pipe;
+use crate::program::Run;
+use crate::program::command;
+use crate::program::dev_full;
+use crate::program::eventually;
+use crate::program::example;
+use crate::program::example_on_terminal;
+use crate::program::lines_of;
+use crate::program::next;
 
-/// Milliseconds of work that no test waits for.
+pub(crate) const CONTRACT: Contract = Contract {
+    name: "process_pool",
+    directory: || tempdir().unwrap(),
+    help: &[
+        "--workers",
+        "--items",
+        "--from",
+        "--max-attempts",
+        "--capacity",
+        "--pause",
+        "--crash-on",
+        "--kill-every",
+        "--verbose",
+        "--quiet",
+        "5 workers in",
+        "100 were killed",
+        "130",
+    ],
+    refused: &[
+        (&["--workers=0"], "0 is not in 1..="),
+        (&["--capacity=0"], "0 is not in 1..="),
+        (&["--max-attempts=0"], "invalid value '0'"),
+        (&["--kill-every=0"], "invalid value '0'"),
+        (&["--items=many"], "invalid value 'many'"),
+        (&["13"], "unexpected argument '13'"),
+        (
+            &["--from=18446744073709551615", "--items=2"],
+            "exceeds 64 bits",
+        ),
+    ],
+    success: Case {
+        args: &["--items=1000"],
+        code: 0,
+        stdout: "*1 0\n*",
+        stderr: &["process_pool: 1000 items: 1000 done, 0 failed, 0 left; \
+             1000 deliveries, 0 retried; * workers started, 0 died"],
+    },
+    failure: Case {
+        args: &["--from=0", "--items=5", "-w1", "-v"],
+        code: 1,
+        stdout: "1 0\n2 1\n3 7\n4 2\n",
+        stderr: &[
+            "process_pool: lane 0: process * started",
+            "process_pool: 0: never reaches 1",
+            "process_pool: 5 items: 4 done, 1 failed, 0 left; \
+             5 deliveries, 0 retried; 1 workers started, 0 died",
+        ],
+    },
+    missing_input: None,
+    full_stdout: (
+        3,
+        &[
+            "process_pool: cannot print: No space left on device (os error 28)",
+            "process_pool: 1000 items: 0 done, 0 failed, 1000 left; *",
+        ],
+    ),
+    closed_stdout: (
+        3,
+        &[
+            "process_pool: cannot print: Broken pipe (os error 32)",
+            "process_pool: 1000 items: 0 done, 0 failed, 1000 left; *",
+        ],
+    ),
+    progress: Progress {
+        args: "--items=1 --pause=3600000",
+        // The bar moves before any item has ended.
+        is_shown: |shown| shown.matches("0/1 items").count() > 1,
+    },
+    interrupts: Some(Interrupts {
+        orderly: || {
+            let pool = Program::new();
+            let run = pool.invoke().args(LONG).start();
+            wait_for_results(&run, 6);
+            started(run, pool)
+        },
+        endless: || {
+            let (pool, run) = busy_workers();
+            started(run, pool)
+        },
+        stdout: "",
+    }),
+};
+
+fn started(run: Run, pool: Program) -> Started {
+    Started {
+        run,
+        _needs: Box::new(pool),
+    }
+}
+
+/// More items than a test waits for, of which each takes little time.
+const LONG: [&str; 5] = ["--pause=50", "-n1000000", "-w3", "-c100000", "-v"];
+
+/// An item that takes longer than any test.
 const ENDLESS: &str = "--pause=3600000";
 
 #[test]
-fn every_item_has_its_result_once() {
+fn help_hides_worker_option() {
+    let help = Program::new().invoke().arg("--help").run().stdout.text();
+    assert!(!help.contains("--worker "), "{help}");
+}
+
+#[test]
+fn items_have_one_result_each() {
     for options in [
         &[][..],
         &["--workers=1", "--capacity=1"],
@@ -53,13 +154,13 @@ fn every_item_has_its_result_once() {
         let account = Account::of(&output, 1..2001);
         assert_eq!((account.done, account.died), (2000, 0), "with {options:?}");
         assert_eq!(account.received, 2000);
-        assert_eq!(output.stderr.lines().count(), 1, "only the account");
+        assert_eq!(output.stderr.lines().count(), 1, "only the summary");
         pool.assert_gone();
     }
 }
 
 #[test]
-fn no_items_are_done_at_once() {
+fn no_items_succeed() {
     let output = Program::new().invoke().arg("--items=0").run();
 
     output.assert_code(0);
@@ -68,8 +169,8 @@ fn no_items_are_done_at_once() {
 }
 
 #[test]
-fn the_largest_items_have_results() {
-    // Halved 63 times, 2^63 is 1.
+fn largest_items_have_results() {
+    // 2^63 halved 63 times is 1.
     let first = 1_u64 << 63;
     let pool = Program::new();
     let output = pool
@@ -86,7 +187,7 @@ fn the_largest_items_have_results() {
 }
 
 #[test]
-fn an_item_that_the_job_fails_is_not_tried_again() {
+fn item_that_job_fails_is_not_retried() {
     let pool = Program::new();
     let output = pool.invoke().args(["--from=0", "--items=50"]).run();
 
@@ -94,11 +195,11 @@ fn an_item_that_the_job_fails_is_not_tried_again() {
     let account = Account::of(&output, 0..50);
     assert_eq!((account.done, account.failed), (49, 1));
     assert_eq!((account.received, account.died), (50, 0));
-    assert_eq!(failures(&output)[&0], "never comes to 1");
+    assert_eq!(failures(&output)[&0], "never reaches 1");
 }
 
 #[test]
-fn an_item_that_always_crashes_its_worker_fails_after_all_attempts_and_the_others_are_done() {
+fn crashing_item_fails_after_all_attempts() {
     for attempts in [1, 3, 8] {
         let pool = Program::new();
         let limit = format!("--max-attempts={attempts}");
@@ -109,23 +210,31 @@ fn an_item_that_always_crashes_its_worker_fails_after_all_attempts_and_the_other
         let account = Account::of(&output, 1..501);
         assert_eq!((account.done, account.failed), (499, 1));
         assert_eq!((account.retried, account.died), (attempts - 1, attempts));
-        let reason = format!("its worker died at attempt {attempts}, the last");
+        let reason = format!("the worker died in attempt {attempts}, the last");
         assert_eq!(failures(&output), BTreeMap::from([(13, reason)]));
 
         let lost: Vec<u64> = (1..=attempts)
-            .filter(|attempt| said(&output.stderr, &format!("attempt {attempt} at 13 lost")) == 1)
+            .filter(|attempt| {
+                lines_with(
+                    &output.stderr,
+                    &format!("lost attempt {attempt} at item 13"),
+                ) == 1
+            })
             .collect();
         assert_eq!(lost.len() as u64, attempts, "{}", output.stderr.text());
-        assert_eq!(said(&output.stderr, " lost") as u64, attempts);
-        assert_eq!(said(&output.stderr, "SIGABRT") as u64, attempts);
+        assert_eq!(
+            lines_with(&output.stderr, ": lost attempt") as u64,
+            attempts
+        );
+        assert_eq!(lines_with(&output.stderr, "SIGABRT") as u64, attempts);
         pool.assert_gone();
     }
 }
 
 #[test]
-fn workers_killed_at_random_cost_no_result_and_give_none_twice() {
+fn killed_workers_lose_and_repeat_no_result() {
     let items = 10_000;
-    let (output, kills) = massacre(items, "--max-attempts=3", 50);
+    let (output, kills) = run_with_kills(items, "--max-attempts=3", 50);
 
     let account = Account::of(&output, 1..items + 1);
     assert!(kills >= 100, "only {kills} kills");
@@ -135,9 +244,9 @@ fn workers_killed_at_random_cost_no_result_and_give_none_twice() {
 }
 
 #[test]
-fn workers_killed_at_random_with_one_attempt_each_fail_their_items() {
+fn killed_workers_fail_items_with_one_attempt() {
     let items = 2000;
-    let (output, _) = massacre(items, "--max-attempts=1", 20);
+    let (output, _) = run_with_kills(items, "--max-attempts=1", 20);
 
     let account = Account::of(&output, 1..items + 1);
     assert!(account.failed > 0, "no worker was killed at work");
@@ -146,7 +255,7 @@ fn workers_killed_at_random_with_one_attempt_each_fail_their_items() {
 }
 
 #[test]
-fn workers_that_the_program_kills_itself_are_no_different() {
+fn kill_every_loses_no_result() {
     let pool = Program::new();
     let options = ["--items=3000", "--kill-every=9", "--max-attempts=100"];
     let output = pool.invoke().args(options).run();
@@ -159,9 +268,9 @@ fn workers_that_the_program_kills_itself_are_no_different() {
 }
 
 #[test]
-fn a_worker_that_dies_idle_costs_no_item_an_attempt() {
+fn idle_worker_that_dies_costs_no_attempt() {
     let pool = Program::new();
-    // Time enough to stop one of the two before it answers.
+    // Enough time to stop one of the two before it answers.
     let options = ["--workers=2", "--items=2", "--pause=3000", "--verbose"];
     let run = pool.invoke().args(options).start();
     let busy = eventually("a worker", || pool.workers().first().copied());
@@ -173,9 +282,9 @@ fn a_worker_that_dies_idle_costs_no_item_an_attempt() {
     let idle: Vec<Pid> = others.collect();
     assert_eq!(idle.len(), 1);
     kill(idle[0], Signal::SIGKILL).unwrap();
-    eventually("word of its death", || {
-        let word = format!("process {} died", idle[0]);
-        (said(&run.stderr(), &word) == 1).then_some(())
+    eventually("the report of its death", || {
+        let died = format!("process {} died", idle[0]);
+        (lines_with(&run.stderr(), &died) == 1).then_some(())
     });
     kill(busy, Signal::SIGCONT).unwrap();
 
@@ -183,21 +292,21 @@ fn a_worker_that_dies_idle_costs_no_item_an_attempt() {
     output.assert_code(0);
     let account = Account::of(&output, 1..3);
     assert_eq!((account.retried, account.died), (0, 1));
-    assert_eq!(account.started, 2, "nothing was left to start another for");
+    assert_eq!(
+        account.started, 2,
+        "no item was left to start another worker for"
+    );
     pool.assert_gone();
 }
 
 #[test]
-fn ctrl_c_finishes_the_items_in_hand_and_counts_those_that_are_left() {
+fn interrupt_finishes_items_in_hand_and_counts_rest() {
     let pool = Program::new();
     let items = 1_000_000;
-    let options = ["--pause=50", "-n1000000", "-w3", "-c100000", "-v"];
-    let run = pool.invoke().args(options).start();
-    eventually("some results", || {
-        (run.captured("stdout").text().lines().count() > 5).then_some(())
-    });
+    let run = pool.invoke().args(LONG).start();
+    wait_for_results(&run, 6);
 
-    // As a terminal does: to all in the group of the program, not to the program alone.
+    // A terminal sends the signal to the process group of the program.
     kill(Pid::from_raw(-pid_of(&run).as_raw()), Signal::SIGINT).unwrap();
     let output = run.finish();
     pool.assert_gone();
@@ -205,19 +314,18 @@ fn ctrl_c_finishes_the_items_in_hand_and_counts_those_that_are_left() {
     output.assert_code(130);
     let account = Account::of(&output, 1..items + 1);
     assert_eq!((account.failed, account.died), (0, 0));
-    assert_eq!(account.received, account.done, "what was in hand was done");
+    assert_eq!(account.received, account.done, "items in hand are done");
     assert!(account.left > items / 2, "{} left", account.left);
 }
 
 #[test]
-fn an_item_is_tried_again_after_ctrl_c_too() {
+fn item_is_retried_after_interrupt() {
     let pool = Program::new();
     let options = ["--crash-on=1", "--pause=1000", "-n9", "-w1"];
-    let run = pool.invoke().args(options).start();
+    let mut run = pool.invoke().args(options).start();
     let worker = eventually("the worker", || pool.workers().pop());
     kill(worker, Signal::SIGSTOP).unwrap();
-    run.interrupt();
-    wait_for_word_of_ctrl_c(&run);
+    interrupt_once(&mut run);
     kill(worker, Signal::SIGCONT).unwrap();
     let output = run.finish();
 
@@ -229,82 +337,68 @@ fn an_item_is_tried_again_after_ctrl_c_too() {
 }
 
 #[test]
-fn a_second_ctrl_c_quits_at_once_and_the_workers_go() {
-    let pool = Program::new();
-    let mut run = pool.invoke().args([ENDLESS, "-w3", "-v"]).start();
-    wait_for_starts(&run, 3);
+fn second_interrupt_ends_workers() {
+    let (pool, mut run) = busy_workers();
 
-    run.interrupt();
-    wait_for_word_of_ctrl_c(&run);
-    assert_eq!(run.child.try_wait().unwrap(), None, "it is not over yet");
-    assert_eq!(pool.workers().len(), 3, "and no worker was killed");
+    interrupt_once(&mut run);
+    assert_eq!(pool.workers().len(), 3, "no worker was killed");
     run.interrupt();
 
-    let output = run.finish();
-    output.assert_code(130);
-    assert_eq!(output.stdout.text(), "");
-    assert_eq!(said(&output.stderr, "Ctrl-C again"), 1);
-    // They go when their parent does, a little later.
-    eventually("the workers to go", || {
-        pool.workers().is_empty().then_some(())
-    });
+    run.finish().assert_code(130);
+    pool.wait_until_gone();
 }
 
 #[test]
-fn workers_do_not_outlive_a_parent_that_is_killed() {
-    let pool = Program::new();
-    let run = pool.invoke().args([ENDLESS, "-w3", "-v"]).start();
-    wait_for_starts(&run, 3);
+fn workers_end_when_parent_is_killed() {
+    let (pool, run) = busy_workers();
 
     kill(pid_of(&run), Signal::SIGKILL).unwrap();
     assert_eq!(run.finish().code, None);
-    eventually("the workers to go", || {
-        pool.workers().is_empty().then_some(())
-    });
+    pool.wait_until_gone();
 }
 
 #[test]
-fn a_program_that_is_gone_cannot_be_started_again() {
-    let (output, pool) = after_its_program(|program| fs::remove_file(program).unwrap());
+fn deleted_program_cannot_start_workers() {
+    let (output, pool) = run_with_changed_program(|program| fs::remove_file(program).unwrap());
 
     output.assert_code(3);
     let error = "No such file or directory (os error 2)";
-    assert_eq!(said(&output.stderr, &format!("worker: {error}")), 1);
+    assert_eq!(lines_with(&output.stderr, &format!("worker: {error}")), 1);
     pool.assert_gone();
 }
 
 #[test]
-fn a_worker_that_never_comes_up_is_not_started_for_ever() {
+fn worker_that_never_starts_ends_program() {
     for (script, error) in [
         (
             "exit 7",
-            "5 in a row ended before they were ready: exit status: 7",
+            "5 processes in a row exited before they were ready: exit status: 7",
         ),
         (
             "kill -s KILL $$",
-            "100 in a row were killed before they were ready: signal: 9 (SIGKILL)",
+            "100 processes in a row were killed before they were ready: signal: 9 (SIGKILL)",
         ),
     ] {
-        let (output, pool) = after_its_program(|program| replace(program, script));
+        let (output, pool) = run_with_changed_program(|program| replace(program, script));
 
         output.assert_code(3);
-        assert_eq!(said(&output.stderr, &format!("worker: {error}")), 1);
+        assert_eq!(lines_with(&output.stderr, &format!("worker: {error}")), 1);
         pool.assert_gone();
     }
 }
 
 #[test]
-fn a_worker_that_ends_before_it_is_ready_is_started_again() {
+fn worker_that_ends_early_is_restarted() {
     let directory = tempfile::tempdir().unwrap();
     let copy = copy_into(&directory);
     let pool = Program::new();
-    // Time enough to stop the worker before it answers.
+    // Enough time to stop the worker before it answers.
     let options = ["--items=1", "--crash-on=1", "--pause=1000", "-w1", "-v"];
     let run = pool.invoke_at(&copy).args(options).start();
     wait_for_starts(&run, 1);
     let worker = pool.workers()[0];
     kill(worker, Signal::SIGSTOP).unwrap();
-    // Killed 20 times, and ended 4 times, for each time that it comes up.
+    // Each time before it starts, it is killed 20 times and exits 4 times.
     let script = r#"cd "${0%/*}"; echo >>starts
         number=$(($(wc -l <starts) % 25))
         [ $number = 0 ] && exec ./former "$@"
@@ -319,7 +413,7 @@ fn a_worker_that_ends_before_it_is_ready_is_started_again() {
     assert_eq!((account.received, account.failed), (3, 1));
     assert_eq!((account.started, account.died), (3, 3));
     let early = |status| {
-        said(
+        lines_with(
             &output.stderr,
             &format!("ended before it was ready: {status}"),
         )
@@ -332,32 +426,39 @@ fn a_worker_that_ends_before_it_is_ready_is_started_again() {
 }
 
 #[test]
-fn output_that_cannot_be_written_ends_it() {
-    let full = File::options().write(true).open("/dev/full").unwrap();
+fn full_stdout_ends_program() {
     let pool = Program::new();
-    let output = pool.invoke().arg("--items=1000000").stdout(full).run();
+    let output = pool
+        .invoke()
+        .arg("--items=1000000")
+        .stdout(dev_full())
+        .run();
 
     output.assert_code(3);
     let error = "cannot print: No space left on device (os error 28)";
-    assert_eq!(said(&output.stderr, error), 1);
-    // What was computed and not printed is neither done nor failed.
+    assert_eq!(lines_with(&output.stderr, error), 1);
+    // Items that were computed but not printed are neither done nor failed.
     let account = Account::of(&output, 1..1_000_001);
     assert_eq!((account.done, account.failed), (0, 0));
     assert!(account.received > 0);
     pool.assert_gone();
 
-    // What fails meanwhile is told nevertheless.
-    let full = File::options().write(true).open("/dev/full").unwrap();
+    // Failures are reported all the same.
     let crashes = (2..100).map(|item| format!("--crash-on={item}"));
     let options = ["--items=100", "--workers=4", "--max-attempts=1"];
-    let output = pool.invoke().args(options).args(crashes).stdout(full).run();
+    let output = pool
+        .invoke()
+        .args(options)
+        .args(crashes)
+        .stdout(dev_full())
+        .run();
     output.assert_code(3);
     assert_eq!(Account::of(&output, 1..101).done, 0);
     pool.assert_gone();
 }
 
 #[test]
-fn a_reader_that_leaves_early_ends_it() {
+fn closed_pipe_ends_program() {
     let pool = Program::new();
     let script = r#"{ "$0" "$@"; echo "exit code $?" >&2; } | head -n 1"#;
     let shell = command("sh", Path::new("/")).args(["-c", script]);
@@ -365,22 +466,20 @@ fn a_reader_that_leaves_early_ends_it() {
     let output = program.args(["--items=1000000", "-w1"]).run();
 
     assert_eq!(output.stdout.text(), "1 0\n");
-    assert_eq!(said(&output.stderr, "exit code 3"), 1);
-    assert_eq!(said(&output.stderr, " done, 0 failed, "), 1);
+    assert_eq!(lines_with(&output.stderr, "exit code 3"), 1);
+    assert_eq!(lines_with(&output.stderr, " done, 0 failed, "), 1);
     pool.assert_gone();
 }
 
 #[test]
-fn a_reader_that_does_not_read_holds_it_up_but_not_against_ctrl_c() {
+fn blocked_stdout_does_not_block_second_interrupt() {
     let pool = Program::new();
     let pipe = Pipe::new();
     pipe.fill();
     let options = ["--items=1000000", "-w2", "-v"];
     let mut run = pool.invoke().args(options).stdout(pipe.write).start();
     wait_for_starts(&run, 2);
-    run.interrupt();
-    wait_for_word_of_ctrl_c(&run);
-    assert_eq!(run.child.try_wait().unwrap(), None, "it is not over yet");
+    interrupt_once(&mut run);
     run.interrupt();
 
     run.finish().assert_code(130);
@@ -388,19 +487,19 @@ fn a_reader_that_does_not_read_holds_it_up_but_not_against_ctrl_c() {
 }
 
 #[test]
-fn a_reader_of_stderr_that_does_not_read_does_not_keep_a_second_ctrl_c_away() {
+fn blocked_stderr_does_not_block_second_interrupt() {
     let pool = Program::new();
     let pipe = Pipe::new();
     pipe.fill();
-    // A start is to be told: that holds up all lanes, as one by one would many threads.
+    // Reporting a start blocks the only thread of the runtime, and so all lanes.
     let run = pool.invoke().env("TOKIO_WORKER_THREADS", "1");
     let run = run.args([ENDLESS, "-w2", "-v"]).stderr(pipe.write);
     let mut run = run.start();
-    eventually("a lane to be held up", || {
+    eventually("a thread to block", || {
         run.is_held_up_by_stderr().then_some(())
     });
 
-    // Not twice alone: one may be sent before another has been noticed, and be the same then.
+    // Repeated, because two signals count as one if the first is still pending.
     let status = eventually("the end", || {
         run.interrupt();
         run.child.try_wait().unwrap()
@@ -410,96 +509,17 @@ fn a_reader_of_stderr_that_does_not_read_does_not_keep_a_second_ctrl_c_away() {
 }
 
 #[test]
-fn stderr_that_cannot_be_written_does_not_panic() {
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = Program::new()
-        .invoke()
-        .args(["--from=0", "-n5", "-v"])
-        .stderr(full)
-        .run();
-
-    output.assert_code(1);
-    assert_eq!(results(&output.stdout).len(), 4);
-}
-
-#[test]
-fn a_message_is_written_in_one_piece() {
-    let pieces = Program::new()
-        .invoke()
-        .args(["--from=0", "-n1", "-w1"])
-        .pieces_of_stderr();
-    assert_eq!(pieces.len(), 2, "{pieces:?}");
-    assert_eq!(pieces[0], "process_pool: 0: never comes to 1\n");
-    assert!(
-        pieces[1].ends_with(" 1 workers started, 0 died\n"),
-        "{pieces:?}"
-    );
-}
-
-#[test]
-fn help_tells_the_arguments_and_the_exit_status() {
-    let output = command(example("process_pool"), Path::new("/"))
-        .arg("--help")
-        .run();
-
-    output.assert_code(0);
-    let help = output.stdout.text();
-    for part in [
-        "--workers",
-        "--items",
-        "--from",
-        "--max-attempts",
-        "--capacity",
-        "--pause",
-        "--crash-on",
-        "--kill-every",
-        "--verbose",
-        "--quiet",
-        "Exit status:",
-        "5 in a row ended",
-        "100 were killed",
-        "130",
-    ] {
-        assert!(help.contains(part), "no {part} in:\n{help}");
-    }
-    assert!(!help.contains("--worker "), "that is not for users");
-}
-
-#[test]
-fn arguments_that_make_no_sense_are_refused() {
-    let past_the_end = ["--from=18446744073709551615", "--items=2"];
-    for (options, complaint) in [
-        (&["--workers=0"][..], "0 is not in 1..="),
-        (&["--capacity=0"], "0 is not in 1..="),
-        (&["--max-attempts=0"], "invalid value '0'"),
-        (&["--kill-every=0"], "invalid value '0'"),
-        (&["--items=many"], "invalid value 'many'"),
-        (&["13"], "unexpected argument '13'"),
-        (&past_the_end, "past 64 bits"),
-    ] {
-        let output = Program::new().invoke().args(options).run();
-        output.assert_code(2);
-        assert_eq!(output.stdout.text(), "");
-        let text = output.stderr.text();
-        assert!(text.contains(complaint), "no {complaint:?} in {text}");
-    }
-}
-
-#[test]
-fn a_terminal_shows_progress_unless_the_results_go_there_too() {
+fn progress_is_hidden_next_to_other_output() {
     let pool = Program::new();
     let terminal =
         |options: &str| example_on_terminal("process_pool", &format!("{} {options}", pool.mark));
-    // Also before any item has ended.
     let run = terminal(&format!("--items=1 {ENDLESS} >/dev/null")).start();
-    eventually("a bar that moves", || {
+    eventually("progress", || {
         let shown = run.captured("stdout").text();
-        (shown.matches("0/1 items").count() > 1).then_some(())
+        shown.contains("0/1 items").then_some(())
     });
     drop(run);
-    eventually("its worker to go", || {
-        pool.workers().is_empty().then_some(())
-    });
+    pool.wait_until_gone();
 
     for options in [">/dev/null --quiet", ">/dev/null --verbose", ""] {
         let output = terminal(options).run();
@@ -511,9 +531,9 @@ fn a_terminal_shows_progress_unless_the_results_go_there_too() {
 
 // The program and its workers.
 
-/// Runs of the program whose workers can be told from those of all other tests.
+/// Runs of the program whose workers differ from those of all other tests.
 struct Program {
-    /// An option that the program passes on to its workers, and that no item comes up to.
+    /// An option that the program passes on to its workers, with an item that no run has.
     mark: String,
 }
 
@@ -526,7 +546,7 @@ impl Program {
         Self { mark }
     }
 
-    /// The program, in a group of its own as a shell would start it.
+    /// The program in a new process group, as a shell starts it.
     fn invoke(&self) -> Invocation {
         self.invoke_at(&example("process_pool"))
     }
@@ -536,10 +556,10 @@ impl Program {
         setsid.arg(program).arg(&self.mark)
     }
 
-    /// All worker processes there are. One that is being started may not be there yet.
+    /// All worker processes. One that is being started may be missing.
     fn workers(&self) -> Vec<Pid> {
         let is_worker = |process: &Path| {
-            // Empty for a process that has ended and not been waited for.
+            // Empty for a zombie.
             let line = fs::read(process.join("cmdline")).unwrap_or_default();
             let has = |arg: &str| line.split(|byte| *byte == 0).any(|a| a == arg.as_bytes());
             has("--worker") && has(&self.mark)
@@ -556,7 +576,15 @@ impl Program {
 
     #[track_caller]
     fn assert_gone(&self) {
-        assert_eq!(self.workers(), [], "left behind");
+        assert_eq!(self.workers(), [], "workers are left");
+    }
+
+    /// Waits until all workers have ended, which they do soon after their parent.
+    #[track_caller]
+    fn wait_until_gone(&self) {
+        eventually("the workers to end", || {
+            self.workers().is_empty().then_some(())
+        });
     }
 }
 
@@ -564,20 +592,28 @@ fn pid_of(run: &Run) -> Pid {
     Pid::from_raw(run.child.id().try_into().unwrap())
 }
 
+/// A run with three workers at items that take longer than any test.
+fn busy_workers() -> (Program, Run) {
+    let pool = Program::new();
+    let run = pool.invoke().args([ENDLESS, "-w3", "-v"]).start();
+    wait_for_starts(&run, 3);
+    (pool, run)
+}
+
+fn wait_for_results(run: &Run, number: usize) {
+    eventually("results", || {
+        (run.captured("stdout").text().lines().count() >= number).then_some(())
+    });
+}
+
 fn wait_for_starts(run: &Run, number: usize) {
     eventually("the workers", || {
-        (said(&run.stderr(), " started") == number).then_some(())
+        (lines_with(&run.stderr(), " started") == number).then_some(())
     });
 }
 
-fn wait_for_word_of_ctrl_c(run: &Run) {
-    eventually("word of the first Ctrl-C", || {
-        (said(&run.stderr(), "Ctrl-C again") == 1).then_some(())
-    });
-}
-
-/// Starts a copy of the program, does something to it, and kills its worker, which is at an item.
-fn after_its_program(change: impl FnOnce(&Path)) -> (Output, Program) {
+/// Starts a copy of the program, changes it by `change`, and kills its busy worker.
+fn run_with_changed_program(change: impl FnOnce(&Path)) -> (Output, Program) {
     let directory = tempfile::tempdir().unwrap();
     let copy = copy_into(&directory);
     let pool = Program::new();
@@ -588,7 +624,7 @@ fn after_its_program(change: impl FnOnce(&Path)) -> (Output, Program) {
 
     let output = run.finish();
     let account = Account::of(&output, 1..1001);
-    // The item might have been tried twice more.
+    // The item had two attempts left.
     assert_eq!((account.received, account.failed), (2, 0));
     assert_eq!((account.retried, account.left), (1, 1000));
     (output, pool)
@@ -597,27 +633,27 @@ fn after_its_program(change: impl FnOnce(&Path)) -> (Output, Program) {
 /// A copy of the program, which can be replaced.
 fn copy_into(directory: &TempDir) -> PathBuf {
     let copy = directory.path().join("copy");
-    // Not copied from here: see where a script is written.
+    // Not copied by this process, for the same reason as in `replace`.
     let cp = command("cp", directory.path()).arg(example("process_pool"));
     cp.arg(&copy).run().assert_code(0);
     copy
 }
 
-/// Puts a script in the place of a program, which is `former` from then on.
+/// Replaces a program by a script, and renames the program to `former`.
 fn replace(program: &Path, script: &str) {
-    // Not written from here: a process that another test starts meanwhile would have it open, and
-    // what is open for writing cannot be run.
+    // Not written by this process: a child that another test starts at the same time would inherit
+    // the open file, and a file that is open for writing cannot be executed.
     let replace = r#"printf '#!/bin/sh\n%s\n' "$1" >new && chmod +x new &&
         ln "$0" former && mv new "$0""#;
     let sh = command("sh", program.parent().unwrap()).args(["-c", replace]);
     sh.arg(program).arg(script).run().assert_code(0);
 }
 
-/// Kills a worker for every so many results, from outside. Also returns how many.
+/// Kills a worker after every `every` results. Also returns the number of kills.
 ///
-/// The results are read from a pipe that cannot hold them all, so the program is not done before
-/// most of the workers have been killed, however slow this is.
-fn massacre(items: u64, limit: &str, every: usize) -> (Output, usize) {
+/// The results are read from a pipe that cannot hold all of them, so the program cannot end before
+/// most kills, however slow the test is.
+fn run_with_kills(items: u64, limit: &str, every: usize) -> (Output, usize) {
     let seed = fastrand::u64(..);
     eprintln!("seed: {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -652,7 +688,7 @@ fn massacre(items: u64, limit: &str, every: usize) -> (Output, usize) {
     (output, killed.len())
 }
 
-/// Kills one of the workers, ready or not, if there is one that has not been killed before.
+/// Kills a worker that has not been killed before, if there is one. It need not be ready.
 fn kill_one(pool: &Program, killed: &BTreeSet<Pid>, random: &mut fastrand::Rng) -> Option<Pid> {
     let mut alive = pool.workers();
     alive.retain(|pid| !killed.contains(pid));
@@ -660,7 +696,7 @@ fn kill_one(pool: &Program, killed: &BTreeSet<Pid>, random: &mut fastrand::Rng) 
     kill(pid, Signal::SIGKILL).is_ok().then_some(pid)
 }
 
-// What it says.
+// The output.
 
 /// The last line of stderr.
 struct Account {
@@ -674,8 +710,8 @@ struct Account {
 }
 
 impl Account {
-    /// Checks all that holds of any run that was not cut short: it adds up, each result is right,
-    /// and every item has one, or is told to have failed, or is left.
+    /// Checks what holds for every run that ends in order: the summary adds up, each result is
+    /// correct, and each item has a result, is reported as failed, or is left.
     #[track_caller]
     fn of(output: &Output, items: Range<u64>) -> Self {
         let text = output.stderr.text();
@@ -683,7 +719,7 @@ impl Account {
         let words = account.split(|c: char| !c.is_ascii_digit());
         let numbers: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
         let [count, done, failed, left, received, retried, started, died] = numbers[..] else {
-            panic!("no account in {text:?}");
+            panic!("no summary in {text:?}");
         };
 
         let results = results(&output.stdout);
@@ -693,14 +729,14 @@ impl Account {
         assert_eq!(count, items.end - items.start, "{account}");
         assert_eq!(done + failed + left, count, "{account}");
         for (item, steps) in &results {
-            assert!(items.contains(item), "{item} was not asked for");
+            assert!(items.contains(item), "{item} is not an item");
             assert_eq!(*steps, collatz(*item), "the steps of {item}");
             assert!(!failures.contains_key(item), "{item} is done and failed");
         }
         for item in failures.keys() {
-            assert!(items.contains(item), "{item} was not asked for");
+            assert!(items.contains(item), "{item} is not an item");
         }
-        // Each attempt that was lost took a worker with it.
+        // Each lost attempt is the death of a worker.
         assert!(died >= retried, "{account}");
         assert!(started >= died, "{account}");
         Self {
@@ -729,7 +765,7 @@ fn results(stdout: &Bytes) -> BTreeMap<u64, u32> {
     results
 }
 
-/// Why items failed. Fails if one does twice.
+/// The failure of each item. Fails if there are two for one.
 #[track_caller]
 fn failures(output: &Output) -> BTreeMap<u64, String> {
     let mut failures = BTreeMap::new();
@@ -746,8 +782,8 @@ fn failures(output: &Output) -> BTreeMap<u64, String> {
     failures
 }
 
-/// In how many lines.
-fn said(stderr: &Bytes, what: &str) -> usize {
+/// The number of lines that contain this text.
+fn lines_with(stderr: &Bytes, what: &str) -> usize {
     let text = stderr.text();
     text.lines().filter(|line| line.contains(what)).count()
 }

@@ -1,18 +1,13 @@
-//! The example `executor`: its type by itself, and the program around it, run as its users run it.
-//!
-//! Nothing here is timed. Jobs that must not end before something else has happened wait for it.
+//! The type `Executor`, and the program `executor` that uses it.
 
-#![cfg(all(target_os = "linux", not(loom)))]
-
-#[path = "../examples/executor/job.rs"]
+#[path = "../../examples/executor/job.rs"]
 mod job;
-#[path = "../examples/executor/pool.rs"]
+#[path = "../../examples/executor/pool.rs"]
 mod pool;
-mod program;
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::num::NonZeroUsize;
+use std::os::unix::process::ExitStatusExt;
 use std::panic;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,36 +18,71 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use job::JobError;
-use pool::Executor;
-use program::Invocation;
-use program::Output;
-use program::PATIENCE;
-use program::command;
-use program::eventually;
-use program::example;
-use program::example_on_terminal;
+use nix::libc;
+use tempfile::tempdir;
+
+use self::job::JobError;
+use self::pool::Executor;
+use crate::contract::Case;
+use crate::contract::Contract;
+use crate::contract::Progress;
+use crate::program::Invocation;
+use crate::program::Output;
+use crate::program::PATIENCE;
+use crate::program::command;
+use crate::program::eventually;
+use crate::program::example;
+
+pub(crate) const CONTRACT: Contract = Contract {
+    name: "executor",
+    directory: || tempdir().unwrap(),
+    help: &[
+        "[N]",
+        "--workers",
+        "--jobs",
+        "--capacity",
+        "--cancel-after",
+        "--panic-at",
+        "--quiet",
+    ],
+    refused: &[
+        (&["--workers=0"], "0 is not in 1..="),
+        (&["--jobs=0"], "0 is not in 1..="),
+        (&["--capacity=0"], "0 is not in 1..="),
+        (&["--panic-at=0"], "0 is not in 1.."),
+        (&["many"], "invalid digit"),
+        (
+            &["--jobs=10", "--panic-at=11"],
+            "--panic-at is larger than --jobs, which is 10",
+        ),
+    ],
+    success: Case {
+        args: &["100"],
+        code: 0,
+        stdout: "25 primes below 100\n",
+        stderr: &[],
+    },
+    failure: Case {
+        args: &["--cancel-after=0", "-w1", "-c1"],
+        code: 3,
+        stdout: "at least * primes below 1000000\n",
+        stderr: &["executor: * jobs done, 0 panicked, * cancelled, * not submitted"],
+    },
+    missing_input: None,
+    full_stdout: (1, &["executor: No space left on device (os error 28)"]),
+    closed_stdout: (1, &["executor: Broken pipe (os error 32)"]),
+    progress: Progress {
+        args: "1000000000000000 --jobs=1",
+        // The bar moves before any job has ended.
+        is_shown: |shown| shown.matches("0/1 jobs").count() > 1,
+    },
+    interrupts: None,
+};
 
 // The type.
 
 #[test]
-fn the_executor_is_short_without_sentinels_polling_or_timeouts() {
-    let pool = include_str!("../examples/executor/pool.rs");
-    let job = include_str!("../examples/executor/job.rs");
-    assert!(pool.lines().count() < 150);
-    let is_code = |line: &&str| {
-        let line = line.trim_start();
-        !(line.is_empty() || line.starts_with("//"))
-    };
-    let code = pool.lines().chain(job.lines()).filter(is_code).count();
-    assert!(code < 150, "{code} lines of code in all that it is made of");
-    for word in ["sleep", "timeout", "try_recv", "yield", "park"] {
-        assert!(!pool.contains(word) && !job.contains(word), "{word}");
-    }
-}
-
-#[test]
-fn a_handle_gives_the_result_of_its_job() {
+fn handle_returns_result_of_job() {
     in_time(|| {
         let executor = executor(2, 8);
         let sum = executor.submit(|| 40 + 2).unwrap();
@@ -64,7 +94,7 @@ fn a_handle_gives_the_result_of_its_job() {
 }
 
 #[test]
-fn all_threads_work_at_once() {
+fn all_threads_run_at_once() {
     in_time(|| {
         let executor = executor(4, 1);
         let together = Arc::new(Barrier::new(4));
@@ -74,7 +104,7 @@ fn all_threads_work_at_once() {
 }
 
 #[test]
-fn map_gives_results_in_the_order_of_the_items() {
+fn map_returns_results_in_item_order() {
     in_time(|| {
         let executor = executor(2, 1);
         let (second_is_done, wait) = mpsc::channel();
@@ -93,7 +123,7 @@ fn map_gives_results_in_the_order_of_the_items() {
 }
 
 #[test]
-fn map_takes_an_endless_iterator() {
+fn map_accepts_endless_iterator() {
     in_time(|| {
         let executor = executor(2, 3);
         let doubled: Result<Vec<_>, _> = executor.map(1.., |item| item * 2).take(4).collect();
@@ -104,7 +134,7 @@ fn map_takes_an_endless_iterator() {
 }
 
 #[test]
-fn a_panic_reaches_the_handle_and_the_thread_goes_on() {
+fn panic_reaches_handle_and_thread_continues() {
     in_time(|| {
         let executor = executor(1, 8);
         let id = executor.submit(|| thread::current().id()).unwrap();
@@ -116,7 +146,7 @@ fn a_panic_reaches_the_handle_and_the_thread_goes_on() {
         let panicked = |message: &str| Err::<(), _>(JobError::Panicked(message.to_owned()));
         assert_eq!(text.result(), panicked("at the disco"));
         assert_eq!(formatted.result(), panicked("number 5"));
-        assert_eq!(odd.result(), panicked("with no message"));
+        assert_eq!(odd.result(), panicked("no message"));
         assert_eq!(id.result(), same_id.result());
 
         executor.shutdown(true, false);
@@ -125,7 +155,7 @@ fn a_panic_reaches_the_handle_and_the_thread_goes_on() {
 }
 
 #[test]
-fn a_result_that_nobody_wants_and_that_panics_when_dropped_does_not_kill_the_thread() {
+fn dropped_result_that_panics_leaves_thread_alive() {
     struct Grenade;
     impl Drop for Grenade {
         fn drop(&mut self) {
@@ -143,11 +173,11 @@ fn a_result_that_nobody_wants_and_that_panics_when_dropped_does_not_kill_the_thr
 }
 
 #[test]
-fn cancel_pending_hands_back_what_has_not_begun_and_leaves_the_rest() {
+fn cancel_pending_cancels_only_queued_jobs() {
     in_time(|| {
         let executor = executor(1, 8);
         let gate = Gate::default();
-        let begun = executor.submit(gate.job(|| "begun")).unwrap();
+        let running = executor.submit(gate.job(|| "running")).unwrap();
         gate.wait_for_a_job();
         let pending: Vec<_> = (0..5)
             .map(|_| executor.submit(|| "pending").unwrap())
@@ -158,7 +188,7 @@ fn cancel_pending_hands_back_what_has_not_begun_and_leaves_the_rest() {
             assert_eq!(handle.result(), Err(JobError::Cancelled));
         }
         gate.open();
-        assert_eq!(begun.result(), Ok("begun"));
+        assert_eq!(running.result(), Ok("running"));
 
         executor.shutdown(true, false);
         let report = executor.report();
@@ -167,7 +197,7 @@ fn cancel_pending_hands_back_what_has_not_begun_and_leaves_the_rest() {
 }
 
 #[test]
-fn shutdown_without_cancelling_runs_all_that_was_submitted() {
+fn shutdown_without_cancelling_runs_all_jobs() {
     in_time(|| {
         let executor = executor(1, 8);
         let gate = Gate::default();
@@ -177,7 +207,7 @@ fn shutdown_without_cancelling_runs_all_that_was_submitted() {
         assert_eq!(executor.shutdown(false, false), 0);
         gate.open();
         executor.shutdown(true, false);
-        assert_eq!(executor.report().done, 5, "it waited for all");
+        assert_eq!(executor.report().done, 5, "shutdown waited for all jobs");
         let results: Result<Vec<_>, _> =
             handles.into_iter().map(|handle| handle.result()).collect();
         assert_eq!(results, Ok(vec![0, 1, 2, 3, 4]));
@@ -185,7 +215,7 @@ fn shutdown_without_cancelling_runs_all_that_was_submitted() {
 }
 
 #[test]
-fn all_who_shut_it_down_wait() {
+fn concurrent_shutdowns_all_wait() {
     in_time(|| {
         let executor = executor(1, 1);
         let gate = Gate::default();
@@ -200,7 +230,7 @@ fn all_who_shut_it_down_wait() {
                 });
             }
             together.wait();
-            // Time for one that does not wait to be found out.
+            // Gives a shutdown that does not wait the time to return too early.
             (0..1000).for_each(|_| thread::yield_now());
             gate.open();
         });
@@ -208,7 +238,7 @@ fn all_who_shut_it_down_wait() {
 }
 
 #[test]
-fn submit_after_the_shutdown_is_an_error() {
+fn submit_after_shutdown_is_error() {
     in_time(|| {
         let executor = executor(1, 1);
         executor.shutdown(false, false);
@@ -216,14 +246,14 @@ fn submit_after_the_shutdown_is_an_error() {
         assert_eq!(error, JobError::Cancelled);
         assert_eq!(
             error.to_string(),
-            "the executor was shut down before it began"
+            "the executor was shut down before the job started"
         );
         assert_eq!(executor.map(0..3, |item| item).count(), 0);
     });
 }
 
 #[test]
-fn dropped_it_waits_for_all_that_was_submitted_as_with_does() {
+fn drop_waits_for_submitted_jobs() {
     in_time(|| {
         let executor = executor(1, 8);
         let gate = Gate::default();
@@ -240,7 +270,7 @@ fn dropped_it_waits_for_all_that_was_submitted_as_with_does() {
 }
 
 #[test]
-fn dropped_after_a_shutdown_that_did_not_wait_it_does_not_wait_either() {
+fn drop_after_shutdown_without_wait_returns() {
     in_time(|| {
         let gate = Gate::default();
         let executor = executor(1, 1);
@@ -253,7 +283,7 @@ fn dropped_after_a_shutdown_that_did_not_wait_it_does_not_wait_either() {
 }
 
 #[test]
-fn a_job_that_shuts_its_executor_down_or_drops_it_does_not_wait_for_itself() {
+fn job_may_shut_down_or_drop_its_executor() {
     in_time(|| {
         let executor = Arc::new(executor(1, 1));
         let own = Arc::clone(&executor);
@@ -271,37 +301,37 @@ fn a_job_that_shuts_its_executor_down_or_drops_it_does_not_wait_for_itself() {
 }
 
 #[test]
-fn its_threads_have_ended_when_it_is_dropped() {
-    struct Farewell(mpsc::Sender<()>);
-    impl Drop for Farewell {
+fn drop_joins_threads() {
+    struct OnExit(mpsc::Sender<()>);
+    impl Drop for OnExit {
         fn drop(&mut self) {
-            // A long goodbye, for which somebody must wait.
+            // If drop did not join the threads, it would return during this time.
             thread::sleep(Duration::from_millis(100));
             let _ = self.0.send(());
         }
     }
     thread_local! {
-        static FAREWELL: RefCell<Option<Farewell>> = const { RefCell::new(None) };
+        static ON_EXIT: RefCell<Option<OnExit>> = const { RefCell::new(None) };
     }
     in_time(|| {
         let executor = executor(3, 1);
-        let (sender, farewells) = mpsc::channel();
+        let (sender, exits) = mpsc::channel();
         let together = Barrier::new(3);
         let results = executor.map(0..3, move |_| {
-            FAREWELL.set(Some(Farewell(sender.clone())));
+            ON_EXIT.set(Some(OnExit(sender.clone())));
             together.wait();
         });
         assert_eq!(results.filter(Result::is_ok).count(), 3);
-        assert_eq!(farewells.try_iter().count(), 0, "they still live");
+        assert_eq!(exits.try_iter().count(), 0, "no thread has ended");
         drop(executor);
-        assert_eq!(farewells.try_iter().count(), 3);
+        assert_eq!(exits.try_iter().count(), 3);
     });
 }
 
 // The program.
 
 #[test]
-fn all_primes_are_counted_however_the_work_is_divided() {
+fn all_primes_are_counted_for_every_division() {
     for (below, primes) in [("0", 0), ("2", 0), ("3", 1), ("10000", 1229)] {
         for options in [
             &[][..],
@@ -319,23 +349,23 @@ fn all_primes_are_counted_however_the_work_is_divided() {
 }
 
 #[test]
-fn a_job_that_panics_fails_and_the_others_are_run() {
+fn panicking_job_fails_and_others_run() {
     let output = program(&["--jobs=10", "--panic-at=4", "--workers=1", "10000"]).run();
     output.assert_code(1);
 
-    // 168 primes below 1000, and so on: those from 3000 to 4000 are missing.
+    // The primes from 3000 to 4000 are missing: 430 are below 3000, and 550 below 4000.
     assert_eq!(
         output.stdout.text(),
         format!("at least {} primes below 10000\n", 1229 - (550 - 430))
     );
     let stderr = output.stderr.text();
-    let line = "executor: job 4 of 10 panicked: told to by --panic-at\n";
+    let line = "executor: job 4 of 10 panicked: requested by --panic-at\n";
     assert!(stderr.contains(line), "{stderr}");
     assert_eq!(counts(&output), [9, 1, 0, 0]);
 }
 
 #[test]
-fn cancelling_after_some_results_accounts_for_every_job() {
+fn cancelling_accounts_for_every_job() {
     for after in [0, 1, 3] {
         let option = format!("--cancel-after={after}");
         let output = program(&["-j100", "-w2", "-c4", &option, "10000"]).run();
@@ -346,15 +376,14 @@ fn cancelling_after_some_results_accounts_for_every_job() {
         assert!(done >= after);
         assert_eq!(panicked, 0);
         assert_eq!(done + cancelled + not_submitted, 100);
-        // It is ahead by what fits into the queue and the hands.
+        // `map` is ahead by what can be queued and in hand.
         assert!(not_submitted >= 100 - (after + 2 + 4));
     }
 }
 
 #[test]
-fn cancelling_cancels_what_is_queued() {
-    // Unless the machine is so busy elsewhere that all jobs are run before the first result is
-    // seen.
+fn cancelling_cancels_queued_jobs() {
+    // On a busy machine, all jobs may have run before the first result is seen.
     eventually("a run that cancels jobs", || {
         let output = program(&["-j10", "-w1", "-c9", "--cancel-after=1", "100000"]).run();
         let [done, _, cancelled, _] = match output.code {
@@ -367,7 +396,7 @@ fn cancelling_cancels_what_is_queued() {
 }
 
 #[test]
-fn cancelling_after_the_last_result_is_no_failure() {
+fn cancelling_after_last_result_succeeds() {
     for after in ["--cancel-after=10", "--cancel-after=11"] {
         let output = program(&["--jobs=10", after, "100"]).run();
         output.assert_code(0);
@@ -376,76 +405,18 @@ fn cancelling_after_the_last_result_is_no_failure() {
 }
 
 #[test]
-fn help_tells_the_arguments_and_the_exit_status() {
-    let output = program(&["--help"]).run();
-    output.assert_code(0);
-    let help = output.stdout.text();
-    for part in [
-        "[N]",
-        "--workers",
-        "--jobs",
-        "--cancel-after",
-        "--panic-at",
-        "Exit status:",
-    ] {
-        assert!(help.contains(part), "no {part} in:\n{help}");
-    }
-}
-
-#[test]
-fn wrong_arguments_are_refused() {
-    let refused = |args: &[&str], message: &str| {
-        let output = program(args).run();
-        output.assert_code(2);
-        let stderr = output.stderr.text();
-        assert!(stderr.contains(message), "{stderr}");
-    };
-    refused(&["--workers=0"], "0 is not in 1..=");
-    refused(&["--jobs=0"], "0 is not in 1..=");
-    refused(&["--capacity=0"], "0 is not in 1..=");
-    refused(&["--panic-at=0"], "0 is not in 1..");
-    refused(&["many"], "invalid digit");
-    refused(
-        &["--jobs=10", "--panic-at=11"],
-        "no job to panic beyond the last, 10",
-    );
-}
-
-#[test]
-fn output_that_cannot_be_written_fails() {
-    let full = || File::options().write(true).open("/dev/full").unwrap();
-    let output = program(&["100"]).stdout(full()).run();
-    output.assert_code(1);
-    assert_eq!(
-        output.stderr.text(),
-        "executor: No space left on device (os error 28)\n"
-    );
-    program(&["--cancel-after=0", "100"])
-        .stderr(full())
-        .run()
-        .assert_code(3);
-}
-
-#[test]
-fn a_message_is_written_in_one_piece() {
-    let pieces = program(&["--cancel-after=0", "-w1", "-c1"]).pieces_of_stderr();
-    assert_eq!(pieces.len(), 1, "{pieces:?}");
-    assert!(pieces[0].ends_with(" not submitted\n"), "{pieces:?}");
-}
-
-#[test]
-fn a_terminal_shows_progress_unless_quiet() {
-    let terminal =
-        |options: &str| example_on_terminal("executor", &format!("{options} >/dev/null"));
-    // Also before any job has ended.
-    let run = terminal("1000000000000000 --jobs=1").start();
-    eventually("a bar that moves", || {
-        let shown = run.captured("stdout").text();
-        (shown.matches("0/1 jobs").count() > 1).then_some(())
+fn interrupt_ends_program_by_signal() {
+    // The test may have been started with the signal ignored.
+    let env = command("env", Path::new("/")).arg("--default-signal=INT");
+    let program = env.arg(example("executor")).arg("1000000000000000");
+    let mut run = program.args(["--jobs=1", "--workers=1"]).start();
+    eventually("the job to start", || {
+        run.has_thread("worker-1").then_some(())
     });
-    let output = terminal("--quiet 100").run();
-    output.assert_code(0);
-    assert_eq!(output.stdout.text(), "");
+    run.interrupt();
+    let status = eventually("the end", || run.child.try_wait().unwrap());
+    assert_eq!(status.signal(), Some(libc::SIGINT));
+    assert_eq!(run.captured("stdout").text(), "");
 }
 
 // Helpers.
@@ -455,35 +426,35 @@ fn executor(workers: usize, capacity: usize) -> Executor {
     Executor::new(number(workers), number(capacity)).unwrap()
 }
 
-/// Runs a test on a thread of its own, so that one that hangs fails.
+/// Runs a test on a separate thread, so that it fails if it hangs.
 #[track_caller]
 fn in_time(test: impl FnOnce() + Send + 'static) {
     let (done, wait) = mpsc::channel();
     thread::spawn(move || done.send(panic::catch_unwind(panic::AssertUnwindSafe(test))));
     match wait.recv_timeout(PATIENCE) {
         Ok(result) => result.unwrap_or_else(|payload| panic::resume_unwind(payload)),
-        Err(_) => panic!("it hangs"),
+        Err(_) => panic!("the test hangs"),
     }
 }
 
-/// Holds jobs back until it is opened.
+/// Blocks jobs until it is opened.
 #[derive(Default)]
 struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 
 #[derive(Default)]
 struct GateState {
-    begun: bool,
+    job_waits: bool,
     open: bool,
 }
 
 impl Gate {
-    /// A job that waits at the gate before it calls `then`.
+    /// A job that waits for the gate to open, and then calls `then`.
     fn job<R, F: FnOnce() -> R>(&self, then: F) -> impl FnOnce() -> R + use<R, F> {
         let gate = Arc::clone(&self.0);
         move || {
             let (state, changed) = &*gate;
             let mut state = state.lock().unwrap();
-            state.begun = true;
+            state.job_waits = true;
             changed.notify_all();
             drop(changed.wait_while(state, |state| !state.open).unwrap());
             then()
@@ -493,7 +464,7 @@ impl Gate {
     fn wait_for_a_job(&self) {
         let (state, changed) = &*self.0;
         let state = state.lock().unwrap();
-        drop(changed.wait_while(state, |state| !state.begun).unwrap());
+        drop(changed.wait_while(state, |state| !state.job_waits).unwrap());
     }
 
     fn open(&self) {
@@ -507,7 +478,7 @@ fn program(args: &[&str]) -> Invocation {
     command(example("executor"), Path::new("/")).args(args)
 }
 
-/// How many jobs are done, panicked, cancelled and not submitted: the last line says so.
+/// The numbers of jobs done, panicked, cancelled and not submitted, from the last line.
 fn counts(output: &Output) -> [u64; 4] {
     let text = output.stderr.text();
     let last = text.lines().last().unwrap_or_default();

@@ -1,0 +1,10 @@
+//! What the example programs share, none of which is about the channel.
+
+#![allow(dead_code)] // Each program uses a part.
+
+pub(crate) mod errors;
+pub(crate) mod exit;
+pub(crate) mod interrupt;
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod threads;

@@ -1,0 +1,80 @@
+//! The command line.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Add up the numbers in files, one per line
+///
+/// The first error stops all readers and workers: records in hand are finished, and queued records
+/// are handed back.
+#[derive(Parser)]
+#[command(name = "coordinator", after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    /// Files to read; if there are none, the numbers from 1 to --records are generated
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Number of records to generate
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        conflicts_with = "files"
+    )]
+    pub(crate) records: u64,
+
+    /// Number of readers, among which the files or numbers are divided
+    #[arg(short, long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) readers: u16,
+
+    /// Number of workers
+    #[arg(short, long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: u16,
+
+    /// Capacity of each of the two queues
+    #[arg(short, long, value_name = "N", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) capacity: u32,
+
+    /// How long to wait for readers and workers after a stop
+    #[arg(short, long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) grace: Duration,
+
+    /// Stop cleanly after N records; those in hand are finished
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) enough: Option<u64>,
+
+    /// Write the records that are handed back to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) left: Option<PathBuf>,
+
+    /// Make the record with this number fail
+    #[arg(long, value_name = "N")]
+    pub(crate) fail_at: Option<u64>,
+
+    /// Make the worker that receives the record with this number hang
+    #[arg(long, value_name = "N")]
+    pub(crate) hang_at: Option<u64>,
+
+    /// Hide the progress bar (it is shown only if stderr is a terminal)
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    all records were summed up, or as many as --enough
+  1    a record or a file was bad, the output could not be written, or a reader
+       or worker had not stopped by the end of the grace period
+  2    invalid arguments
+  130  interrupted by Ctrl-C, which stops the program as an error does. A second
+       Ctrl-C quits at once and prints nothing";
+
+fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
+    Ok(Duration::try_from_secs_f64(text.parse()?)?)
+}

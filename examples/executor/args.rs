@@ -1,0 +1,63 @@
+//! The command line.
+
+use clap::Parser;
+
+use crate::common::exit;
+
+/// Count the primes below N on a pool of threads
+#[derive(Parser)]
+#[command(name = "executor", after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    /// Upper bound of the numbers, itself excluded
+    #[arg(value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) below: u64,
+
+    /// Number of threads [default: one per CPU]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+
+    /// Number of jobs
+    #[arg(short, long, value_name = "N", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) jobs: u64,
+
+    /// Maximum number of jobs that are queued
+    #[arg(short, long, value_name = "N", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) capacity: u32,
+
+    /// Cancel the jobs that have not started once there are K results
+    #[arg(long, value_name = "K")]
+    pub(crate) cancel_after: Option<u64>,
+
+    /// Make this job panic; the first one is 1
+    #[arg(long, value_name = "JOB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) panic_at: Option<u64>,
+
+    /// Hide the progress bar (it is shown only if stderr is a terminal)
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  all primes below N were counted
+  1  a job panicked, or the output could not be written; the other jobs ran,
+     except those that --cancel-after cancelled
+  2  invalid arguments
+  3  jobs were cancelled by --cancel-after; those in hand were finished
+Ctrl-C is not handled: the signal ends the program at once";
+
+impl Args {
+    /// Parses the command line. Ends the program if it is invalid.
+    pub(crate) fn checked() -> Self {
+        let args = Self::parse();
+        let jobs = args.jobs;
+        if args.panic_at.is_some_and(|job| job > jobs) {
+            exit::bad_argument::<Self>(format_args!(
+                "--panic-at is larger than --jobs, which is {jobs}"
+            ));
+        }
+        args
+    }
+}

@@ -1,0 +1,69 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Send numbers through three stages, and watch the queues between them
+///
+/// A generates the numbers from 1, B squares them, C writes and adds up the squares. A slow stage
+/// fills the queue before it and leaves the one behind it empty: try --delay-b=0 --delay-c=20.
+#[derive(Parser)]
+#[command(name = "pipeline", verbatim_doc_comment, after_help = EXIT_STATUS)]
+pub(crate) struct Args {
+    /// How many numbers to generate
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 500)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    pub(crate) items: u64,
+
+    /// Capacity of each of the two queues
+    #[arg(short, long, value_name = "N", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) capacity: u32,
+
+    /// Number of workers of stage B; the order is kept only with one
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers_b: u16,
+
+    /// Time that A takes for a number, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub(crate) delay_a: u64,
+
+    /// Time that a worker of B takes for a number, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub(crate) delay_b: u64,
+
+    /// Time that C takes for a number, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub(crate) delay_c: u64,
+
+    /// Make B fail at each multiple of K
+    #[arg(long, value_name = "K")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) fail_every: Option<u64>,
+
+    /// Write each number and its square to FILE, one pair per line
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Print the state of the queues as a line at this interval, in milliseconds, instead of bars
+    #[arg(long, value_name = "MS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub(crate) stats: Option<u64>,
+
+    /// Hide the bars (they are shown only if stderr is a terminal)
+    #[arg(short, long, conflicts_with = "stats")]
+    pub(crate) quiet: bool,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    every number went through all stages
+  1    a stage failed at a number, or the output could not be written
+  2    invalid arguments
+  130  interrupted by Ctrl-C: A stopped, and the numbers that it had generated
+       went through all stages. A second Ctrl-C quits at once";

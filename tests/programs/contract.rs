@@ -1,0 +1,299 @@
+//! What every program must do on the command line. Each program has a table, [`Contract`], and each
+//! case below runs for every program to which it applies.
+
+use std::any::Any;
+
+use tempfile::TempDir;
+
+use crate::program::Invocation;
+use crate::program::Output;
+use crate::program::Pipe;
+use crate::program::Run;
+use crate::program::command;
+use crate::program::dev_full;
+use crate::program::eventually;
+use crate::program::example;
+use crate::program::on_terminal;
+
+/// What one program must do. Expected texts are patterns, in which `*` stands for any text.
+pub(crate) struct Contract {
+    pub(crate) name: &'static str,
+    /// Makes the directory in which the program runs.
+    pub(crate) directory: fn() -> TempDir,
+    /// Parts of the help text.
+    pub(crate) help: &'static [&'static str],
+    /// Bad arguments, and a part of the error message.
+    pub(crate) refused: &'static [(&'static [&'static str], &'static str)],
+    /// A run that succeeds.
+    pub(crate) success: Case,
+    /// A run that fails with at least one message.
+    pub(crate) failure: Case,
+    /// A run whose input, or output directory, does not exist.
+    pub(crate) missing_input: Option<Case>,
+    /// The exit code and the messages of [`success`](Self::success) if stdout is full.
+    pub(crate) full_stdout: (i32, &'static [&'static str]),
+    /// The same if stdout is a pipe that its reader has closed.
+    pub(crate) closed_stdout: (i32, &'static [&'static str]),
+    pub(crate) progress: Progress,
+    /// `None` if the program does not handle Ctrl-C.
+    pub(crate) interrupts: Option<Interrupts>,
+}
+
+/// A run that ends by itself.
+pub(crate) struct Case {
+    pub(crate) args: &'static [&'static str],
+    pub(crate) code: i32,
+    pub(crate) stdout: &'static str,
+    /// The lines, without their ends.
+    pub(crate) stderr: &'static [&'static str],
+}
+
+/// A run that shows progress on a terminal.
+pub(crate) struct Progress {
+    pub(crate) args: &'static str,
+    /// Whether this text from the terminal is the expected progress.
+    pub(crate) is_shown: fn(&str) -> bool,
+}
+
+/// Runs to interrupt by Ctrl-C.
+pub(crate) struct Interrupts {
+    /// Starts a run that has more work than any test waits for, but soon ends after Ctrl-C.
+    pub(crate) orderly: fn() -> Started,
+    /// Starts a run that does not end after the first Ctrl-C.
+    pub(crate) endless: fn() -> Started,
+    /// What such a run has written to stdout.
+    pub(crate) stdout: &'static str,
+}
+
+/// A program in the middle of its work, and what it needs meanwhile.
+pub(crate) struct Started {
+    pub(crate) run: Run,
+    pub(crate) _needs: Box<dyn Any>,
+}
+
+/// Makes a test for each program, named after the case and the program.
+macro_rules! test_programs {
+    ($case:ident: $($program:ident)*) => {
+        mod $case {
+            $(
+                #[test]
+                fn $program() {
+                    super::$case(&crate::$program::CONTRACT);
+                }
+            )*
+        }
+    };
+    ($case:ident) => {
+        test_programs!($case: checksum coordinator crawl executor pipeline process_pool);
+    };
+}
+
+test_programs!(help_lists_options);
+fn help_lists_options(contract: &Contract) {
+    let output = contract.run(&["--help"]);
+    output.assert_code(0);
+    assert_eq!(output.stderr.text(), "");
+    let help = output.stdout.text();
+    for part in contract.help.iter().chain(&["--help", "Exit status:"]) {
+        assert!(help.contains(part), "no {part} in:\n{help}");
+    }
+}
+
+test_programs!(unknown_option_is_refused);
+fn unknown_option_is_refused(contract: &Contract) {
+    assert_refused(
+        contract,
+        &["--no-such-option"],
+        "unexpected argument '--no-such-option'",
+    );
+}
+
+test_programs!(bad_arguments_are_refused);
+fn bad_arguments_are_refused(contract: &Contract) {
+    for (args, message) in contract.refused {
+        assert_refused(contract, args, message);
+    }
+}
+
+test_programs!(success_prints_only_results);
+fn success_prints_only_results(contract: &Contract) {
+    contract.assert_case(&contract.success);
+}
+
+test_programs!(failure_is_reported_on_stderr);
+fn failure_is_reported_on_stderr(contract: &Contract) {
+    contract.assert_case(&contract.failure);
+}
+
+test_programs!(missing_input_fails: checksum coordinator crawl pipeline);
+fn missing_input_fails(contract: &Contract) {
+    contract.assert_case(contract.missing_input.as_ref().unwrap());
+}
+
+test_programs!(message_is_written_at_once);
+fn message_is_written_at_once(contract: &Contract) {
+    let directory = (contract.directory)();
+    let run = contract.invoke(&directory, contract.failure.args);
+    let mut lines = String::new();
+    let pieces = run.pieces_of_stderr();
+    for piece in &pieces {
+        let line = piece.strip_suffix('\n').expect("a piece is a line");
+        assert!(!line.contains('\n'), "a piece is a single line: {line:?}");
+        lines.push_str(piece);
+    }
+    assert_lines(&lines, contract.failure.stderr);
+}
+
+test_programs!(full_stderr_changes_no_result);
+fn full_stderr_changes_no_result(contract: &Contract) {
+    let directory = (contract.directory)();
+    let run = contract.invoke(&directory, contract.failure.args);
+    let output = run.stderr(dev_full()).run();
+    output.assert_code(contract.failure.code);
+    assert_matches(&output.stdout.text(), contract.failure.stdout);
+}
+
+test_programs!(full_stdout_fails);
+fn full_stdout_fails(contract: &Contract) {
+    let directory = (contract.directory)();
+    let run = contract.invoke(&directory, contract.success.args);
+    let output = run.stdout(dev_full()).run();
+    let (code, messages) = contract.full_stdout;
+    output.assert_code(code);
+    assert_lines(&output.stderr.text(), messages);
+}
+
+test_programs!(closed_stdout_ends_program);
+fn closed_stdout_ends_program(contract: &Contract) {
+    let directory = (contract.directory)();
+    let Pipe { read, write, .. } = Pipe::new();
+    drop(read);
+    let run = contract.invoke(&directory, contract.success.args);
+    let output = run.stdout(write).run();
+    let (code, messages) = contract.closed_stdout;
+    output.assert_code(code);
+    assert_lines(&output.stderr.text(), messages);
+}
+
+test_programs!(terminal_shows_progress);
+fn terminal_shows_progress(contract: &Contract) {
+    let directory = (contract.directory)();
+    let Progress { args, is_shown } = contract.progress;
+    let run = contract.on_terminal(&directory, args).start();
+    eventually("progress", || {
+        is_shown(&run.captured("stdout").text()).then_some(())
+    });
+}
+
+test_programs!(quiet_hides_progress);
+fn quiet_hides_progress(contract: &Contract) {
+    let directory = (contract.directory)();
+    let args = contract.success.args.join(" ");
+    let run = |args: &str| {
+        let output = contract.on_terminal(&directory, args).run();
+        output.assert_code(contract.success.code);
+        output.stdout.text().replace("\r\n", "\n")
+    };
+    assert_lines(&run(&format!("{args} --quiet")), contract.success.stderr);
+    // Without `--quiet`, the same run draws a bar, which needs escape sequences.
+    assert!(run(&args).contains('\x1b'), "no bar");
+}
+
+test_programs!(interrupt_ends_program: checksum coordinator crawl pipeline process_pool);
+fn interrupt_ends_program(contract: &Contract) {
+    let Started { run, _needs } = (contract.interrupts.as_ref().unwrap().orderly)();
+    run.interrupt();
+    let output = run.finish();
+    output.assert_code(130);
+    assert_eq!(warnings_of_interrupt(&output.stderr.text()), 1);
+}
+
+test_programs!(second_interrupt_quits: checksum coordinator crawl pipeline process_pool);
+fn second_interrupt_quits(contract: &Contract) {
+    let interrupts = contract.interrupts.as_ref().unwrap();
+    let Started { mut run, _needs } = (interrupts.endless)();
+    interrupt_once(&mut run);
+    run.interrupt();
+
+    let output = run.finish();
+    output.assert_code(130);
+    assert_matches(&output.stdout.text(), interrupts.stdout);
+    assert_eq!(warnings_of_interrupt(&output.stderr.text()), 1);
+}
+
+/// Interrupts a run that does not end after the first Ctrl-C, and waits for its reaction.
+#[track_caller]
+pub(crate) fn interrupt_once(run: &mut Run) {
+    run.interrupt();
+    eventually("a warning after the first Ctrl-C", || {
+        (warnings_of_interrupt(&run.stderr().text()) == 1).then_some(())
+    });
+    assert_eq!(run.child.try_wait().unwrap(), None, "the program has ended");
+}
+
+/// The number of lines that say what a second Ctrl-C does.
+fn warnings_of_interrupt(stderr: &str) -> usize {
+    let is_warning = |line: &&str| line.ends_with("; Ctrl-C again quits at once\n");
+    stderr.split_inclusive('\n').filter(is_warning).count()
+}
+
+impl Contract {
+    fn invoke(&self, directory: &TempDir, args: &[&str]) -> Invocation {
+        command(example(self.name), directory.path()).args(args)
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.invoke(&(self.directory)(), args).run()
+    }
+
+    /// The program on a terminal, except that its stdout is discarded.
+    fn on_terminal(&self, directory: &TempDir, args: &str) -> Invocation {
+        let program = example(self.name);
+        let line = format!("'{}' {args} >/dev/null", program.display());
+        on_terminal(&line, directory.path())
+    }
+
+    #[track_caller]
+    fn assert_case(&self, case: &Case) {
+        let output = self.run(case.args);
+        output.assert_code(case.code);
+        assert_matches(&output.stdout.text(), case.stdout);
+        assert_lines(&output.stderr.text(), case.stderr);
+    }
+}
+
+#[track_caller]
+fn assert_refused(contract: &Contract, args: &[&str], message: &str) {
+    let output = contract.run(args);
+    output.assert_code(2);
+    assert_eq!(output.stdout.text(), "");
+    let stderr = output.stderr.text();
+    assert!(stderr.contains(message), "{args:?}: {stderr}");
+}
+
+#[track_caller]
+fn assert_lines(text: &str, patterns: &[&str]) {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), patterns.len(), "{text}");
+    for (line, pattern) in lines.iter().zip(patterns) {
+        assert_matches(line, &format!("{pattern}\n"));
+    }
+}
+
+/// Asserts that the text equals the pattern, in which each `*` stands for any text.
+#[track_caller]
+fn assert_matches(text: &str, pattern: &str) {
+    let matches = || match pattern.split_once('*') {
+        None => Some(text == pattern),
+        Some((first, rest)) => {
+            let mut text = text.strip_prefix(first)?;
+            let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+            for part in middle.split('*') {
+                let (_, after) = text.split_once(part)?;
+                text = after;
+            }
+            Some(text.ends_with(last))
+        }
+    };
+    assert_eq!(matches(), Some(true), "{text:?} does not match {pattern:?}");
+}
