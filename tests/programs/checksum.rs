@@ -27,7 +27,7 @@ use crate::program::make_fifo;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "checksum",
     directory: odd_tree,
-    help: &["[PATH]", "--jobs", "--capacity", "--quiet", "130"],
+    help: "[PATH] --jobs --capacity --quiet 130",
     refused: &[
         (&["--jobs=0"], "0 is not in 1..="),
         (&["--capacity=0"], "0 is not in 1..="),
@@ -71,10 +71,7 @@ const MISSING: Case = Case {
 
 fn started(run: Run, tree: TempDir) -> Started {
     file_in_hand(&run, tree.path());
-    Started {
-        run,
-        _needs: Box::new(tree),
-    }
+    Started::new(run, tree)
 }
 
 #[test]

@@ -20,8 +20,8 @@ pub(crate) struct Contract {
     pub(crate) name: &'static str,
     /// Makes the directory in which the program runs.
     pub(crate) directory: fn() -> TempDir,
-    /// Parts of the help text.
-    pub(crate) help: &'static [&'static str],
+    /// Words of the help text.
+    pub(crate) help: &'static str,
     /// Bad arguments, and a part of the error message.
     pub(crate) refused: &'static [(&'static [&'static str], &'static str)],
     /// A run that succeeds.
@@ -67,8 +67,15 @@ pub(crate) struct Interrupts {
 
 /// A program in the middle of its work, and what it needs meanwhile.
 pub(crate) struct Started {
-    pub(crate) run: Run,
-    pub(crate) _needs: Box<dyn Any>,
+    run: Run,
+    _needs: Box<dyn Any>,
+}
+
+impl Started {
+    pub(crate) fn new(run: Run, needs: impl Any) -> Self {
+        let _needs = Box::new(needs);
+        Self { run, _needs }
+    }
 }
 
 /// Makes a test for each program, named after the case and the program.
@@ -94,7 +101,7 @@ fn help_lists_options(contract: &Contract) {
     output.assert_code(0);
     assert_eq!(output.stderr.text(), "");
     let help = output.stdout.text();
-    for part in contract.help.iter().chain(&["--help", "Exit status:"]) {
+    for part in contract.help.split(' ').chain(["--help", "Exit status:"]) {
         assert!(help.contains(part), "no {part} in:\n{help}");
     }
 }

@@ -57,20 +57,8 @@ use crate::program::on_terminal;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "coordinator",
     directory: || tree(&[("numbers", "1\n2\n3\n")]),
-    help: &[
-        "[FILE]...",
-        "--records",
-        "--readers",
-        "--workers",
-        "--capacity",
-        "--grace",
-        "--enough",
-        "--left",
-        "--fail-at",
-        "--hang-at",
-        "--quiet",
-        "130",
-    ],
+    help: "[FILE]... --records --readers --workers --capacity --grace --enough --left \
+           --fail-at --hang-at --quiet 130",
     refused: &[
         (&["--readers=0"], "0 is not in 1.."),
         (&["--workers=0"], "0 is not in 1.."),
@@ -121,10 +109,7 @@ pub(crate) const CONTRACT: Contract = Contract {
 fn hanging_run(args: &[&str]) -> Started {
     let run = program(args).arg("--hang-at=1").start();
     wait_for_hang(&run);
-    Started {
-        run,
-        _needs: Box::new(()),
-    }
+    Started::new(run, ())
 }
 
 // The type.

@@ -40,23 +40,8 @@ use crate::program::example_on_terminal;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "crawl",
     directory: || tempdir().unwrap(),
-    help: &[
-        "--pages",
-        "--links",
-        "--seed",
-        "--flaky",
-        "--refusals",
-        "--down",
-        "--missing",
-        "--latency",
-        "--url",
-        "--workers",
-        "--capacity",
-        "--max-attempts",
-        "--backoff",
-        "--quiet",
-        "130",
-    ],
+    help: "--pages --links --seed --flaky --refusals --down --missing --latency --url \
+           --workers --capacity --max-attempts --backoff --quiet 130",
     refused: &[
         (&["--pages=0"], "0 is not in 1..="),
         (&["--workers=0"], "0 is not in 1..="),
@@ -110,22 +95,15 @@ pub(crate) const CONTRACT: Contract = Contract {
             eventually("the first attempt", || {
                 (site.requests().len() == 1).then_some(())
             });
-            started(run, site)
+            Started::new(run, site)
         },
         endless: || {
             let (site, run) = held_crawl();
-            started(run, site)
+            Started::new(run, site)
         },
         stdout: "start     http://127.0.0.1:*/\n",
     }),
 };
-
-fn started(run: Run, site: Served) -> Started {
-    Started {
-        run,
-        _needs: Box::new(site),
-    }
-}
 
 #[test]
 fn many_workers_with_capacity_one_fetch_pages_once() {

@@ -36,15 +36,7 @@ use crate::program::example;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "executor",
     directory: || tempdir().unwrap(),
-    help: &[
-        "[N]",
-        "--workers",
-        "--jobs",
-        "--capacity",
-        "--cancel-after",
-        "--panic-at",
-        "--quiet",
-    ],
+    help: "[N] --workers --jobs --capacity --cancel-after --panic-at --quiet",
     refused: &[
         (&["--workers=0"], "0 is not in 1..="),
         (&["--jobs=0"], "0 is not in 1..="),

@@ -23,19 +23,8 @@ use crate::program::make_fifo;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "pipeline",
     directory: || tempdir().unwrap(),
-    help: &[
-        "--items",
-        "--capacity",
-        "--workers-b",
-        "--delay-a",
-        "--delay-b",
-        "--delay-c",
-        "--fail-every",
-        "--output",
-        "--stats",
-        "--quiet",
-        "130",
-    ],
+    help: "--items --capacity --workers-b --delay-a --delay-b --delay-c --fail-every \
+           --output --stats --quiet 130",
     refused: &[
         (&["--capacity=0"], "0 is not in 1..="),
         (&["--workers-b=0"], "0 is not in 1..="),
@@ -77,25 +66,18 @@ pub(crate) const CONTRACT: Contract = Contract {
         },
     },
     interrupts: Some(Interrupts {
-        orderly: || started(run_with_slow_a()),
+        orderly: || Started::new(run_with_slow_a(), ()),
         endless: || {
             let args = ["--items=1000", "--delay-b=60000", "--stats=5"];
             let run = pipeline(Path::new("/")).args(args).start();
             eventually("work in hand", || {
                 run.stderr().text().contains("in hand B 1").then_some(())
             });
-            started(run)
+            Started::new(run, ())
         },
         stdout: "",
     }),
 };
-
-fn started(run: Run) -> Started {
-    Started {
-        run,
-        _needs: Box::new(()),
-    }
-}
 
 #[test]
 fn numbers_come_out_once_in_order() {

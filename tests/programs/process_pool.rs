@@ -41,21 +41,8 @@ use crate::program::next;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "process_pool",
     directory: || tempdir().unwrap(),
-    help: &[
-        "--workers",
-        "--items",
-        "--from",
-        "--max-attempts",
-        "--capacity",
-        "--pause",
-        "--crash-on",
-        "--kill-every",
-        "--verbose",
-        "--quiet",
-        "5 workers in",
-        "100 were killed",
-        "130",
-    ],
+    help: "--workers --items --from --max-attempts --capacity --pause --crash-on --kill- \
+           every --verbose --quiet 130",
     refused: &[
         (&["--workers=0"], "0 is not in 1..="),
         (&["--capacity=0"], "0 is not in 1..="),
@@ -111,22 +98,15 @@ pub(crate) const CONTRACT: Contract = Contract {
             let pool = Program::new();
             let run = pool.invoke().args(LONG).start();
             wait_for_results(&run, 6);
-            started(run, pool)
+            Started::new(run, pool)
         },
         endless: || {
             let (pool, run) = busy_workers();
-            started(run, pool)
+            Started::new(run, pool)
         },
         stdout: "",
     }),
 };
-
-fn started(run: Run, pool: Program) -> Started {
-    Started {
-        run,
-        _needs: Box::new(pool),
-    }
-}
 
 /// More items than a test waits for, of which each takes little time.
 const LONG: [&str; 5] = ["--pause=50", "-n1000000", "-w3", "-c100000", "-v"];
@@ -135,8 +115,11 @@ const LONG: [&str; 5] = ["--pause=50", "-n1000000", "-w3", "-c100000", "-v"];
 const ENDLESS: &str = "--pause=3600000";
 
 #[test]
-fn help_hides_worker_option() {
+fn help_states_start_limits_and_hides_worker_option() {
     let help = Program::new().invoke().arg("--help").run().stdout.text();
+    for limit in ["5 workers in", "100 were killed"] {
+        assert!(help.contains(limit), "{help}");
+    }
     assert!(!help.contains("--worker "), "{help}");
 }
 
