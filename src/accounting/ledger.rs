@@ -96,15 +96,15 @@ impl Ledger {
         loop {
             let marked = seen & (NOTICE | CLOSED | NO_HANDLES) != 0;
             let brings_quiescence = marked && seen / ONE + 1 == accepted();
-            let is_orphan = seen & NO_HANDLES != 0;
-            if brings_quiescence && !is_orphan && !no_handles {
+            let has_no_handles = seen & NO_HANDLES != 0;
+            if brings_quiescence && !has_no_handles && !no_handles {
                 return Resolution::NeedsHandle;
             }
             // Release: publishes what the worker did (L2). Acquire: the caller that frees the channel
             // sees what all others did to it. Together they chain the resolutions.
             match word.compare_exchange_weak(seen, seen + ONE, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) if brings_quiescence && is_orphan => return Resolution::Last,
+                Ok(_) if brings_quiescence && has_no_handles => return Resolution::Last,
                 Ok(_) => return Resolution::Resolved,
                 Err(now) => seen = now,
             }

@@ -29,7 +29,7 @@ use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
 
 const LOCKED: u64 = 1;
-/// The front of an empty list. It is higher than any ticket.
+/// The front of an empty list. It is higher than any sequence number.
 pub(crate) const EMPTY: u64 = u64::MAX >> 1;
 
 /// A list with a front.
