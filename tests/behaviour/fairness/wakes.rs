@@ -1,22 +1,19 @@
 //! Proves who is woken and how often: first come, first woken, whatever waits; one for an item; and
 //! nobody for nothing.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::task::Poll;
 
 use futures_util::StreamExt;
 
-use common::CountingWaker;
-use common::Inlet;
-use common::Kind;
-use common::Waiter;
-use common::mixed;
-use common::on_both_kinds;
-use common::poll;
-use common::wakes;
+use crate::common::CountingWaker;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Waiter;
+use crate::common::mixed;
+use crate::common::on_both_kinds;
+use crate::common::poll;
+use crate::common::poll_next;
+use crate::common::wakes;
 
 on_both_kinds! {
     receivers_are_woken_in_the_order_they_came_whatever_they_are,
@@ -345,7 +342,7 @@ fn a_stream_that_is_left_alone_absorbs_one_wake<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let mut stream = receiver.clone();
     let waker = CountingWaker::new();
-    assert!(common::poll_next(&mut stream, &waker).is_pending());
+    assert!(poll_next(&mut stream, &waker).is_pending());
     let mut recv = Waiter::waiting(receiver.recv());
     sender.try_send(1).unwrap();
     assert_eq!((waker.wakes(), recv.wakes()), (1, 0));

@@ -1,10 +1,6 @@
 //! Proves `TaskReceiver::run`: so many at once and no more, each counted as what it was, and nobody
 //! else held up.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::cell::Cell;
 use std::future;
 use std::future::Future;
@@ -24,9 +20,10 @@ use tollgate::Run;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
-use common::Waiter;
-use common::Watchdog;
-use common::now;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::glance;
+use crate::common::now;
 
 fn limit(limit: usize) -> NonZeroUsize {
     NonZeroUsize::new(limit).unwrap()
@@ -233,7 +230,7 @@ fn a_panic_is_a_panic_and_its_task_has_panicked() {
     {
         let (sender, receiver) = closed_with(3);
         let mut run = Box::new(receiver.run(limit(3), f));
-        catch_unwind(AssertUnwindSafe(|| common::glance(&mut run))).unwrap_err();
+        catch_unwind(AssertUnwindSafe(|| glance(&mut run))).unwrap_err();
         drop(run);
         now(sender.join()).unwrap_err().report
     }
@@ -278,7 +275,7 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     // Two of five that are at work.
     let (sender, receiver) = closed_with(5);
     let mut run = receiver.run(limit(5), Explosive);
-    assert!(common::glance(&mut run).is_pending());
+    assert!(glance(&mut run).is_pending());
     catch_unwind(AssertUnwindSafe(|| drop(run))).unwrap_err();
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.abandoned, report.panicked), (3, 2));
@@ -287,7 +284,7 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     let (sender, receiver) = closed_with(5);
     let unwind = AssertUnwindSafe(|| {
         let mut run = receiver.run(limit(5), Explosive);
-        assert!(common::glance(&mut run).is_pending());
+        assert!(glance(&mut run).is_pending());
         resume_unwind(Box::new("worker"));
     });
     catch_unwind(unwind).unwrap_err();
@@ -296,7 +293,7 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     // When it had ended well.
     let (sender, receiver) = closed_with(3);
     let mut run = receiver.run(limit(3), |item| Explosive(if item == 1 { 9 } else { 2 }));
-    catch_unwind(AssertUnwindSafe(|| common::glance(&mut run))).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| glance(&mut run))).unwrap_err();
     drop(run);
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.done, report.panicked), (0, 1));
@@ -397,8 +394,8 @@ fn futures_may_borrow_and_stay_on_their_thread() {
 fn it_is_not_polled_after_it_was_ready() {
     let (_sender, receiver) = closed_with(1);
     let mut run = receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(())));
-    assert!(common::glance(&mut run).is_ready());
-    let _ = common::glance(&mut run);
+    assert!(glance(&mut run).is_ready());
+    let _ = glance(&mut run);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

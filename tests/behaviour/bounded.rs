@@ -1,10 +1,6 @@
 //! Proves what a bounded channel does with items: order, bounds, counts, errors, odd types of item,
 //! and clear answers to bad use.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -16,15 +12,15 @@ use tollgate::SendError;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
 
-use common::CountingWaker;
-use common::Inlet;
-use common::Kind;
-use common::Tally;
-use common::Watchdog;
-use common::glance;
-use common::now;
-use common::on_both_kinds;
-use common::poll;
+use crate::common::CountingWaker;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Tally;
+use crate::common::Watchdog;
+use crate::common::glance;
+use crate::common::now;
+use crate::common::on_both_kinds;
+use crate::common::poll;
 
 on_both_kinds! {
     items_come_out_in_the_order_they_went_in,

@@ -1,10 +1,6 @@
 //! Proves that a future or stream can be dropped at any point of its life without loss: every
 //! operation, dropped at every point, whatever others do and whoever else waits.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::task::Poll;
 
@@ -13,17 +9,18 @@ use tollgate::Monitor;
 use tollgate::SendError;
 use tollgate::Sender;
 
-use common::CountingWaker;
-use common::Inlet;
-use common::Item;
-use common::Kind;
-use common::Plain;
-use common::Tally;
-use common::Tasks;
-use common::Waiter;
-use common::Watchdog;
-use common::now;
-use common::on_both_kinds;
+use crate::common::CountingWaker;
+use crate::common::Inlet;
+use crate::common::Item;
+use crate::common::Kind;
+use crate::common::Plain;
+use crate::common::Tally;
+use crate::common::Tasks;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::now;
+use crate::common::on_both_kinds;
+use crate::common::poll;
 
 /// What is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -591,9 +588,9 @@ fn a_cancelled_waiter_lets_go_of_its_waker<K: Kind>() {
     let mut send = sender.send(2);
     let mut closed = sender.closed();
     let mut join = monitor.join();
-    assert!(common::poll(&mut send, &wakers[0]).is_pending());
-    assert!(common::poll(&mut closed, &wakers[1]).is_pending());
-    assert!(common::poll(&mut join, &wakers[2]).is_pending());
+    assert!(poll(&mut send, &wakers[0]).is_pending());
+    assert!(poll(&mut closed, &wakers[1]).is_pending());
+    assert!(poll(&mut join, &wakers[2]).is_pending());
     assert!(wakers.iter().all(|waker| !waker.is_let_go()));
     drop((send, closed, join));
     assert!(wakers.iter().all(CountingWaker::is_let_go));

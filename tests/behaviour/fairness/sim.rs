@@ -29,6 +29,8 @@ pub(crate) enum Policy {
     Random,
 }
 
+pub(crate) const POLICIES: [Policy; 2] = [Policy::Fifo, Policy::Random];
+
 /// What a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {

@@ -9,41 +9,25 @@
 //! polled that can be. Traffic without pauses is tested apart: see [`without_a_break`].
 //! A task that is always polled last, as the last future of a `join!` is, may get nothing.
 
-#![cfg(not(loom))]
-
-mod common;
-#[path = "starvation/left_alone.rs"]
-mod left_alone;
-#[path = "starvation/on_tokio.rs"]
-mod on_tokio;
-#[path = "starvation/places.rs"]
-mod places;
-#[path = "starvation/search.rs"]
-mod search;
-#[path = "starvation/sim.rs"]
-mod sim;
-#[path = "starvation/without_a_break.rs"]
-mod without_a_break;
-#[path = "starvation/workload.rs"]
-mod workload;
-
-use std::fmt::Debug;
-
+use super::check;
+use super::sim::POLICIES;
+use super::workload::After;
+use super::workload::Barging;
+use super::workload::Burst;
+use super::workload::Consumer;
+use super::workload::Disturbance;
+use super::workload::FIVE_RECEIVERS;
+use super::workload::Receivers;
+use super::workload::Senders;
+use super::workload::Source;
+use super::workload::Style;
+use super::workload::THREE_SENDERS;
+use super::workload::turns;
 use crate::common::Kind;
 use crate::common::Requeued;
 use crate::common::Tasks;
 use crate::common::Watchdog;
 use crate::common::on_both_kinds;
-use crate::sim::Policy;
-use crate::workload::After;
-use crate::workload::Barging;
-use crate::workload::Burst;
-use crate::workload::Consumer;
-use crate::workload::Disturbance;
-use crate::workload::Receivers;
-use crate::workload::Senders;
-use crate::workload::Source;
-use crate::workload::Style;
 
 on_both_kinds! {
     five_receivers_share_bursts_of_two,
@@ -60,64 +44,6 @@ on_both_kinds! {
     late_polls_starve_no_waiter,
     waiters_that_give_up_starve_no_waiter,
     waiters_are_woken_in_the_order_they_came,
-}
-
-const POLICIES: [Policy; 2] = [Policy::Fifo, Policy::Random];
-
-/// How often each waiter has its turn: under a random policy often enough to tell chance from
-/// unfairness.
-fn turns(policy: Policy) -> u64 {
-    match policy {
-        Policy::Fifo => 30,
-        Policy::Random => 90,
-    }
-}
-
-const FIVE_RECEIVERS: Receivers = Receivers {
-    seed: 1,
-    policy: Policy::Fifo,
-    receivers: 5,
-    burst: Burst::Of(2),
-    rounds: 1_000,
-    style: Style::Futures,
-    after: After::Yield,
-    source: Source::Sent,
-    disturbance: Disturbance::NONE,
-};
-
-const THREE_SENDERS: Senders = Senders {
-    seed: 1,
-    policy: Policy::Fifo,
-    senders: 3,
-    capacity: 2,
-    batch: 2,
-    rounds: 400,
-    after: After::Again,
-    consumer: Consumer::Task,
-    disturbance: Disturbance::NONE,
-};
-
-/// Checks all patterns, and says how many fail and why the first does.
-#[track_caller]
-fn check<P: Debug>(
-    patterns: impl IntoIterator<Item = P>,
-    fails: impl Fn(&P) -> Result<(), String>,
-) {
-    let mut all = 0;
-    let mut failed = Vec::new();
-    for pattern in patterns {
-        all += 1;
-        if let Err(why) = fails(&pattern) {
-            failed.push(format!("{why}\n{pattern:?}"));
-        }
-    }
-    assert!(all != 0, "no patterns");
-    if let Some(first) = failed.first() {
-        panic!(
-            "{} of {all} patterns fail. The first: {first}",
-            failed.len()
-        );
-    }
 }
 
 #[track_caller]

@@ -5,12 +5,12 @@ use futures_util::StreamExt;
 
 use tollgate::Sender;
 
+use super::sim::Line;
+use super::sim::Me;
+use super::sim::Policy;
+use super::sim::Sim;
 use crate::common::Inlet;
 use crate::common::Kind;
-use crate::sim::Line;
-use crate::sim::Me;
-use crate::sim::Policy;
-use crate::sim::Sim;
 
 /// What a task does when it has got one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -392,3 +392,36 @@ pub(crate) fn come_to_an_end(mut sim: Sim) -> Result<(), String> {
     }
     Err(String::from("lost wake: tasks wait after the close"))
 }
+
+/// How often each waiter has its turn: under a random policy often enough to tell chance from
+/// unfairness.
+pub(crate) fn turns(policy: Policy) -> u64 {
+    match policy {
+        Policy::Fifo => 30,
+        Policy::Random => 90,
+    }
+}
+
+pub(crate) const FIVE_RECEIVERS: Receivers = Receivers {
+    seed: 1,
+    policy: Policy::Fifo,
+    receivers: 5,
+    burst: Burst::Of(2),
+    rounds: 1_000,
+    style: Style::Futures,
+    after: After::Yield,
+    source: Source::Sent,
+    disturbance: Disturbance::NONE,
+};
+
+pub(crate) const THREE_SENDERS: Senders = Senders {
+    seed: 1,
+    policy: Policy::Fifo,
+    senders: 3,
+    capacity: 2,
+    batch: 2,
+    rounds: 400,
+    after: After::Again,
+    consumer: Consumer::Task,
+    disturbance: Disturbance::NONE,
+};

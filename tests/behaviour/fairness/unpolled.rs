@@ -3,13 +3,13 @@
 
 use futures_util::StreamExt;
 
-use crate::POLICIES;
+use super::sim::Line;
+use super::sim::POLICIES;
+use super::sim::Policy;
+use super::sim::Sim;
 use crate::common::Inlet;
 use crate::common::Kind;
 use crate::common::on_both_kinds;
-use crate::sim::Line;
-use crate::sim::Policy;
-use crate::sim::Sim;
 
 on_both_kinds! {
     streams_left_alone_hide_one_item_each,

@@ -1,9 +1,5 @@
 //! Proves when `join`, `finished` and `failed` are ready, whom they wake, and what they report.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -12,13 +8,13 @@ use std::thread;
 
 use tollgate::Failure;
 
-use common::Inlet;
-use common::Kind;
-use common::Waiter;
-use common::Watchdog;
-use common::glance;
-use common::now;
-use common::on_both_kinds;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::glance;
+use crate::common::now;
+use crate::common::on_both_kinds;
 
 on_both_kinds! {
     a_channel_that_was_never_used_has_no_work_left,

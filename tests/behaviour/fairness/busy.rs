@@ -8,21 +8,21 @@
 //! and six receivers that yield, one sends five items for each of the other. To prevent that, a
 //! caller would have to yield whenever a waiter is on its way.
 
-use crate::POLICIES;
-use crate::THREE_SENDERS;
-use crate::check;
+use super::check;
+use super::sim::Line;
+use super::sim::POLICIES;
+use super::sim::Policy;
+use super::sim::Sim;
+use super::workload::After;
+use super::workload::Consumer;
+use super::workload::Senders;
+use super::workload::THREE_SENDERS;
+use super::workload::come_to_an_end;
 use crate::common::Inlet;
 use crate::common::Kind;
 use crate::common::Plain;
 use crate::common::Watchdog;
 use crate::common::on_both_kinds;
-use crate::sim::Line;
-use crate::sim::Policy;
-use crate::sim::Sim;
-use crate::workload::After;
-use crate::workload::Consumer;
-use crate::workload::Senders;
-use crate::workload::come_to_an_end;
 
 on_both_kinds! {
     no_wake_is_lost,

@@ -1,14 +1,6 @@
 //! Proves that a panic in a user's code (a waker, a destructor, a conversion) costs nobody else
 //! anything: whoever waits is still told, counts stay right, nothing is dropped twice or leaked.
 
-#![cfg(not(loom))]
-
-mod common;
-#[path = "panic/fuse.rs"]
-mod fuse;
-#[path = "panic/matrix.rs"]
-mod matrix;
-
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -25,23 +17,25 @@ use std::task::Waker;
 use futures_util::FutureExt;
 use tollgate::Failure;
 
-use common::Inlet;
-use common::Kind;
-use common::Tally;
-use common::Watchdog;
-use common::now;
-use common::on_both_kinds;
-use fuse::Bomb;
-use fuse::Fuse;
-use fuse::Player;
-use fuse::Reason;
-use fuse::SITES;
-use fuse::Site;
-use fuse::arm;
-use fuse::call;
-use fuse::disarm;
-use matrix::Name;
-use matrix::Setup;
+use super::faults::Bomb;
+use super::faults::Fuse;
+use super::faults::Player;
+use super::faults::Reason;
+use super::faults::SITES;
+use super::faults::Site;
+use super::faults::arm;
+use super::faults::call;
+use super::faults::disarm;
+use super::matrix::Name;
+use super::matrix::Setup;
+use crate::common::CountingWaker;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Tally;
+use crate::common::Watchdog;
+use crate::common::now;
+use crate::common::on_both_kinds;
+use crate::common::poll;
 
 /// All that a single panic cannot make two of: `panic_pairs` has the rest, too.
 fn setups() -> impl Iterator<Item = Setup> {
@@ -163,8 +157,8 @@ fn what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics<K: Kin
     let mut join = monitor.join();
     assert!(sender.try_send(tally.item()).is_ok());
     assert!(sender.try_send(tally.item()).is_ok());
-    let join_waker = common::CountingWaker::new();
-    assert!(common::poll(&mut join, &join_waker).is_pending());
+    let join_waker = CountingWaker::new();
+    assert!(poll(&mut join, &join_waker).is_pending());
     let panicked = with_fuse(Site::WakerWake, 1, || {
         call(|| drop(receiver));
     });
@@ -172,7 +166,7 @@ fn what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics<K: Kin
     // Not later, for a ticket may free the channel on any thread, after what the items borrow.
     assert_eq!(tally.drops(), [1; 2]);
     assert!(failed.is_woken() && join_waker.wakes() > 0);
-    assert!(common::poll(&mut join, &join_waker).is_ready());
+    assert!(poll(&mut join, &join_waker).is_ready());
 }
 
 /// Two panics at once would end the process.

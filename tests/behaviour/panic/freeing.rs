@@ -2,16 +2,16 @@
 
 use futures_util::FutureExt;
 
-use super::fuse::Ashes;
-use super::fuse::Bomb;
-use super::fuse::Fuse;
-use super::fuse::Player;
-use super::fuse::Reason;
-use super::fuse::arm;
-use super::fuse::call;
-use super::fuse::disarm;
-use super::fuse::let_go;
-use super::fuse::unwind_meanwhile;
+use super::faults::Ashes;
+use super::faults::Bomb;
+use super::faults::Fuse;
+use super::faults::Player;
+use super::faults::Reason;
+use super::faults::arm;
+use super::faults::call;
+use super::faults::disarm;
+use super::faults::let_go;
+use super::faults::unwind_meanwhile;
 use super::matrix::Name;
 use super::matrix::expect_each_dropped_once;
 use super::matrix::with_name;

@@ -1,21 +1,17 @@
 //! Proves that a receiver is a stream: what it yields, when it ends, how it waits and lets go.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::task::Poll;
 
 use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
 
-use common::CountingWaker;
-use common::Inlet;
-use common::Kind;
-use common::Waiter;
-use common::now;
-use common::on_both_kinds;
-use common::poll_next;
+use crate::common::CountingWaker;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Waiter;
+use crate::common::now;
+use crate::common::on_both_kinds;
+use crate::common::poll_next;
 
 on_both_kinds! {
     a_stream_yields_all_items_and_then_ends,

@@ -2,10 +2,6 @@
 //!
 //! The states: open; closed with items queued; closed and empty with tasks in hand; finished.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::error::Error;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -24,17 +20,17 @@ use tollgate::TaskReceiver;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
 
-use common::CountingWaker;
-use common::Inlet;
-use common::Kind;
-use common::Tally;
-use common::Waiter;
-use common::Watchdog;
-use common::glance;
-use common::now;
-use common::on_both_kinds;
-use common::poll;
-use common::poll_next;
+use crate::common::CountingWaker;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Tally;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::glance;
+use crate::common::now;
+use crate::common::on_both_kinds;
+use crate::common::poll;
+use crate::common::poll_next;
 
 on_both_kinds! {
     an_open_channel_takes_an_item_or_lets_the_sender_wait,

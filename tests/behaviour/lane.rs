@@ -1,10 +1,6 @@
 //! Proves what comes back: items that are tried again, and new work from inside work. Neither ever
 //! waits, neither is lost, and `join` and the end take both into account.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::cell::Cell;
 use std::error::Error;
 use std::num::NonZeroU32;
@@ -31,12 +27,13 @@ use tollgate::TaskReceiver;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
 
-use common::CountingWaker;
-use common::Tally;
-use common::Waiter;
-use common::Watchdog;
-use common::now;
-use common::poll_next;
+use crate::common::CountingWaker;
+use crate::common::Item;
+use crate::common::Tally;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::now;
+use crate::common::poll_next;
 
 /// A channel of items that are delivered `most` times at most.
 fn limited<T>(capacity: usize, most: u32, abandon: Abandon) -> (Sender<T>, TaskReceiver<T>) {
@@ -463,7 +460,7 @@ fn what_came_back_is_discarded_with_the_last_receiver() {
     ));
 }
 
-fn while_panicking(task: Task<common::Item>) {
+fn while_panicking(task: Task<Item>) {
     let unwind = AssertUnwindSafe(|| {
         let _task = task;
         resume_unwind(Box::new("worker"));
@@ -473,7 +470,7 @@ fn while_panicking(task: Task<common::Item>) {
 
 #[test]
 fn a_dropped_task_is_queued_again_while_attempts_remain() {
-    let ends: [fn(Task<common::Item>); 2] = [drop, while_panicking];
+    let ends: [fn(Task<Item>); 2] = [drop, while_panicking];
     for (number, end) in ends.into_iter().enumerate() {
         let tally = Tally::new();
         let (sender, receiver) = limited(1, 3, Abandon::Requeue);

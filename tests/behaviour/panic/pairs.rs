@@ -4,35 +4,22 @@
 //! A case that fails may abort, so all run in child processes, which tell each case before they run
 //! it. That is this test again: `TOLLGATE_PANIC_CASE` says from which case on.
 
-#![cfg(not(loom))]
-
-mod common;
-#[path = "panic/freeing.rs"]
-mod freeing;
-#[path = "panic/fuse.rs"]
-mod fuse;
-#[path = "panic/matrix.rs"]
-mod matrix;
-#[path = "panic/nested.rs"]
-mod nested;
-#[cfg(feature = "futures")]
-#[path = "panic/running.rs"]
-mod running;
-
 use std::env;
 use std::fmt::Debug;
 use std::io;
 use std::io::Write;
 use std::process::Command;
 
-use common::Watchdog;
-use freeing::Freeing;
-use fuse::Ashes;
-use fuse::Fuse;
-use fuse::SITES;
-use matrix::Name;
-use matrix::Setup;
-use nested::Nested;
+use super::faults::Ashes;
+use super::faults::Fuse;
+use super::faults::SITES;
+use super::freeing::Freeing;
+use super::matrix::Name;
+use super::matrix::Setup;
+use super::nested::Nested;
+#[cfg(feature = "futures")]
+use super::running::Running;
+use crate::common::Watchdog;
 
 /// Where a child begins: see [`Case::parse`].
 const CASE: &str = "TOLLGATE_PANIC_CASE";
@@ -61,7 +48,7 @@ impl Scenario for Nested {
 }
 
 #[cfg(feature = "futures")]
-impl Scenario for running::Running {
+impl Scenario for Running {
     fn run(self, fuses: &[Fuse]) -> Ashes {
         self.run(fuses)
     }
@@ -99,7 +86,7 @@ fn when_wakers_enter_the_channel() {
 #[cfg(feature = "futures")]
 #[test]
 fn in_a_run() {
-    try_all("in_a_run", &running::Running::all(), 12_000);
+    try_all("in_a_run", &Running::all(), 12_000);
 }
 
 /// A pair of fuses of a scenario.
@@ -190,7 +177,7 @@ fn try_all(test: &str, scenarios: &[impl Scenario], enough: u64) {
     let mut next = Some(Case::default());
     while let Some(first) = next {
         let child = Command::new(env::current_exe().unwrap())
-            .args([test, "--exact", "--nocapture", "--test-threads=1"])
+            .args([&*name(test), "--exact", "--nocapture", "--test-threads=1"])
             .env(CASE, first.print())
             .env("RUST_BACKTRACE", "0")
             .output()
@@ -221,6 +208,12 @@ fn try_all(test: &str, scenarios: &[impl Scenario], enough: u64) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     println!("{pairs} cases in which both panicked");
     assert!(pairs >= enough, "too few pairs: {pairs}");
+}
+
+/// A test of this module, as the harness names it.
+fn name(test: &str) -> String {
+    let (_program, module) = module_path!().split_once("::").unwrap();
+    format!("{module}::{test}")
 }
 
 /// Runs all cases from one on; in how many both fuses blew.

@@ -1,10 +1,6 @@
 //! Proves `close_now`: what is queued is handed back in order and counted, and nothing else is
 //! touched.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
@@ -25,16 +21,16 @@ use tollgate::SendError;
 use tollgate::Sender;
 use tollgate::TryRecvError;
 
-use common::Inlet;
-use common::Item;
-use common::Kind;
-use common::Plain;
-use common::Tally;
-use common::Tasks;
-use common::Waiter;
-use common::Watchdog;
-use common::now;
-use common::on_both_kinds;
+use crate::common::Inlet;
+use crate::common::Item;
+use crate::common::Kind;
+use crate::common::Plain;
+use crate::common::Tally;
+use crate::common::Tasks;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::now;
+use crate::common::on_both_kinds;
 
 on_both_kinds! {
     what_is_queued_is_handed_back_in_order_and_counted_as_no_failure,

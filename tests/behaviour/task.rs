@@ -1,9 +1,5 @@
 //! Proves what a task is: its item, and a duty that ends once and is counted as what it was.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -15,11 +11,12 @@ use tollgate::Report;
 use tollgate::Task;
 use tollgate::Ticket;
 
-use common::Item;
-use common::Tally;
-use common::Waiter;
-use common::Watchdog;
-use common::now;
+use crate::common::Item;
+use crate::common::Tally;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::glance;
+use crate::common::now;
 
 /// A channel with one task in hand; what `end` makes of it, and how often the item was dropped.
 fn report_of(end: impl FnOnce(Task<Item>)) -> (Report, u32) {
@@ -177,7 +174,7 @@ fn a_forgotten_task_stays_outstanding_and_nothing_else_does() {
     receiver.try_recv().unwrap().done();
     assert_eq!(monitor.outstanding(), 1);
     assert_eq!(monitor.stats().in_hand, 1);
-    assert!(common::glance(&mut monitor.join()).is_pending());
+    assert!(glance(&mut monitor.join()).is_pending());
 }
 
 #[test]

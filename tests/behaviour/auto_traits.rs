@@ -1,10 +1,6 @@
 //! Proves, at compile time mostly, what can be sent and shared between threads, pinned, unwound
 //! through and printed, whatever the item; and how small everything is.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Debug;
@@ -46,6 +42,9 @@ use tollgate::future::Join;
 use tollgate::future::Recv;
 use tollgate::future::RecvTask;
 use tollgate::future::Send as SendFuture;
+
+use crate::common::Watchdog;
+use crate::common::now;
 
 /// To be sent but not shared.
 type Lonely = Cell<u8>;
@@ -205,7 +204,7 @@ fn items_may_borrow_what_the_channel_is_dropped_before() {
 
 #[test]
 fn a_handle_may_be_used_in_a_thread_that_outlives_this_scope() {
-    let _watchdog = common::Watchdog::start();
+    let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     let monitor = sender.monitor();
     let worker = std::thread::spawn(move || {
@@ -217,5 +216,5 @@ fn a_handle_may_be_used_in_a_thread_that_outlives_this_scope() {
         })
     });
     worker.join().unwrap().done();
-    assert_eq!(common::now(monitor.finished()).unwrap().done, 1);
+    assert_eq!(now(monitor.finished()).unwrap().done, 1);
 }

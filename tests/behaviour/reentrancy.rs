@@ -1,10 +1,6 @@
 //! Proves that wakers may do with the channel what they like: send, receive, close, drop waiters
 //! and handles, poll at once, from within their own `clone`, `wake` and `drop`.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::error::Error;
@@ -30,12 +26,12 @@ use futures_util::future::LocalBoxFuture;
 use tollgate::Monitor;
 use tollgate::Sender;
 
-use common::Inlet;
-use common::Kind;
-use common::Plain;
-use common::Tasks;
-use common::Watchdog;
-use common::now;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Plain;
+use crate::common::Tasks;
+use crate::common::Watchdog;
+use crate::common::now;
 
 /// In which function of a waker the channel is entered again.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,26 +3,27 @@
 use std::env;
 use std::ops::Range;
 
-use crate::POLICIES;
-use crate::check;
+use super::check;
+use super::sim::POLICIES;
+use super::sim::Policy;
+use super::workload::After;
+use super::workload::Barging;
+use super::workload::Burst;
+use super::workload::Consumer;
+use super::workload::Disturbance;
+use super::workload::Outcome;
+use super::workload::Receivers;
+use super::workload::Senders;
+use super::workload::Source;
+use super::workload::Style;
+use super::workload::turns;
 use crate::common::Plain;
 use crate::common::Tasks;
 use crate::common::Watchdog;
-use crate::sim::Policy;
-use crate::turns;
-use crate::workload::After;
-use crate::workload::Barging;
-use crate::workload::Burst;
-use crate::workload::Consumer;
-use crate::workload::Disturbance;
-use crate::workload::Outcome;
-use crate::workload::Receivers;
-use crate::workload::Senders;
-use crate::workload::Source;
-use crate::workload::Style;
 
 /// How many patterns [`random_patterns_starve_no_waiter`] tries on each side, from seed zero on:
-/// `TOLLGATE_STARVATION_PATTERNS=100000 cargo test --release --test starvation random` tries more.
+/// `TOLLGATE_STARVATION_PATTERNS=100000 cargo test --release --test behaviour random_patterns` tries
+/// more.
 fn patterns() -> Range<u64> {
     match env::var("TOLLGATE_STARVATION_PATTERNS") {
         Ok(number) => 0..number.parse().unwrap(),

@@ -1,9 +1,5 @@
 //! Proves how a channel is closed, by call and by dropping handles, and who hears of it.
 
-#![cfg(not(loom))]
-
-mod common;
-
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::task::Poll;
@@ -16,13 +12,15 @@ use tollgate::RecvError;
 use tollgate::SendError;
 use tollgate::TryRecvError;
 
-use common::Inlet;
-use common::Kind;
-use common::Tally;
-use common::Waiter;
-use common::Watchdog;
-use common::now;
-use common::on_both_kinds;
+use crate::common::CountingWaker;
+use crate::common::Inlet;
+use crate::common::Kind;
+use crate::common::Tally;
+use crate::common::Waiter;
+use crate::common::Watchdog;
+use crate::common::now;
+use crate::common::on_both_kinds;
+use crate::common::poll_next;
 
 on_both_kinds! {
     closed_waits_for_close_and_for_the_last_receiver,
@@ -146,9 +144,9 @@ fn a_clone_keeps_the_channel_open<K: Kind>() {
 fn a_stream_counts_as_a_receiver<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut stream = receiver.clone();
-    let waker = common::CountingWaker::new();
+    let waker = CountingWaker::new();
     drop(receiver);
-    assert!(common::poll_next(&mut stream, &waker).is_pending());
+    assert!(poll_next(&mut stream, &waker).is_pending());
     assert!(!sender.is_closed());
     sender.try_send(1).unwrap();
     drop(stream);

@@ -1,0 +1,43 @@
+//! How the channel behaves, through its public interface: one module for each subject.
+//!
+//! ```text
+//! cargo test --all-features --test behaviour MODULE::
+//! ```
+//!
+//! Most tests run on both kinds of channel: [`common::on_both_kinds`] makes two of each.
+//! Interleavings of threads are the subject of `loom.rs` and `stress.rs`, memory that of `alloc.rs`.
+
+#![cfg(not(loom))]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+// Traits and sizes of the public types.
+mod auto_traits;
+// Items: order, capacity, counts, errors.
+mod bounded;
+// Every future, dropped at every point.
+mod cancel;
+// Closing a channel, by a call or by dropping handles.
+mod close;
+// Closing a channel and taking back what is queued.
+mod close_now;
+// Which waiter is woken, how often, and what share each one gets.
+mod fairness;
+// `join`, `finished` and `failed`.
+mod join;
+// Retries and follow-ups.
+mod lane;
+// Panics in wakers, destructors and conversions.
+mod panic;
+// Wakers and destructors that use the channel.
+mod reentrancy;
+// `TaskReceiver::run`.
+#[cfg(feature = "futures")]
+mod run;
+// What every operation does in every state.
+mod states;
+// A receiver as a `Stream`.
+mod stream;
+// The ends of a task.
+mod task;
