@@ -12,15 +12,16 @@ use std::mem::size_of;
 
 use tollgate::Sender;
 
+use common::AnyReceiver;
 use common::CountingWaker;
-use common::Inlet;
+use common::Given;
 use common::Kind;
 use common::Plain;
 use common::Tasks;
-use common::glance;
 use common::on_both_kinds;
 use common::poll;
 use common::poll_next;
+use common::poll_once;
 
 const MILLION: usize = 1_000_000;
 
@@ -103,7 +104,7 @@ fn a_million_items_by_send_and_recv_that_never_wait_allocate_nothing<K: Kind>() 
             for item in 0..MILLION {
                 sender.send(item).await.unwrap();
                 let given = receiver.recv().await.unwrap();
-                assert_eq!(K::Receiver::end(given), item);
+                assert_eq!(given.end(), item);
             }
         });
     });
@@ -238,7 +239,7 @@ fn a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone<K: Kind>(
             assert!(poll(recv, &waker).is_pending());
         }
         monitor.close();
-        assert!(recvs.iter_mut().all(|it| glance(it).is_ready()));
+        assert!(recvs.iter_mut().all(|it| poll_once(it).is_ready()));
     });
     assert!(bytes <= 0, "{bytes} bytes stay");
 }
@@ -314,7 +315,7 @@ fn a_closed_channel_gives_everything_back<K: Kind>() {
         drop(recv);
         drop((sender, streams, receiver, monitor));
         // On a task channel, a task in hand is the last to keep it.
-        K::Receiver::end(given);
+        given.end();
     });
     assert_eq!(bytes, 0);
 }

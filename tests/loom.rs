@@ -161,6 +161,8 @@ mod lane;
 mod passing;
 #[path = "loom/places.rs"]
 mod places;
+#[path = "common/report.rs"]
+mod report;
 #[path = "loom/support.rs"]
 mod support;
 #[path = "loom/waiting.rs"]

@@ -33,6 +33,7 @@ mod actors;
 mod cell;
 #[path = "stress/chaos.rs"]
 mod chaos;
+mod common;
 #[path = "stress/executor.rs"]
 mod executor;
 #[path = "stress/inbound.rs"]

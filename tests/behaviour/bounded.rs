@@ -12,15 +12,16 @@ use tollgate::SendError;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
 
+use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
-use crate::common::Inlet;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Tally;
 use crate::common::Watchdog;
-use crate::common::glance;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll;
+use crate::common::poll_once;
 
 on_both_kinds! {
     items_come_out_in_the_order_they_went_in,
@@ -82,7 +83,7 @@ fn len_empty_and_full_tell_what_is_queued<K: Kind>() {
     sender.try_send(()).unwrap();
     sender.try_send(()).unwrap();
     let mut send = sender.send(());
-    assert!(glance(&mut send).is_pending());
+    assert!(poll_once(&mut send).is_pending());
     assert_eq!(sender.len(), 2);
     sender.close();
     assert_eq!(receiver.len(), 2);
@@ -171,9 +172,9 @@ fn overaligned_items_stay_aligned<K: Kind>() {
     for lap in 0..5 {
         sender.try_send(Wide(lap)).unwrap();
         let given = receiver.try_recv().unwrap();
-        let wide = K::Receiver::peek(&given);
+        let wide = given.peek();
         assert_eq!(std::ptr::from_ref(wide).addr() % 512, 0);
-        assert_eq!(K::Receiver::end(given).0, lap);
+        assert_eq!(given.end().0, lap);
     }
 }
 
@@ -355,6 +356,6 @@ fn handles_print_themselves_whatever_the_item<K: Kind>() {
     assert_eq!(format!("{failed:?}"), format!("Failed {stats}"));
     // Once it is over, it says nothing.
     drop(receiver);
-    assert!(glance(&mut failed).is_ready());
+    assert!(poll_once(&mut failed).is_ready());
     assert_eq!(format!("{failed:?}"), "Failed { .. }");
 }

@@ -9,8 +9,9 @@ use tollgate::Monitor;
 use tollgate::SendError;
 use tollgate::Sender;
 
+use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
-use crate::common::Inlet;
+use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Plain;
@@ -21,18 +22,8 @@ use crate::common::Watchdog;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll;
-
-/// What is cancelled.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Op {
-    Send,
-    Recv,
-    Stream,
-    Closed,
-    Join,
-    Finished,
-    Failed,
-}
+use crate::world::Op;
+use crate::world::World;
 
 /// When it is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +42,7 @@ enum Event {
     Send,
     Recv,
     /// What is queued is received and tried again. (On a plain channel, just received.)
-    ComesBack,
+    Retry,
     Close,
     CloseNow,
     LastHandle,
@@ -102,7 +93,7 @@ const EVENTS: [Event; 8] = [
     Event::Nothing,
     Event::Send,
     Event::Recv,
-    Event::ComesBack,
+    Event::Retry,
     Event::Close,
     Event::CloseNow,
     Event::LastHandle,
@@ -146,128 +137,92 @@ fn whatever_is_cancelled_whenever_nothing_is_lost_and_nobody_is_stranded() {
 enum Outcome {
     Sent,
     Refused,
-    Got(Item),
+    Received(Item),
     Ended,
-    Told,
+    Notified,
 }
 
-/// The rest of the world, and the books it keeps.
-struct World<'a, K: Kind> {
+/// A case, and the channel it uses.
+struct Scene<'a, K: Kind> {
     case: Case,
-    tally: Tally,
-    sender: Option<Sender<Item>>,
-    receiver: Option<K::Receiver<Item>>,
-    monitor: &'a Monitor<Item>,
-    accepted: u64,
-    delivered: Vec<usize>,
+    world: &'a World<K>,
 }
 
-impl<K: Kind> World<'_, K> {
-    fn put(&mut self) {
-        let item = self.tally.item();
-        if let Some(sender) = &self.sender {
-            self.accepted += u64::from(sender.try_send(item).is_ok());
-        }
-    }
-
-    fn take(&mut self) -> bool {
-        let item = self.receiver.as_ref().and_then(|it| it.take_one().ok());
-        self.delivered.extend(item.iter().map(|item| item.id));
-        item.is_some()
-    }
-
-    fn come_back(&mut self) {
-        let Some(Ok(given)) = self.receiver.as_ref().map(Inlet::try_recv) else {
+impl<K: Kind> Scene<'_, K> {
+    /// Retries what is queued.
+    fn retry(&self) {
+        let Some(given) = self.world.receive() else {
             return;
         };
-        let id = K::Receiver::peek(&given).id;
-        K::Receiver::retry(given);
-        if self.monitor.stats().report.retried == 0 {
-            self.delivered.push(id);
+        let id = given.peek().id;
+        given.retry();
+        if self.world.monitor.stats().report.retried == 0 {
+            self.world.record_delivered(id);
         }
     }
 
-    fn note(&mut self, outcome: Outcome) {
+    fn record(&self, outcome: Outcome) {
         match outcome {
-            Outcome::Sent => self.accepted += 1,
-            Outcome::Got(item) => self.delivered.push(item.id),
-            Outcome::Refused | Outcome::Ended | Outcome::Told => {}
+            Outcome::Sent => self.world.record_accepted(),
+            Outcome::Received(item) => self.world.record_delivered(item.id),
+            Outcome::Refused | Outcome::Ended | Outcome::Notified => {}
         }
     }
 
-    /// Whether what the operation waits for is there.
-    fn holds(&self) -> bool {
-        let stats = self.monitor.stats();
+    /// Whether the operation would be ready now.
+    fn is_ready(&self) -> bool {
+        let monitor = &self.world.monitor;
+        let stats = monitor.stats();
         match self.case.op {
             Op::Send => stats.closed || stats.queued == 0,
             Op::Recv | Op::Stream => stats.closed || stats.queued > 0,
             Op::Closed => stats.closed,
-            Op::Join => self.monitor.outstanding() == 0,
-            Op::Finished => stats.closed && self.monitor.outstanding() == 0,
+            Op::Join => monitor.outstanding() == 0,
+            Op::Finished => stats.closed && monitor.outstanding() == 0,
             Op::Failed => {
                 stats.report.abandoned + stats.report.discarded > 0
-                    || stats.closed && self.monitor.outstanding() == 0
+                    || stats.closed && monitor.outstanding() == 0
             }
         }
     }
 
-    /// Makes what the operation waits for happen anew, for one that waits.
-    fn grant(&mut self) {
+    /// Makes what the operation waits for happen anew, for a waiter.
+    fn grant(&self) {
         match self.case.op {
-            Op::Send => {
-                self.put();
-                self.take();
-            }
-            Op::Recv | Op::Stream => {
-                self.take();
-                self.put();
-            }
-            Op::Closed => {
-                self.monitor.close();
-            }
-            Op::Join => while self.take() {},
-            Op::Finished => {
-                self.monitor.close();
-                while self.take() {}
-            }
-            Op::Failed => {
-                self.put();
-                let given = self.receiver.as_ref().and_then(|it| it.try_recv().ok());
-                let given = given.as_ref().map(K::Receiver::peek);
-                self.delivered.extend(given.iter().map(|item| item.id));
-            }
+            Op::Send => self.world.put(),
+            Op::Recv | Op::Stream => drop(self.world.take()),
+            Op::Closed | Op::Join | Op::Finished | Op::Failed => {}
         }
+        self.world.grant(self.case.op);
     }
 
-    fn undergo(&mut self, another: Option<Waiter<'_, Outcome>>) {
+    fn apply_event(&self, another: Option<Waiter<'_, Outcome>>) {
+        let world = self.world;
         match self.case.event {
             Event::Nothing => {}
-            Event::Send => self.put(),
-            Event::Recv => {
-                self.take();
-            }
-            Event::ComesBack => self.come_back(),
-            Event::Close => {
-                self.monitor.close();
-            }
-            Event::CloseNow => self.monitor.close_now().for_each(drop),
+            Event::Send => world.put(),
+            Event::Recv => drop(world.take()),
+            Event::Retry => self.retry(),
+            Event::Close => drop(world.monitor.close()),
+            Event::CloseNow => world.monitor.close_now().for_each(drop),
             Event::LastHandle => match self.case.op {
-                Op::Recv | Op::Stream => self.sender = None,
-                _ => self.receiver = None,
+                Op::Recv | Op::Stream => world.drop_sender(),
+                _ => world.drop_receiver(),
             },
             Event::AnotherCancel => drop(another),
         }
     }
 
-    /// The one that waits behind gets what it waits for, by no more wakes than it is due.
-    fn satisfy(&mut self, mut witness: Waiter<'_, Outcome>, forgotten: Option<CountingWaker>) {
+    /// Checks that the waiter behind the cancelled one gets what it waits for, with no more wakes
+    /// than it is due.
+    fn satisfy(&self, mut witness: Waiter<'_, Outcome>, forgotten: Option<CountingWaker>) {
         let case = self.case;
-        let told_at_once = !matches!(case.op, Op::Send | Op::Recv | Op::Stream);
-        let absorbed = forgotten.is_some_and(|it| it.wakes() > 0) && !told_at_once;
-        if self.holds() && !absorbed {
+        let wakes_all = !matches!(case.op, Op::Send | Op::Recv | Op::Stream);
+        let absorbed = forgotten.is_some_and(|it| it.wakes() > 0) && !wakes_all;
+        if self.is_ready() && !absorbed {
             assert!(witness.wakes() > 0, "a wake was lost: {case:?}");
         }
-        // One grant may go to the one that was forgotten, the next is due to the witness.
+        // The forgotten waiter may absorb one grant; the next must reach the witness.
         for _ in 0..2 {
             if witness.wakes() == 0 {
                 self.grant();
@@ -277,9 +232,9 @@ impl<K: Kind> World<'_, K> {
         assert!(seen > 0, "a waiter was stranded: {case:?}");
         let outcome = match witness.poll() {
             Poll::Ready(outcome) => outcome,
-            // Woken, but somebody else was quicker: it waits anew.
+            // Woken too late: it waits anew.
             Poll::Pending => {
-                assert!(!self.holds(), "{case:?}");
+                assert!(!self.is_ready(), "{case:?}");
                 seen = witness.wakes();
                 self.grant();
                 assert!(witness.wakes() > seen, "not woken again: {case:?}");
@@ -289,61 +244,63 @@ impl<K: Kind> World<'_, K> {
                 outcome
             }
         };
-        self.note(outcome);
+        self.record(outcome);
     }
 
-    /// The channel does what it is for.
-    fn works(&mut self) {
+    /// Checks that an open channel still sends, receives and joins.
+    fn check_use(&self) {
         let case = self.case;
-        while self.take() {}
-        let (Some(sender), Some(receiver)) = (self.sender.clone(), self.receiver.clone()) else {
+        let world = self.world;
+        while world.take() {}
+        let (Some(sender), Some(receiver)) = (world.sender(), world.receiver()) else {
             return;
         };
         if sender.is_closed() {
             return;
         }
         let mut recv = Waiter::waiting(receiver.recv());
-        self.put();
+        world.put();
         assert_eq!(recv.wakes(), 1, "{case:?}");
         let Poll::Ready(Ok(given)) = recv.poll() else {
             panic!("a receiver was woken for nothing: {case:?}");
         };
-        self.delivered.push(K::Receiver::end(given).id);
+        world.record_delivered(given.end().id);
 
-        self.put();
-        let mut send = Waiter::waiting(sender.send(self.tally.item()));
-        let mut join = Waiter::waiting(self.monitor.join());
-        self.take();
+        world.put();
+        let mut send = Waiter::waiting(sender.send(world.tally.item()));
+        let mut join = Waiter::waiting(world.monitor.join());
+        world.take();
         assert_eq!(send.wakes(), 1, "{case:?}");
         assert!(matches!(send.poll(), Poll::Ready(Ok(()))), "{case:?}");
-        self.accepted += 1;
-        self.take();
+        world.record_accepted();
+        world.take();
         assert!(join.wakes() > 0, "{case:?}");
         assert!(join.poll().is_ready(), "{case:?}");
     }
 
-    /// Every item was sent, delivered and dropped as often as it should be.
-    fn account_for_everything(self, ids: Ids) {
+    /// Checks that every item was sent, delivered and dropped as often as it should be.
+    fn check_items(&self, ids: Ids) {
         let case = self.case;
-        let report = match now(self.monitor.finished()) {
+        let report = match now(self.world.monitor.finished()) {
             Ok(report) => report,
             Err(error) => error.report,
         };
-        assert_eq!(report.sent, self.accepted, "{case:?}");
-        let delivered = self.delivered.len() as u64;
-        assert_eq!(report.received, delivered + report.retried, "{case:?}");
-        assert_eq!(report.sent, delivered + report.discarded, "{case:?}");
+        let delivered = self.world.delivered();
+        assert_eq!(report.sent, self.world.accepted(), "{case:?}");
+        let count = delivered.len() as u64;
+        assert_eq!(report.received, count + report.retried, "{case:?}");
+        assert_eq!(report.sent, count + report.discarded, "{case:?}");
 
-        let once: BTreeSet<_> = self.delivered.iter().collect();
-        assert_eq!(once.len(), self.delivered.len(), "twice: {case:?}");
+        let once: BTreeSet<_> = delivered.iter().collect();
+        assert_eq!(once.len(), delivered.len(), "twice: {case:?}");
         if let Some(id) = ids.subject {
             let sent = case.point == Point::Completed;
             let may_be_discarded = matches!(case.event, Event::LastHandle | Event::CloseNow);
             let delivered = once.contains(&id);
-            assert!(!delivered || sent, "came after all: {case:?}");
+            assert!(!delivered || sent, "delivered though cancelled: {case:?}");
             assert!(delivered || !sent || may_be_discarded, "lost: {case:?}");
         }
-        for (id, drops) in self.tally.drops().into_iter().enumerate() {
+        for (id, drops) in self.world.tally.drops().into_iter().enumerate() {
             let expected = u32::from(Some(id) != ids.forgotten);
             assert_eq!(drops, expected, "drops of item {id}: {case:?}");
         }
@@ -351,34 +308,32 @@ impl<K: Kind> World<'_, K> {
 }
 
 fn run<K: Kind>(case: Case) {
-    let (sender, receiver) = K::channel::<Item>(1);
-    let monitor = sender.monitor();
-    // The world has only what the waiters do not use, so that it can drop the last handle of a
-    // side.
-    let own = Own::<K> {
-        sender: matches!(case.op, Op::Send | Op::Closed).then(|| sender.clone()),
-        receiver: matches!(case.op, Op::Recv | Op::Stream).then(|| receiver.clone()),
-        monitor: monitor.clone(),
-    };
-    let mut world = World::<K> {
+    let world = World::<K>::new(1);
+    let scene = Scene {
         case,
-        tally: Tally::new(),
-        sender: Some(sender),
-        receiver: Some(receiver),
-        monitor: &monitor,
-        accepted: 0,
-        delivered: Vec::new(),
+        world: &world,
+    };
+    // Each side has handles of its own, so that the world's may be the last of its side.
+    let own = Own::<K> {
+        sender: matches!(case.op, Op::Send | Op::Closed)
+            .then(|| world.sender())
+            .flatten(),
+        receiver: matches!(case.op, Op::Recv | Op::Stream)
+            .then(|| world.receiver())
+            .flatten(),
+        monitor: world.monitor.clone(),
     };
     if !matches!(case.op, Op::Recv | Op::Stream | Op::Closed) {
         world.put();
     }
-    let ids = play(&mut world, &own);
-    world.works();
-    monitor.close();
-    world.receiver = world.receiver.take().or(own.receiver);
+    let ids = play(&scene, &own);
+    scene.check_use();
+    world.monitor.close();
     while world.take() {}
-    drop((own.sender, world.sender.take(), world.receiver.take()));
-    world.account_for_everything(ids);
+    drop(own);
+    world.drop_sender();
+    world.drop_receiver();
+    scene.check_items(ids);
 }
 
 /// The handles that the waiters use.
@@ -395,8 +350,8 @@ struct Ids {
 }
 
 /// The scene of the case; all waiters end in it.
-fn play<K: Kind>(world: &mut World<'_, K>, own: &Own<K>) -> Ids {
-    let case = world.case;
+fn play<K: Kind>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
+    let Scene { case, world } = *scene;
     let tally = world.tally.clone();
     let sends = case.op == Op::Send;
     let last_id = || sends.then(|| tally.drops().len() - 1);
@@ -425,7 +380,7 @@ fn play<K: Kind>(world: &mut World<'_, K>, own: &Own<K>) -> Ids {
         match case.op {
             // There is an item already.
             Op::Send => assert!(world.take()),
-            _ => world.grant(),
+            _ => scene.grant(),
         }
         assert_eq!(subject.wakes(), 1, "the first in line: {case:?}");
     }
@@ -433,12 +388,12 @@ fn play<K: Kind>(world: &mut World<'_, K>, own: &Own<K>) -> Ids {
         let Poll::Ready(outcome) = subject.poll() else {
             panic!("woken for nothing: {case:?}");
         };
-        world.note(outcome);
+        scene.record(outcome);
     }
-    world.undergo(another);
+    scene.apply_event(another);
     drop(subject);
     if let Some(witness) = witness {
-        world.satisfy(witness, forgotten);
+        scene.satisfy(witness, forgotten);
     }
     ids
 }
@@ -465,45 +420,45 @@ impl<K: Kind> Own<K> {
             Op::Recv => {
                 let recv = receiver().recv();
                 Waiter::new(async {
-                    recv.await.map_or(Outcome::Ended, |given| {
-                        Outcome::Got(K::Receiver::end(given))
-                    })
+                    recv.await
+                        .map_or(Outcome::Ended, |given| Outcome::Received(given.end()))
                 })
             }
             Op::Stream => {
                 let mut stream = receiver().clone();
                 Waiter::new(async move {
-                    stream.next().await.map_or(Outcome::Ended, |given| {
-                        Outcome::Got(K::Receiver::end(given))
-                    })
+                    stream
+                        .next()
+                        .await
+                        .map_or(Outcome::Ended, |given| Outcome::Received(given.end()))
                 })
             }
             Op::Closed => {
                 let closed = sender().closed();
                 Waiter::new(async {
                     closed.await;
-                    Outcome::Told
+                    Outcome::Notified
                 })
             }
             Op::Join => {
                 let join = monitor.join();
                 Waiter::new(async {
                     let _ = join.await;
-                    Outcome::Told
+                    Outcome::Notified
                 })
             }
             Op::Finished => {
                 let finished = monitor.finished();
                 Waiter::new(async {
                     let _ = finished.await;
-                    Outcome::Told
+                    Outcome::Notified
                 })
             }
             Op::Failed => {
                 let failed = monitor.failed();
                 Waiter::new(async {
                     failed.await;
-                    Outcome::Told
+                    Outcome::Notified
                 })
             }
         }
@@ -591,7 +546,7 @@ fn a_cancelled_waiter_lets_go_of_its_waker<K: Kind>() {
     assert!(poll(&mut send, &wakers[0]).is_pending());
     assert!(poll(&mut closed, &wakers[1]).is_pending());
     assert!(poll(&mut join, &wakers[2]).is_pending());
-    assert!(wakers.iter().all(|waker| !waker.is_let_go()));
+    assert!(wakers.iter().all(|waker| !waker.is_released()));
     drop((send, closed, join));
-    assert!(wakers.iter().all(CountingWaker::is_let_go));
+    assert!(wakers.iter().all(CountingWaker::is_released));
 }

@@ -12,8 +12,8 @@ use tollgate::RecvError;
 use tollgate::SendError;
 use tollgate::TryRecvError;
 
+use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
-use crate::common::Inlet;
 use crate::common::Kind;
 use crate::common::Tally;
 use crate::common::Waiter;

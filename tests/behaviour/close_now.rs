@@ -16,12 +16,12 @@ use std::thread;
 use futures_util::FutureExt;
 use tollgate::Drained;
 use tollgate::Monitor;
-use tollgate::Report;
 use tollgate::SendError;
 use tollgate::Sender;
 use tollgate::TryRecvError;
 
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Plain;
@@ -29,6 +29,7 @@ use crate::common::Tally;
 use crate::common::Tasks;
 use crate::common::Waiter;
 use crate::common::Watchdog;
+use crate::common::assert_adds_up;
 use crate::common::now;
 use crate::common::on_both_kinds;
 
@@ -51,15 +52,6 @@ fn numbered<K: Kind>(count: u32) -> (Sender<u32>, K::Receiver<u32>) {
         sender.try_send(item).unwrap();
     }
     (sender, receiver)
-}
-
-#[track_caller]
-fn assert_adds_up(report: &Report) {
-    let delivered = report.received + report.discarded;
-    let queued = report.sent + report.followed_up + report.retried;
-    assert_eq!(queued, delivered, "{report:?}");
-    let ended = report.done + report.failed + report.abandoned + report.panicked;
-    assert_eq!(report.received, ended + report.retried, "{report:?}");
 }
 
 fn what_is_queued_is_handed_back_in_order_and_counted_as_no_failure<K: Kind>() {
@@ -240,7 +232,7 @@ where
             let consumer = scope.spawn(|| {
                 let mut seen = Vec::new();
                 while let Ok(given) = pollster::block_on(receiver.recv()) {
-                    seen.push(K::Receiver::end(given));
+                    seen.push(given.end());
                 }
                 seen
             });

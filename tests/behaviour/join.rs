@@ -8,13 +8,14 @@ use std::thread;
 
 use tollgate::Failure;
 
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Waiter;
 use crate::common::Watchdog;
-use crate::common::glance;
 use crate::common::now;
 use crate::common::on_both_kinds;
+use crate::common::poll_once;
 
 on_both_kinds! {
     a_channel_that_was_never_used_has_no_work_left,
@@ -35,7 +36,7 @@ fn a_channel_that_was_never_used_has_no_work_left<K: Kind>() {
     let monitor = sender.monitor();
     assert_eq!(now(monitor.join()).unwrap(), Default::default());
     assert_eq!(now(sender.join()).unwrap(), Default::default());
-    assert!(glance(&mut monitor.finished()).is_pending());
+    assert!(poll_once(&mut monitor.finished()).is_pending());
     drop(receiver);
     assert_eq!(now(monitor.finished()).unwrap(), Default::default());
 }
@@ -86,7 +87,7 @@ fn a_send_that_waits_for_room_does_not_count_yet<K: Kind>() {
     receiver.take_one().unwrap();
     assert_eq!(now(sender.join()).unwrap().sent, 1);
     assert!(send.poll().is_ready());
-    assert!(glance(&mut sender.join()).is_pending());
+    assert!(poll_once(&mut sender.join()).is_pending());
 }
 
 fn a_join_that_is_dropped_strands_nobody<K: Kind>() {
@@ -112,7 +113,7 @@ fn a_join_may_outlive_all_other_handles<K: Kind>() {
     let given = receiver.try_recv().unwrap();
     let mut finished = Waiter::waiting(monitor.finished());
     drop((sender, receiver));
-    K::Receiver::end(given);
+    given.end();
     assert!(finished.wakes() >= 1);
     let Poll::Ready(Err(error)) = finished.poll() else {
         panic!("an item was discarded");
@@ -132,7 +133,7 @@ fn outstanding_counts_what_is_queued_and_in_hand<K: Kind>() {
         let stats = monitor.stats();
         assert_eq!(stats.queued + stats.in_hand, monitor.outstanding());
         assert_eq!(stats.queued, left);
-        K::Receiver::end(given);
+        given.end();
         assert_eq!(monitor.outstanding(), left);
     }
 }
@@ -148,8 +149,8 @@ fn a_report_adds_up_at_every_join<K: Kind>() {
             let given = receiver.try_recv().unwrap();
             match (item + round) % 3 {
                 0 => drop(given),
-                1 => assert_eq!(K::Receiver::fail(given, "cannot"), item),
-                _ => assert_eq!(K::Receiver::end(given), item),
+                1 => assert_eq!(given.fail("cannot"), item),
+                _ => assert_eq!(given.end(), item),
             }
         }
         let report = match now(monitor.join()) {

@@ -19,7 +19,6 @@ use futures_util::StreamExt;
 use tollgate::Abandon;
 use tollgate::Builder;
 use tollgate::Failure;
-use tollgate::Report;
 use tollgate::RetryError;
 use tollgate::Sender;
 use tollgate::Task;
@@ -32,6 +31,7 @@ use crate::common::Item;
 use crate::common::Tally;
 use crate::common::Waiter;
 use crate::common::Watchdog;
+use crate::common::assert_adds_up;
 use crate::common::now;
 use crate::common::poll_next;
 
@@ -50,15 +50,6 @@ fn in_hand<T>(item: T) -> (Sender<T>, TaskReceiver<T>, Task<T>) {
     assert!(sender.try_send(item).is_ok());
     let task = receiver.try_recv().unwrap();
     (sender, receiver, task)
-}
-
-#[track_caller]
-fn assert_adds_up(report: &Report) {
-    let delivered = report.received + report.discarded;
-    let queued = report.sent + report.followed_up + report.retried;
-    assert_eq!(queued, delivered, "{report:?}");
-    let ended = report.done + report.failed + report.abandoned + report.panicked;
-    assert_eq!(report.received, ended + report.retried, "{report:?}");
 }
 
 /// The cause that a task gave, if it was that its retry was refused.

@@ -41,3 +41,5 @@ mod states;
 mod stream;
 // The ends of a task.
 mod task;
+// A channel with a record of its items, for the matrices of `cancel` and `reentrancy`.
+mod world;

@@ -26,12 +26,15 @@ use futures_util::future::LocalBoxFuture;
 use tollgate::Monitor;
 use tollgate::Sender;
 
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
 use crate::common::Tasks;
 use crate::common::Watchdog;
 use crate::common::now;
+use crate::world::Op;
+use crate::world::World;
 
 /// In which function of a waker the channel is entered again.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +46,7 @@ enum Hook {
 
 /// What is done there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Deed {
+enum Action {
     TrySend,
     PollSend,
     TryRecv,
@@ -56,17 +59,6 @@ enum Deed {
     DropAnother,
     DropLastSender,
     DropLastReceiver,
-}
-
-/// What the owner of the waker waits for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Op {
-    Recv,
-    Stream,
-    Send,
-    Join,
-    Finished,
-    Failed,
 }
 
 /// What makes the channel touch the waker, after the first poll.
@@ -83,26 +75,26 @@ enum Touch {
 #[derive(Clone, Copy, Debug)]
 struct Case {
     hook: Hook,
-    deed: Deed,
+    action: Action,
     op: Op,
     touch: Touch,
     in_crowd: bool,
 }
 
 const HOOKS: [Hook; 3] = [Hook::Clone, Hook::Wake, Hook::Drop];
-const DEEDS: [Deed; 12] = [
-    Deed::TrySend,
-    Deed::PollSend,
-    Deed::TryRecv,
-    Deed::PollRecv,
-    Deed::PollJoin,
-    Deed::Retry,
-    Deed::FollowUp,
-    Deed::Close,
-    Deed::CloseNow,
-    Deed::DropAnother,
-    Deed::DropLastSender,
-    Deed::DropLastReceiver,
+const ACTIONS: [Action; 12] = [
+    Action::TrySend,
+    Action::PollSend,
+    Action::TryRecv,
+    Action::PollRecv,
+    Action::PollJoin,
+    Action::Retry,
+    Action::FollowUp,
+    Action::Close,
+    Action::CloseNow,
+    Action::DropAnother,
+    Action::DropLastSender,
+    Action::DropLastReceiver,
 ];
 const OPS: [Op; 6] = [
     Op::Recv,
@@ -125,13 +117,13 @@ fn a_waker_may_enter_the_channel_again_wherever_it_is_touched() {
     let mut cases = 0;
     let mut done = 0;
     for hook in HOOKS {
-        for deed in DEEDS {
+        for action in ACTIONS {
             for op in OPS {
                 for touch in TOUCHES {
                     for in_crowd in [false, true] {
                         let case = Case {
                             hook,
-                            deed,
+                            action,
                             op,
                             touch,
                             in_crowd,
@@ -146,20 +138,20 @@ fn a_waker_may_enter_the_channel_again_wherever_it_is_touched() {
             }
         }
     }
-    println!("{cases} cases, the deed was done in {done}");
+    println!("{cases} cases, the action was done in {done}");
     assert_eq!(
         cases,
-        HOOKS.len() * DEEDS.len() * OPS.len() * TOUCHES.len() * 2 * 2
+        HOOKS.len() * ACTIONS.len() * OPS.len() * TOUCHES.len() * 2 * 2
     );
-    assert!(done > cases / 2, "too few deeds: {done}");
+    assert!(done > cases / 2, "too few actions: {done}");
 }
 
 type Job = LocalBoxFuture<'static, ()>;
 
-/// Does its deed once, in the function it is hooked to.
+/// Does its action once, in the function it is hooked to.
 struct Hostile {
     hook: Hook,
-    deed: RefCell<Option<Box<dyn FnOnce()>>>,
+    action: RefCell<Option<Box<dyn FnOnce()>>>,
     woken: Cell<bool>,
 }
 
@@ -169,8 +161,8 @@ impl Hostile {
             self.woken.set(true);
         }
         if hook == self.hook {
-            let deed = self.deed.take();
-            deed.into_iter().for_each(|deed| deed());
+            let action = self.action.take();
+            action.into_iter().for_each(|action| action());
         }
     }
 
@@ -205,114 +197,78 @@ static HOSTILE: RawWakerVTable = RawWakerVTable::new(
     },
 );
 
-/// What the deeds get at.
-struct World<K: Kind> {
-    sender: RefCell<Option<Sender<u32>>>,
-    receiver: RefCell<Option<K::Receiver<u32>>>,
-    monitor: Monitor<u32>,
+/// What the actions use.
+struct Scene<K: Kind> {
+    world: World<K>,
     another: RefCell<Option<Job>>,
 }
 
-impl<K: Kind> World<K> {
-    fn sender(&self) -> Option<Sender<u32>> {
-        self.sender.borrow().clone()
-    }
-
-    fn receiver(&self) -> Option<K::Receiver<u32>> {
-        self.receiver.borrow().clone()
-    }
-
-    fn put(&self) {
-        if let Some(sender) = self.sender() {
-            let _ = sender.try_send(0);
+impl<K: Kind> Scene<K> {
+    fn perform(&self, action: Action) {
+        let world = &self.world;
+        match action {
+            Action::TrySend => world.put(),
+            Action::PollSend => {
+                let item = world.tally.item();
+                let _ = world.sender().map(|it| it.send(item).now_or_never());
+            }
+            Action::TryRecv => {
+                world.take();
+            }
+            Action::PollRecv => {
+                let given = world.receiver().and_then(|it| it.recv().now_or_never());
+                let _ = given.map(|given| given.map(Given::end));
+            }
+            Action::PollJoin => {
+                let _ = world.monitor.join().now_or_never();
+            }
+            Action::Retry => drop(world.receive().map(Given::retry)),
+            Action::FollowUp => {
+                if let Some(given) = world.receive() {
+                    given.follow_up(world.tally.item());
+                    given.end();
+                }
+            }
+            Action::Close => {
+                world.monitor.close();
+            }
+            Action::CloseNow => world.monitor.close_now().for_each(drop),
+            Action::DropAnother => drop(self.another.take()),
+            Action::DropLastSender => world.drop_sender(),
+            Action::DropLastReceiver => world.drop_receiver(),
         }
     }
 
-    fn take(&self) -> bool {
-        self.receiver().is_some_and(|it| it.take_one().is_ok())
-    }
-
-    fn with_one(&self, work: impl FnOnce(<K::Receiver<u32> as Inlet<u32>>::Given)) {
-        if let Some(Ok(given)) = self.receiver().map(|it| it.try_recv()) {
-            work(given);
-        }
-    }
-
-    fn perform(&self, deed: Deed) {
-        match deed {
-            Deed::TrySend => self.put(),
-            Deed::PollSend => {
-                let _ = self.sender().map(|it| it.send(0).now_or_never());
-            }
-            Deed::TryRecv => {
-                self.take();
-            }
-            Deed::PollRecv => {
-                let given = self.receiver().and_then(|it| it.recv().now_or_never());
-                let _ = given.map(|given| given.map(K::Receiver::end));
-            }
-            Deed::PollJoin => {
-                let _ = self.monitor.join().now_or_never();
-            }
-            Deed::Retry => self.with_one(K::Receiver::retry),
-            Deed::FollowUp => self.with_one(|given| {
-                K::Receiver::follow_up(&given, 0);
-                K::Receiver::end(given);
-            }),
-            Deed::Close => {
-                self.monitor.close();
-            }
-            Deed::CloseNow => self.monitor.close_now().for_each(drop),
-            Deed::DropAnother => drop(self.another.take()),
-            Deed::DropLastSender => drop(self.sender.take()),
-            Deed::DropLastReceiver => drop(self.receiver.take()),
-        }
-    }
-
-    /// Makes what `op` waits for happen.
-    fn grant(&self, op: Op) {
-        match op {
-            Op::Recv | Op::Stream => self.put(),
-            Op::Send => {
-                self.take();
-            }
-            Op::Join => while self.take() {},
-            Op::Finished => {
-                self.monitor.close();
-                while self.take() {}
-            }
-            Op::Failed => {
-                self.put();
-                drop(self.receiver().map(|it| it.try_recv()));
-            }
-        }
-    }
-
-    /// One that will wait, with handles of its own.
+    /// A future that waits, with handles of its own.
     fn job(&self, op: Op) -> Job {
-        let monitor = self.monitor.clone();
-        let receiver = || self.receiver().unwrap();
+        let monitor = self.world.monitor.clone();
+        let sender = || self.world.sender().unwrap();
+        let receiver = || self.world.receiver().unwrap();
         match op {
             Op::Recv => {
                 let receiver = receiver();
                 async move {
-                    let _ = receiver.recv().await.map(K::Receiver::end);
+                    let _ = receiver.recv().await.map(Given::end);
                 }
                 .boxed_local()
             }
             Op::Stream => {
                 let mut receiver = receiver();
                 async move {
-                    let _ = receiver.next().await.map(K::Receiver::end);
+                    let _ = receiver.next().await.map(Given::end);
                 }
                 .boxed_local()
             }
             Op::Send => {
-                let sender = self.sender().unwrap();
+                let (sender, item) = (sender(), self.world.tally.item());
                 async move {
-                    let _ = sender.send(0).await;
+                    let _ = sender.send(item).await;
                 }
                 .boxed_local()
+            }
+            Op::Closed => {
+                let sender = sender();
+                async move { sender.closed().await }.boxed_local()
             }
             Op::Join => async move { drop(monitor.join().await) }.boxed_local(),
             Op::Finished => async move { drop(monitor.finished().await) }.boxed_local(),
@@ -321,45 +277,43 @@ impl<K: Kind> World<K> {
     }
 }
 
-/// One case; whether the deed was done.
+/// One case; whether the action was done.
 fn run<K: Kind>(case: Case) -> bool {
-    let (sender, receiver) = K::channel(1);
-    if matches!(case.op, Op::Send | Op::Join) {
-        sender.try_send(0).unwrap();
-    }
-    let world = Rc::new(World::<K> {
-        monitor: sender.monitor(),
-        sender: Some(sender).into(),
-        receiver: Some(receiver).into(),
+    let scene = Rc::new(Scene::<K> {
+        world: World::new(1),
         another: None.into(),
     });
+    let world = &scene.world;
+    if matches!(case.op, Op::Send | Op::Join) {
+        world.put();
+    }
     let hostile = || {
-        let world = Rc::clone(&world);
+        let scene = Rc::clone(&scene);
         Rc::new(Hostile {
             hook: case.hook,
-            deed: RefCell::new(Some(Box::new(move || world.perform(case.deed)))),
+            action: RefCell::new(Some(Box::new(move || scene.perform(case.action)))),
             woken: Cell::new(false),
         })
     };
     let mut quiet = Context::from_waker(Waker::noop());
 
-    let mut ahead = world.job(case.op);
-    let mut job = Some(world.job(case.op));
-    let mut another = world.job(case.op);
-    if case.in_crowd {
+    let mut ahead = Some(scene.job(case.op));
+    let mut job = Some(scene.job(case.op));
+    let mut another = scene.job(case.op);
+    if let (true, Some(ahead)) = (case.in_crowd, &mut ahead) {
         assert!(ahead.poll_unpin(&mut quiet).is_pending());
     }
     let first = hostile();
     let other = hostile();
-    // Kept until the end: the only wakers that are dropped before are the channel's.
+    // Kept until the end, so that no waker but the channel's clones is dropped before.
     let (waker, other_waker) = (first.waker(), other.waker());
     let mut polls = vec![poll(&mut job, &waker)];
     if another.poll_unpin(&mut quiet).is_pending() {
-        *world.another.borrow_mut() = Some(another);
+        *scene.another.borrow_mut() = Some(another);
     }
     match case.touch {
         Touch::Grant => {
-            drop(ahead);
+            ahead = None;
             world.grant(case.op);
         }
         Touch::OutOfTurn => {
@@ -371,20 +325,22 @@ fn run<K: Kind>(case: Case) -> bool {
         Touch::Close => drop(world.monitor.close()),
     }
 
-    // The channel is as good as ever: everybody and everything comes to an end.
+    // The channel still works: every waiter completes and every item is dropped.
     world.monitor.close();
     while world.take() {}
-    world.sender.take();
+    world.drop_sender();
     if let Some(mut job) = job {
         assert!(first.woken.get() || polls.len() > 1, "{case:?}: not woken");
         assert!(job.poll_unpin(&mut quiet).is_ready(), "{case:?}");
     }
-    if let Some(mut another) = world.another.take() {
+    if let Some(mut another) = scene.another.take() {
         assert!(another.poll_unpin(&mut quiet).is_ready(), "{case:?}");
     }
-    world.receiver.take();
+    world.drop_receiver();
     let _ = now(world.monitor.finished());
-    let spent = |hostile: &Hostile| hostile.deed.take().is_none();
+    drop(ahead);
+    assert!(world.tally.drops().iter().all(|it| *it == 1), "{case:?}");
+    let spent = |hostile: &Hostile| hostile.action.take().is_none();
     spent(&first) | spent(&other)
 }
 

@@ -22,8 +22,8 @@ use tollgate::TaskReceiver;
 
 use crate::common::Waiter;
 use crate::common::Watchdog;
-use crate::common::glance;
 use crate::common::now;
+use crate::common::poll_once;
 
 fn limit(limit: usize) -> NonZeroUsize {
     NonZeroUsize::new(limit).unwrap()
@@ -230,7 +230,7 @@ fn a_panic_is_a_panic_and_its_task_has_panicked() {
     {
         let (sender, receiver) = closed_with(3);
         let mut run = Box::new(receiver.run(limit(3), f));
-        catch_unwind(AssertUnwindSafe(|| glance(&mut run))).unwrap_err();
+        catch_unwind(AssertUnwindSafe(|| poll_once(&mut run))).unwrap_err();
         drop(run);
         now(sender.join()).unwrap_err().report
     }
@@ -275,7 +275,7 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     // Two of five that are at work.
     let (sender, receiver) = closed_with(5);
     let mut run = receiver.run(limit(5), Explosive);
-    assert!(glance(&mut run).is_pending());
+    assert!(poll_once(&mut run).is_pending());
     catch_unwind(AssertUnwindSafe(|| drop(run))).unwrap_err();
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.abandoned, report.panicked), (3, 2));
@@ -284,7 +284,7 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     let (sender, receiver) = closed_with(5);
     let unwind = AssertUnwindSafe(|| {
         let mut run = receiver.run(limit(5), Explosive);
-        assert!(glance(&mut run).is_pending());
+        assert!(poll_once(&mut run).is_pending());
         resume_unwind(Box::new("worker"));
     });
     catch_unwind(unwind).unwrap_err();
@@ -293,7 +293,7 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
     // When it had ended well.
     let (sender, receiver) = closed_with(3);
     let mut run = receiver.run(limit(3), |item| Explosive(if item == 1 { 9 } else { 2 }));
-    catch_unwind(AssertUnwindSafe(|| glance(&mut run))).unwrap_err();
+    catch_unwind(AssertUnwindSafe(|| poll_once(&mut run))).unwrap_err();
     drop(run);
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.done, report.panicked), (0, 1));
@@ -394,8 +394,8 @@ fn futures_may_borrow_and_stay_on_their_thread() {
 fn it_is_not_polled_after_it_was_ready() {
     let (_sender, receiver) = closed_with(1);
     let mut run = receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(())));
-    assert!(glance(&mut run).is_ready());
-    let _ = glance(&mut run);
+    assert!(poll_once(&mut run).is_ready());
+    let _ = poll_once(&mut run);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

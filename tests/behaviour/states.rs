@@ -20,17 +20,18 @@ use tollgate::TaskReceiver;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
 
+use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
-use crate::common::Inlet;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Tally;
 use crate::common::Waiter;
 use crate::common::Watchdog;
-use crate::common::glance;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll;
 use crate::common::poll_next;
+use crate::common::poll_once;
 
 on_both_kinds! {
     an_open_channel_takes_an_item_or_lets_the_sender_wait,
@@ -79,7 +80,7 @@ fn assert_refuses(sender: &Sender<u32>) {
 }
 
 #[track_caller]
-fn assert_ended<T: fmt::Debug, R: Inlet<T>>(mut receiver: R) {
+fn assert_ended<T: fmt::Debug, R: AnyReceiver<T>>(mut receiver: R) {
     let waker = CountingWaker::new();
     for _ in 0..3 {
         assert_eq!(receiver.take_one().unwrap_err(), TryRecvError::Closed);
@@ -208,13 +209,12 @@ fn an_open_channel_gives_an_item_or_lets_the_receiver_wait<K: Kind>() {
     sender.try_send(2).unwrap();
     assert_eq!((recv.wakes(), stream_waker.wakes()), (1, 1));
 
-    let ended = |given| K::Receiver::end(given);
-    assert_eq!(recv.poll().map(|it| it.map(ended)), Poll::Ready(Ok(1)));
+    assert_eq!(recv.poll().map(|it| it.map(Given::end)), Poll::Ready(Ok(1)));
     assert_eq!(
-        poll_next(&mut stream, &stream_waker).map(|it| it.map(ended)),
+        poll_next(&mut stream, &stream_waker).map(|it| it.map(Given::end)),
         Poll::Ready(Some(2))
     );
-    assert!(glance(&mut receiver.recv()).is_pending());
+    assert!(poll_once(&mut receiver.recv()).is_pending());
     assert!(poll_next(&mut stream, &stream_waker).is_pending());
 }
 
@@ -224,11 +224,10 @@ fn a_closed_channel_gives_what_is_queued_and_then_the_end_for_good<K: Kind>() {
         sender.try_send(item).unwrap();
     }
     sender.close();
-    let ended = |given| K::Receiver::end(given);
     assert_eq!(receiver.take_one(), Ok(1));
-    assert_eq!(now(receiver.recv()).map(ended), Ok(2));
+    assert_eq!(now(receiver.recv()).map(Given::end), Ok(2));
     assert_eq!(
-        poll_next(&mut receiver, &CountingWaker::new()).map(|it| it.map(ended)),
+        poll_next(&mut receiver, &CountingWaker::new()).map(|it| it.map(Given::end)),
         Poll::Ready(Some(3))
     );
     assert_ended(receiver.clone());
@@ -634,7 +633,7 @@ fn failures_after_a_clean_join_and_after_close_are_kept() {
     sender.try_send(2).unwrap();
     let task = receiver.try_recv().unwrap();
     drop(sender);
-    assert!(glance(&mut monitor.finished()).is_pending());
+    assert!(poll_once(&mut monitor.finished()).is_pending());
     task.fail("late");
     let error = now(monitor.finished()).unwrap_err();
     assert!(text_of(&error.first) == "late");

@@ -5,8 +5,9 @@ use std::task::Poll;
 use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
 
+use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
-use crate::common::Inlet;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Waiter;
 use crate::common::now;
@@ -31,7 +32,7 @@ fn a_stream_yields_all_items_and_then_ends<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     (0..3).for_each(|item| sender.try_send(item).unwrap());
     drop(sender);
-    let items = receiver.map(K::Receiver::end).collect::<Vec<_>>();
+    let items = receiver.map(Given::end).collect::<Vec<_>>();
     assert_eq!(pollster::block_on(items), [0, 1, 2]);
 }
 
@@ -123,7 +124,7 @@ fn a_stream_can_be_received_from_between_polls<K: Kind>() {
     assert!(poll_next(&mut receiver, &waker).is_pending());
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
-    assert_eq!(now(receiver.recv()).map(K::Receiver::end), Ok(1));
+    assert_eq!(now(receiver.recv()).map(Given::end), Ok(1));
     assert_eq!(receiver.take_one(), Ok(2));
     assert!(poll_next(&mut receiver, &waker).is_pending());
     sender.try_send(3).unwrap();
@@ -140,7 +141,7 @@ fn a_stream_replaces_its_waker<K: Kind>() {
         assert!(poll_next(&mut stream, &old).is_pending());
         assert!(poll_next(&mut stream, &new).is_pending());
         drop(ahead);
-        assert!(old.is_let_go());
+        assert!(old.is_released());
         sender.try_send(1).unwrap();
         assert_eq!((old.wakes(), new.wakes()), (0, 1));
     }
@@ -156,7 +157,7 @@ fn several_streams_share_the_items<K: Kind>() {
     while !streams.iter().all(FusedStream::is_terminated) {
         for stream in &mut streams {
             if let Poll::Ready(Some(given)) = poll_next(stream, &waker) {
-                items.push(K::Receiver::end(given));
+                items.push(given.end());
             }
         }
     }

@@ -15,8 +15,8 @@ use crate::common::Item;
 use crate::common::Tally;
 use crate::common::Waiter;
 use crate::common::Watchdog;
-use crate::common::glance;
 use crate::common::now;
+use crate::common::poll_once;
 
 /// A channel with one task in hand; what `end` makes of it, and how often the item was dropped.
 fn report_of(end: impl FnOnce(Task<Item>)) -> (Report, u32) {
@@ -174,7 +174,7 @@ fn a_forgotten_task_stays_outstanding_and_nothing_else_does() {
     receiver.try_recv().unwrap().done();
     assert_eq!(monitor.outstanding(), 1);
     assert_eq!(monitor.stats().in_hand, 1);
-    assert!(glance(&mut monitor.join()).is_pending());
+    assert!(poll_once(&mut monitor.join()).is_pending());
 }
 
 #[test]

@@ -40,6 +40,8 @@ use tollgate::Report;
 use tollgate::Sender;
 use tollgate::TaskReceiver;
 
+use crate::report::assert_adds_up;
+
 /// Tries `scenario` in every interleaving with as many preemptions as `LOOM_MAX_PREEMPTIONS` says,
 /// 2 if it does not. All items of an execution must be gone at its end, each dropped once.
 pub(crate) fn model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
@@ -221,14 +223,6 @@ pub(crate) fn failed_account(outcome: Result<Report, JoinError>) -> JoinError {
     let error = outcome.expect_err("something failed");
     assert_adds_up(&error.report);
     error
-}
-
-#[track_caller]
-pub(crate) fn assert_adds_up(report: &Report) {
-    let queued = report.sent + report.followed_up + report.retried;
-    assert_eq!(queued, report.received + report.discarded, "{report:?}");
-    let ended = report.done + report.failed + report.abandoned + report.panicked;
-    assert_eq!(report.received, ended + report.retried, "{report:?}");
 }
 
 /// Runs a future as an executor does. Unlike loom's, it comes back for no reason but a call, and

@@ -14,8 +14,9 @@ use crate::cell::Cell;
 use crate::cell::Ending;
 use crate::cell::Kind;
 use crate::chaos::Hostility;
+use crate::common::Given;
 use crate::executor::Actor;
-use crate::inbound::Delivery;
+use crate::inbound;
 use crate::inbound::Inbound;
 use crate::truth::Item;
 use crate::truth::Outcome;
@@ -307,10 +308,10 @@ async fn consume<I: Inbound>(mut part: Part, crew: Arc<Crew>, mut inbound: I) {
             }
             Some(None) => break,
             Some(Some(delivery)) => {
-                delivery.arrived(&part.truth);
+                inbound::arrived(&delivery, &part.truth);
                 let Item {
                     producer, attempt, ..
-                } = *delivery.item();
+                } = *delivery.peek();
                 let before = latest[producer].replace(attempt);
                 assert!(before < Some(attempt), "{attempt} comes after {before:?}");
                 hand.push(delivery);
@@ -342,14 +343,14 @@ async fn consume<I: Inbound>(mut part: Part, crew: Arc<Crew>, mut inbound: I) {
 }
 
 /// Ends what is in hand, sooner or later, in any order.
-async fn settle<D: Delivery>(part: &mut Part, hand: &mut Vec<D>) {
+async fn settle(part: &mut Part, hand: &mut Vec<impl Given<Item>>) {
     while !hand.is_empty() {
         if part.rng.u8(0..8) == 0 {
             part.cell.executor.pause().await;
         }
         let delivery = hand.swap_remove(part.rng.usize(0..hand.len()));
         let outcome = part.outcome();
-        delivery.settle(&part.truth, outcome, part.rng.bool());
+        inbound::settle(delivery, &part.truth, outcome, part.rng.bool());
     }
 }
 

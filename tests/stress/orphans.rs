@@ -14,12 +14,13 @@ use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use crate::cell::Cell;
+use crate::common::assert_each_is_counted;
 use crate::executor::PATIENCE;
-use crate::inbound::Delivery;
+use crate::inbound::arrived;
+use crate::inbound::settle;
 use crate::truth::Item;
 use crate::truth::Outcome;
 use crate::truth::Truth;
-use crate::truth::assert_each_is_accounted_for;
 use crate::truth::mark;
 
 /// How many items each channel is sent.
@@ -59,7 +60,7 @@ impl Pile {
                 Piece::Monitor(monitor) => drop(monitor),
                 Piece::Task(task) => {
                     let outcome = Outcome::any(&mut self.rng);
-                    task.settle(&self.truth, outcome, self.rng.bool());
+                    settle(task, &self.truth, outcome, self.rng.bool());
                 }
             }
         }
@@ -101,7 +102,7 @@ fn piles_of_a_channel(channel: usize, truth: &Arc<Truth>, rng: &mut fastrand::Rn
     }
     let receive = || {
         let task = receiver.try_recv().unwrap();
-        task.arrived(truth);
+        arrived(&task, truth);
         task
     };
     truth.end_begins(channel, 0, Outcome::Failed);
@@ -112,7 +113,7 @@ fn piles_of_a_channel(channel: usize, truth: &Arc<Truth>, rng: &mut fastrand::Rn
         pieces.push(Piece::Task(receive()));
     }
     let stats = sender.monitor().stats();
-    assert_each_is_accounted_for(&stats);
+    assert_each_is_counted(&stats);
     assert_eq!((stats.report.failed, stats.in_hand), (1, pieces.len()));
     if rng.bool() {
         pieces.push(Piece::Monitor(sender.monitor()));

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::task::noop_waker_ref;
 use tollgate::Monitor;
 
-use crate::truth::assert_adds_up;
+use crate::common::assert_adds_up;
 
 /// How often items are sent before earlier ones are ended.
 const STEPS: usize = if cfg!(debug_assertions) {

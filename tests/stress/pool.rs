@@ -42,9 +42,9 @@ use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use crate::cell::Executor;
+use crate::common::assert_adds_up;
+use crate::common::assert_each_is_counted;
 use crate::executor::Actor;
-use crate::truth::assert_adds_up;
-use crate::truth::assert_each_is_accounted_for;
 
 /// How many tasks are dealt with in all.
 const TASKS: u64 = if cfg!(debug_assertions) {
@@ -469,7 +469,7 @@ async fn drive(mut part: Part, rounds: Rounds, ending: Ending, sender: Sender<It
         part.truth.check(&result);
         let stats = monitor.stats();
         assert_eq!((stats.queued, stats.in_hand), (0, 0));
-        assert_each_is_accounted_for(&stats);
+        assert_each_is_counted(&stats);
         assert_eq!(stats.report, *report_of(&result));
     }
     drop(rounds);

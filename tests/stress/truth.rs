@@ -22,11 +22,11 @@ use std::sync::atomic::Ordering;
 use tollgate::Failure;
 use tollgate::JoinError;
 use tollgate::Report;
-use tollgate::Stats;
 
 use crate::cell::Cell;
 use crate::cell::Ending;
 use crate::cell::Kind;
+use crate::common::assert_adds_up;
 
 /// What has become of an attempt to send: each mark is set once.
 pub(crate) mod mark {
@@ -129,6 +129,10 @@ impl Truth {
             finished: Mutex::default(),
             errors: Arc::default(),
         }
+    }
+
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.cell.kind == Kind::Tasks
     }
 
     fn index(&self, producer: usize, attempt: usize) -> usize {
@@ -280,7 +284,7 @@ impl Truth {
                 let index = self.index(producer, attempt);
                 let marks = self.marks[index].load(Ordering::Relaxed);
                 sent += u64::from(marks & mark::SENT != 0);
-                if self.cell.kind == Kind::Tasks && marks & mark::SENT != 0 {
+                if self.has_tasks() && marks & mark::SENT != 0 {
                     // Discarded items are dropped, and do not end.
                     let ended = marks & mark::ENDED != 0;
                     assert!(
@@ -391,26 +395,6 @@ fn adds_up(result: &Result<Report, JoinError>) -> &Report {
     let failures = report.failed + report.abandoned + report.panicked;
     assert_eq!(result.is_err(), failures + report.discarded > 0);
     report
-}
-
-/// The identity of an account at an instant without work.
-#[track_caller]
-pub(crate) fn assert_adds_up(report: &Report) {
-    let queued = report.sent + report.followed_up + report.retried;
-    let ended = report.done + report.failed + report.abandoned + report.panicked;
-    assert_eq!(queued, report.received + report.discarded, "{report:?}");
-    assert_eq!(report.received, ended + report.retried, "{report:?}");
-}
-
-/// The identity of an account while nothing moves, whatever is queued and in hand: every item is
-/// one of these.
-#[track_caller]
-pub(crate) fn assert_each_is_accounted_for(stats: &Stats) {
-    let report = &stats.report;
-    let ended = report.done + report.failed + report.abandoned + report.panicked;
-    let left = (stats.queued + stats.in_hand) as u64;
-    let items = report.sent + report.followed_up;
-    assert_eq!(items, ended + report.discarded + left, "{stats:?}");
 }
 
 /// What is sent.

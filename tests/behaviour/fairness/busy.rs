@@ -18,7 +18,8 @@ use super::workload::Consumer;
 use super::workload::Senders;
 use super::workload::THREE_SENDERS;
 use super::workload::come_to_an_end;
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
 use crate::common::Watchdog;
@@ -61,7 +62,7 @@ impl Traffic {
             let receiver = receiver.clone();
             sim.spawn(|me| async move {
                 while let Some(Ok(given)) = me.wait(Line::Items, receiver.recv()).await {
-                    K::Receiver::end(given);
+                    given.end();
                     me.count();
                     after_recv.run(&me).await;
                 }

@@ -28,6 +28,7 @@ fn check<P: Debug>(
             failed.push(format!("{why}\n{pattern:?}"));
         }
     }
+    println!("{all} patterns");
     assert!(all != 0, "no patterns");
     if let Some(first) = failed.first() {
         panic!(

@@ -4,7 +4,8 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Waiter;
 use crate::common::mixed;
@@ -82,8 +83,8 @@ fn a_place_ends_with_success_and_with_the_future<K: Kind>() {
     let mut stream = Waiter::new({
         let mut stream = receiver.clone();
         async move {
-            let first = stream.next().await.map(K::Receiver::end);
-            (first, stream.next().await.map(K::Receiver::end))
+            let first = stream.next().await.map(Given::end);
+            (first, stream.next().await.map(Given::end))
         }
     });
     assert!(stream.poll().is_pending());

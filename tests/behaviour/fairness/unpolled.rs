@@ -7,7 +7,8 @@ use super::sim::Line;
 use super::sim::POLICIES;
 use super::sim::Policy;
 use super::sim::Sim;
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::on_both_kinds;
 
@@ -47,7 +48,7 @@ fn leave_streams_alone<K: Kind>(
         let mut stream = receiver.clone();
         sim.spawn(|me| async move {
             while let Some(Some(given)) = me.wait(Line::Items, stream.next()).await {
-                K::Receiver::end(given);
+                given.end();
                 me.count();
             }
         });
@@ -145,7 +146,7 @@ fn close_on_receivers<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> 
                     _ => me.wait(Line::Items, stream.next()).await,
                 };
                 let Some(Some(given)) = given else { break };
-                K::Receiver::end(given);
+                given.end();
                 me.count();
             }
         });

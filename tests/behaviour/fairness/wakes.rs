@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 
+use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
-use crate::common::Inlet;
 use crate::common::Kind;
 use crate::common::Waiter;
 use crate::common::mixed;
@@ -275,7 +275,7 @@ fn only_the_last_waker_of_a_future_is_called<K: Kind>() {
             assert!(poll(&mut recv, waker).is_pending());
         }
         drop(ahead);
-        assert!(wakers[0].is_let_go() && wakers[1].is_let_go());
+        assert!(wakers[0].is_released() && wakers[1].is_released());
         sender.try_send(1).unwrap();
         assert_eq!(wakers.each_ref().map(CountingWaker::wakes), [0, 0, 1]);
         assert!(poll(&mut recv, &wakers[0]).is_ready());

@@ -9,7 +9,9 @@ use super::sim::Line;
 use super::sim::Me;
 use super::sim::Policy;
 use super::sim::Sim;
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
+use crate::common::GivenBy;
 use crate::common::Kind;
 
 /// What a task does when it has got one.
@@ -188,7 +190,7 @@ impl Receivers {
                 }
                 match &seedling {
                     Some(task) if self.source == Source::FollowedUp || rng.bool() => {
-                        K::Receiver::follow_up(task, 1);
+                        task.follow_up(1);
                     }
                     _ => sender.try_send(1).unwrap(),
                 }
@@ -230,7 +232,7 @@ impl Receivers {
         &self,
         sender: &Sender<u32>,
         receiver: &K::Receiver<u32>,
-    ) -> Option<<K::Receiver<u32> as Inlet<u32>>::Given> {
+    ) -> Option<GivenBy<K, u32>> {
         (self.source != Source::Sent).then(|| {
             sender.try_send(0).unwrap();
             receiver.try_recv().unwrap()
@@ -270,8 +272,8 @@ impl Receivers {
                     me.count();
                     received += 1;
                     match self.source == Source::Both && received % 4 == 0 {
-                        true => K::Receiver::retry(given),
-                        false => drop(K::Receiver::end(given)),
+                        true => given.retry(),
+                        false => drop(given.end()),
                     }
                 }
             }
@@ -280,7 +282,7 @@ impl Receivers {
     }
 
     /// Runs until no task is runnable.
-    fn rest<T>(&self, sim: &mut Sim, receiver: &impl Inlet<T>) -> Result<(), String> {
+    fn rest<T>(&self, sim: &mut Sim, receiver: &impl AnyReceiver<T>) -> Result<(), String> {
         sim.settle()?;
         sim.no_wake_is_lost(Line::Items, receiver.len())
     }
@@ -363,7 +365,7 @@ impl Senders {
 
     async fn consumer<K: Kind>(self, me: Me, receiver: K::Receiver<u32>) {
         while let Some(Ok(first)) = me.wait(Line::Items, receiver.recv()).await {
-            K::Receiver::end(first);
+            first.end();
             for _ in 1..self.batch {
                 let _ = receiver.take_one();
             }

@@ -15,7 +15,8 @@ use super::faults::unwind_meanwhile;
 use super::matrix::Name;
 use super::matrix::expect_each_dropped_once;
 use super::matrix::with_name;
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
 use crate::common::Requeued;
@@ -113,7 +114,7 @@ fn run<K: Kind>(freeing: Freeing, fuses: &[Fuse]) -> Ashes {
     let monitor = sender.monitor();
     if freeing.failed {
         assert!(sender.try_send(bomb()).is_ok());
-        drop(K::Receiver::fail(receiver.try_recv().unwrap(), reason()));
+        drop(receiver.try_recv().unwrap().fail(reason()));
     }
     let mut task = None;
     if freeing.is_task() {
@@ -144,7 +145,7 @@ fn run<K: Kind>(freeing: Freeing, fuses: &[Fuse]) -> Ashes {
     receiver = receiver.filter(|_| stays(Last::Receiver));
     let mut parts = None;
     if let Last::TicketDone | Last::TicketFail | Last::TicketDrop = last {
-        parts = task.take().map(K::Receiver::split);
+        parts = task.take().map(Given::split);
     }
     let mut ticket = || {
         parts
@@ -160,15 +161,15 @@ fn run<K: Kind>(freeing: Freeing, fuses: &[Fuse]) -> Ashes {
         Last::Receiver => let_go(receiver),
         Last::Monitor => let_go(monitor),
         Last::Handles => let_go((monitor, receiver, sender)),
-        Last::TaskDone => drop(call(|| K::Receiver::end(task.unwrap()))),
+        Last::TaskDone => drop(call(|| task.unwrap().end())),
         Last::TaskFail => {
             let reason = reason();
-            call(|| K::Receiver::fail(task.unwrap(), reason));
+            call(|| task.unwrap().fail(reason));
         }
-        Last::TaskRetry => drop(call(|| K::Receiver::retry(task.unwrap()))),
+        Last::TaskRetry => drop(call(|| task.unwrap().retry())),
         Last::TaskRetryOrFail => {
             let reason = reason();
-            call(|| K::Receiver::retry_or_fail(task.unwrap(), reason));
+            call(|| task.unwrap().retry_or_fail(reason));
         }
         Last::TaskDrop => let_go(task),
         Last::TicketDone => drop(call(|| ticket().done())),

@@ -26,12 +26,14 @@ use super::faults::disarm;
 use super::faults::let_go;
 use super::faults::run_to_rest;
 use super::faults::unwind_meanwhile;
-use crate::common::Inlet;
+use crate::common::AnyReceiver;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
 use crate::common::Requeued;
 use crate::common::Tally;
 use crate::common::Tasks;
+use crate::common::assert_adds_up;
 use crate::common::now;
 
 /// A kind of channel, by name.
@@ -260,13 +262,13 @@ fn send(sender: &Sender<Bomb>, item: Bomb) -> impl Future<Output = Option<Bomb>>
     send.map(|result| result.err().map(|error| error.into_inner()))
 }
 
-fn recv<R: Inlet<Bomb>>(receiver: &R) -> impl Future<Output = Option<Bomb>> + '_ {
-    receiver.recv().map(|given| given.ok().map(R::end))
+fn recv<R: AnyReceiver<Bomb>>(receiver: &R) -> impl Future<Output = Option<Bomb>> + '_ {
+    receiver.recv().map(|given| given.ok().map(Given::end))
 }
 
-fn stream<R: Inlet<Bomb>>(receiver: R) -> impl Future<Output = Option<Bomb>> {
+fn stream<R: AnyReceiver<Bomb>>(receiver: R) -> impl Future<Output = Option<Bomb>> {
     let next = receiver.into_future();
-    next.map(|(given, _receiver)| given.map(R::end))
+    next.map(|(given, _receiver)| given.map(Given::end))
 }
 
 /// Comes, is polled once, and goes.
@@ -291,7 +293,7 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
 
     if setup.failed {
         assert!(sender.try_send(bomb()).is_ok());
-        drop(K::Receiver::fail(receiver.try_recv().unwrap(), reason()));
+        drop(receiver.try_recv().unwrap().fail(reason()));
     }
     // Two tasks in hand.
     let mut hand = Vec::new();
@@ -301,7 +303,7 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
     }
     let is_refused = matches!(act, Act::RefusedRetry | Act::RefusedAbandon);
     if is_refused && setup.kind == Name::Requeued {
-        hand.drain(..).for_each(K::Receiver::retry);
+        hand.drain(..).for_each(Given::retry);
         hand.extend([(); 2].map(|()| receiver.try_recv().unwrap()));
     }
     if stage == Stage::Full {
@@ -342,7 +344,7 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
         Act::TryRecv => {
             let given = call(|| receiver.as_ref().unwrap().try_recv());
             if let Some(Ok(given)) = given {
-                call(|| K::Receiver::end(given));
+                call(|| given.end());
             }
         }
         Act::Recv => visitors.push(visit(recv(receiver.as_ref().unwrap()))),
@@ -391,35 +393,35 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
         }
         Act::Done => {
             for given in hand.drain(..) {
-                call(|| K::Receiver::end(given));
+                call(|| given.end());
             }
         }
         Act::Fail => {
             for given in hand.drain(..) {
                 let reason = reason();
-                call(|| K::Receiver::fail(given, reason));
+                call(|| given.fail(reason));
             }
         }
         Act::Retry => {
             for given in hand.drain(..) {
-                call(|| K::Receiver::retry(given));
+                call(|| given.retry());
             }
         }
         Act::RetryOrFail | Act::RefusedRetry => {
             for given in hand.drain(..) {
                 let reason = reason();
-                call(|| K::Receiver::retry_or_fail(given, reason));
+                call(|| given.retry_or_fail(reason));
             }
         }
         Act::FollowUp => {
             for given in &hand {
                 let item = bomb();
-                call(|| K::Receiver::follow_up(given, item));
+                call(|| given.follow_up(item));
             }
         }
         Act::Abandon | Act::RefusedAbandon => let_go(std::mem::take(&mut hand)),
         Act::TicketDone | Act::TicketFail | Act::TicketDrop => {
-            let parts: Vec<_> = hand.drain(..).map(K::Receiver::split).collect();
+            let parts: Vec<_> = hand.drain(..).map(Given::split).collect();
             for (_item, ticket) in parts {
                 let (ticket, reason) = (ticket.unwrap(), reason());
                 match act {
@@ -476,10 +478,7 @@ pub(crate) fn expect_to_add_up<T>(monitor: &Monitor<T>) -> Report {
         Ok(report) => report,
         Err(error) => error.report,
     };
-    let queued = report.sent + report.followed_up + report.retried;
-    assert_eq!(queued, report.received + report.discarded);
-    let ended = report.done + report.failed + report.abandoned + report.panicked;
-    assert_eq!(report.received, ended + report.retried);
+    assert_adds_up(&report);
     report
 }
 

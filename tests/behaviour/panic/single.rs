@@ -28,8 +28,9 @@ use super::faults::call;
 use super::faults::disarm;
 use super::matrix::Name;
 use super::matrix::Setup;
+use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
-use crate::common::Inlet;
+use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Tally;
 use crate::common::Watchdog;
@@ -139,7 +140,7 @@ fn an_error_is_dropped_once_though_its_destructor_panics<K: Kind>() {
     let dropped = with_fuse(Site::ErrorDrop, 1, || {
         for given in given {
             let reason = Reason::of(&tally);
-            call(|| K::Receiver::fail(given, reason));
+            call(|| given.fail(reason));
         }
     });
     assert!(dropped);

@@ -1,0 +1,131 @@
+//! A channel, and a record of what was sent into it and received from it.
+
+use std::cell::Cell;
+use std::cell::RefCell;
+
+use tollgate::Monitor;
+use tollgate::Sender;
+
+use crate::common::AnyReceiver;
+use crate::common::Given;
+use crate::common::GivenBy;
+use crate::common::Item;
+use crate::common::Kind;
+use crate::common::Tally;
+
+/// An operation that waits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Op {
+    Send,
+    Recv,
+    Stream,
+    Closed,
+    Join,
+    Finished,
+    Failed,
+}
+
+/// The handles may be used, and dropped, by code that runs while another call is in progress: no
+/// cell is borrowed across a call of the channel.
+pub(crate) struct World<K: Kind> {
+    pub(crate) tally: Tally,
+    pub(crate) monitor: Monitor<Item>,
+    sender: RefCell<Option<Sender<Item>>>,
+    receiver: RefCell<Option<K::Receiver<Item>>>,
+    accepted: Cell<u64>,
+    delivered: RefCell<Vec<usize>>,
+}
+
+impl<K: Kind> World<K> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let (sender, receiver) = K::channel(capacity);
+        Self {
+            tally: Tally::new(),
+            monitor: sender.monitor(),
+            sender: Some(sender).into(),
+            receiver: Some(receiver).into(),
+            accepted: Cell::new(0),
+            delivered: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn sender(&self) -> Option<Sender<Item>> {
+        self.sender.borrow().clone()
+    }
+
+    pub(crate) fn receiver(&self) -> Option<K::Receiver<Item>> {
+        self.receiver.borrow().clone()
+    }
+
+    pub(crate) fn drop_sender(&self) {
+        drop(self.sender.take());
+    }
+
+    pub(crate) fn drop_receiver(&self) {
+        drop(self.receiver.take());
+    }
+
+    /// Sends an item, if there is a sender and the channel takes it.
+    pub(crate) fn put(&self) {
+        if let Some(sender) = self.sender() {
+            if sender.try_send(self.tally.item()).is_ok() {
+                self.record_accepted();
+            }
+        }
+    }
+
+    /// Receives what is queued, without recording it.
+    pub(crate) fn receive(&self) -> Option<GivenBy<K, Item>> {
+        self.receiver().and_then(|it| it.try_recv().ok())
+    }
+
+    /// Receives an item and ends it well; returns whether there was one.
+    pub(crate) fn take(&self) -> bool {
+        let item = self.receive().map(Given::end);
+        item.inspect(|item| self.record_delivered(item.id))
+            .is_some()
+    }
+
+    /// Makes what `op` waits for happen.
+    pub(crate) fn grant(&self, op: Op) {
+        match op {
+            Op::Recv | Op::Stream => self.put(),
+            Op::Send => {
+                self.take();
+            }
+            Op::Closed => {
+                self.monitor.close();
+            }
+            Op::Join => while self.take() {},
+            Op::Finished => {
+                self.monitor.close();
+                while self.take() {}
+            }
+            Op::Failed => {
+                self.put();
+                // Dropping a task is a failure.
+                if let Some(given) = self.receive() {
+                    self.record_delivered(given.peek().id);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn record_accepted(&self) {
+        self.accepted.set(self.accepted.get() + 1);
+    }
+
+    pub(crate) fn record_delivered(&self, id: usize) {
+        self.delivered.borrow_mut().push(id);
+    }
+
+    /// How many items the channel has accepted.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.get()
+    }
+
+    /// The items that were received, in order.
+    pub(crate) fn delivered(&self) -> Vec<usize> {
+        self.delivered.borrow().clone()
+    }
+}
