@@ -70,23 +70,23 @@ fn measure(work: impl FnOnce()) -> (usize, isize) {
 }
 
 on_both_kinds! {
-    a_million_items_by_try_send_and_try_recv_allocate_nothing,
-    a_million_items_by_send_and_recv_that_never_wait_allocate_nothing,
-    a_million_items_of_a_stream_that_never_waits_allocate_once,
-    one_that_waits_alone_allocates_nothing_whoever_waited_before,
-    a_million_polls_of_futures_that_wait_allocate_nothing,
-    a_million_cancelled_futures_leave_nothing,
-    a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone,
-    a_closed_channel_gives_everything_back,
+    try_send_and_try_recv_allocate_nothing,
+    ready_send_and_recv_allocate_nothing,
+    ready_stream_allocates_once,
+    sole_waiter_allocates_nothing,
+    pending_polls_allocate_nothing,
+    cancelled_futures_leave_nothing,
+    many_waiters_leave_nothing,
+    closed_channel_frees_everything,
 }
 
 #[test]
-fn an_allocation_is_seen() {
+fn allocator_counts() {
     assert_eq!(measure(|| drop(Box::new(1_u64))), (1, 0));
     assert_eq!(measure(|| std::mem::forget(Box::new(1_u64))), (1, 8));
 }
 
-fn a_million_items_by_try_send_and_try_recv_allocate_nothing<K: Kind>() {
+fn try_send_and_try_recv_allocate_nothing<K: Kind>() {
     let (sender, receiver) = K::channel(16);
     let figures = measure(|| {
         for item in 0..MILLION {
@@ -97,7 +97,7 @@ fn a_million_items_by_try_send_and_try_recv_allocate_nothing<K: Kind>() {
     assert_eq!(figures, (0, 0));
 }
 
-fn a_million_items_by_send_and_recv_that_never_wait_allocate_nothing<K: Kind>() {
+fn ready_send_and_recv_allocate_nothing<K: Kind>() {
     let (sender, receiver) = K::channel(16);
     let figures = measure(|| {
         pollster::block_on(async {
@@ -113,7 +113,7 @@ fn a_million_items_by_send_and_recv_that_never_wait_allocate_nothing<K: Kind>() 
     assert_eq!(figures, executor);
 }
 
-fn a_million_items_of_a_stream_that_never_waits_allocate_once<K: Kind>() {
+fn ready_stream_allocates_once<K: Kind>() {
     let (sender, mut receiver) = K::channel(16);
     let waker = CountingWaker::new();
     let (allocations, _) = measure(|| {
@@ -126,7 +126,7 @@ fn a_million_items_of_a_stream_that_never_waits_allocate_once<K: Kind>() {
     assert_eq!(allocations, 1);
 }
 
-fn one_that_waits_alone_allocates_nothing_whoever_waited_before<K: Kind>() {
+fn sole_waiter_allocates_nothing<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     let waker = CountingWaker::new();
@@ -159,7 +159,7 @@ fn one_that_waits_alone_allocates_nothing_whoever_waited_before<K: Kind>() {
     }
 }
 
-fn a_million_polls_of_futures_that_wait_allocate_nothing<K: Kind>() {
+fn pending_polls_allocate_nothing<K: Kind>() {
     for crowded in [false, true] {
         let (full, _full_receiver) = K::channel(1);
         full.try_send(0).unwrap();
@@ -191,7 +191,7 @@ fn a_million_polls_of_futures_that_wait_allocate_nothing<K: Kind>() {
     }
 }
 
-fn a_million_cancelled_futures_leave_nothing<K: Kind>() {
+fn cancelled_futures_leave_nothing<K: Kind>() {
     let (full, _full_receiver) = K::channel(1);
     full.try_send(0).unwrap();
     let (_empty_sender, empty) = K::channel::<u32>(1);
@@ -216,7 +216,7 @@ fn a_million_cancelled_futures_leave_nothing<K: Kind>() {
     assert_eq!(bytes, 0);
 }
 
-fn a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone<K: Kind>() {
+fn many_waiters_leave_nothing<K: Kind>() {
     const WAITERS: usize = 100_000;
     let (sender, receiver) = K::channel::<u32>(1);
     let monitor = sender.monitor();
@@ -245,7 +245,7 @@ fn a_hundred_thousand_waiters_at_once_leave_nothing_once_they_are_gone<K: Kind>(
 }
 
 #[test]
-fn a_million_retries_and_follow_ups_allocate_nothing_once_there_is_room() {
+fn retries_and_follow_ups_reuse_memory() {
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(0).unwrap();
     let come_back = |times: usize| {
@@ -261,7 +261,7 @@ fn a_million_retries_and_follow_ups_allocate_nothing_once_there_is_room() {
 }
 
 #[test]
-fn a_burst_of_follow_ups_gives_its_memory_back() {
+fn burst_of_follow_ups_frees_its_memory() {
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(0).unwrap();
     let parent = receiver.try_recv().unwrap();
@@ -283,7 +283,7 @@ fn idle<K: Kind>() -> (Sender<u64>, K::Receiver<u64>) {
 }
 
 #[test]
-fn an_idle_channel_takes_little() {
+fn idle_channel_is_small() {
     an_idle_channel_takes_at_most::<Plain>(1408);
     // The lane, where tasks come back.
     an_idle_channel_takes_at_most::<Tasks>(1408 + 80);
@@ -297,7 +297,7 @@ fn an_idle_channel_takes_at_most<K: Kind>(most: isize) {
     assert!(bytes >= 16 * size_of::<u64>() as isize);
 }
 
-fn a_closed_channel_gives_everything_back<K: Kind>() {
+fn closed_channel_frees_everything<K: Kind>() {
     let (_, bytes) = measure(|| {
         let (sender, receiver) = idle::<K>();
         let monitor = sender.monitor();

@@ -139,7 +139,7 @@ fn loom_outside_sync(sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-fn a_module_uses_only_modules_declared_above_it() {
+fn modules_use_only_modules_above() {
     let lib = fs::read_to_string(root().join("lib.rs")).unwrap();
     let layers = layers(&lib);
     let sources = sources();
@@ -149,7 +149,7 @@ fn a_module_uses_only_modules_declared_above_it() {
 }
 
 #[test]
-fn only_sync_knows_of_loom() {
+fn only_sync_names_loom() {
     let found = loom_outside_sync(&sources());
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
@@ -163,7 +163,7 @@ fn source(module: &str, text: &str) -> Source {
 }
 
 #[test]
-fn a_use_of_a_higher_module_is_found_whatever_its_form() {
+fn every_use_of_later_module_is_found() {
     let layers = layers("mod low;\n// not `mod none;`\npub mod high;\n");
     assert_eq!(layers, ["low", "high"]);
     let lines = |text| violations(&layers, &[source("low", text)]);
@@ -195,7 +195,7 @@ fn a_use_of_a_higher_module_is_found_whatever_its_form() {
 }
 
 #[test]
-fn a_mention_of_loom_is_found() {
+fn mention_of_loom_is_found() {
     let lines = |module, text| loom_outside_sync(&[source(module, text)]).len();
     assert_eq!(lines("low", "use loom::sync::Arc;"), 1);
     assert_eq!(lines("sync", "use loom::sync::Arc;"), 0);

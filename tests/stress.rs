@@ -87,29 +87,29 @@ fn futures_local_pool() {
 }
 
 #[test]
-fn a_thread_for_each_future() {
+fn thread_per_future() {
     run_all(Executor::Threads);
 }
 
 #[test]
-fn tokio_and_smol_on_one_channel() {
+fn tokio_and_smol_share_channel() {
     run_all(Executor::TokioAndSmol);
 }
 
 #[test]
-fn the_last_of_handles_and_tasks_frees_the_channel() {
+fn last_handle_or_task_frees_channel() {
     let cell = Cell::of_orphans(seed(), 20_000, orphans::ITEMS);
     let _named = Named(cell);
     orphans::run(cell);
 }
 
 #[test]
-fn a_pool_that_retries_fails_panics_and_makes_new_work_is_accounted_for() {
+fn pool_with_every_outcome_adds_up() {
     pool::run(seed());
 }
 
 #[test]
-fn a_join_waits_while_items_overlap() {
+fn join_waits_while_items_overlap() {
     let (sender, receiver) = tollgate::bounded(overlap::CAPACITY);
     let send = || sender.try_send(()).unwrap();
     let end = || receiver.try_recv().unwrap();
@@ -122,7 +122,7 @@ fn a_join_waits_while_items_overlap() {
 }
 
 #[test]
-fn a_join_waits_while_tasks_overlap() {
+fn join_waits_while_tasks_overlap() {
     let (sender, receiver) = tollgate::tasks(overlap::CAPACITY);
     let send = || sender.try_send(()).unwrap();
     let end = || receiver.try_recv().unwrap().done();

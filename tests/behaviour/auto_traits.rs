@@ -153,7 +153,7 @@ const fn is_item_and_tag<E, T>() -> bool {
 }
 
 #[test]
-fn handles_are_a_word_or_two() {
+fn handles_take_two_words_at_most() {
     assert_eq!(size_of::<Sender<[u8; 64]>>(), WORD);
     assert_eq!(size_of::<Option<Sender<u8>>>(), WORD);
     assert!(size_of::<Receiver<[u8; 64]>>() <= 2 * WORD);
@@ -162,7 +162,7 @@ fn handles_are_a_word_or_two() {
 }
 
 #[test]
-fn futures_are_three_words_and_the_item() {
+fn futures_take_three_words_and_item() {
     assert!(size_of::<Recv<'_, [u8; 64]>>() <= 3 * WORD);
     assert!(size_of::<RecvTask<'_, [u8; 64]>>() <= 3 * WORD);
     assert!(size_of::<SendFuture<'_, u64>>() <= 3 * WORD + size_of::<u64>());
@@ -172,14 +172,14 @@ fn futures_are_three_words_and_the_item() {
 }
 
 #[test]
-fn a_task_is_its_item_and_two_words() {
+fn task_takes_item_and_two_words() {
     assert_eq!(size_of::<Task<u64>>(), size_of::<u64>() + 2 * WORD);
     assert_eq!(size_of::<Task<String>>(), size_of::<String>() + 2 * WORD);
     assert!(size_of::<Ticket>() <= 2 * WORD);
 }
 
 #[test]
-fn errors_are_their_item_and_a_tag() {
+fn errors_take_item_and_tag() {
     assert_eq!(size_of::<SendError<u64>>(), size_of::<u64>());
     assert_eq!(size_of::<SendError<String>>(), size_of::<String>());
     assert!(is_item_and_tag::<TrySendError<u64>, u64>());
@@ -190,7 +190,7 @@ fn errors_are_their_item_and_a_tag() {
 }
 
 #[test]
-fn items_may_borrow_what_the_channel_is_dropped_before() {
+fn ticket_outlives_what_its_item_borrows() {
     let text = String::from("borrowed");
     let (sender, receiver) = tollgate::tasks::<&str>(1);
     sender.try_send(&text).unwrap();
@@ -203,7 +203,7 @@ fn items_may_borrow_what_the_channel_is_dropped_before() {
 }
 
 #[test]
-fn a_handle_may_be_used_in_a_thread_that_outlives_this_scope() {
+fn handles_move_to_another_thread() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     let monitor = sender.monitor();

@@ -24,23 +24,23 @@ use crate::common::poll;
 use crate::common::poll_once;
 
 on_both_kinds! {
-    items_come_out_in_the_order_they_went_in,
-    the_capacity_is_exactly_what_was_asked_for,
-    len_empty_and_full_tell_what_is_queued,
+    items_keep_their_order,
+    capacity_is_exact,
+    len_is_empty_is_full_match_queue,
     senders_and_receivers_are_counted,
-    handles_of_the_same_channel_know_it,
-    errors_give_the_item_back,
-    items_of_no_size_are_counted,
+    same_channel_compares_channels,
+    errors_return_item,
+    zero_sized_items_are_counted,
     overaligned_items_stay_aligned,
-    large_items_come_out_whole,
-    items_left_behind_are_dropped_once,
-    no_capacity_is_refused_with_a_reason,
-    more_than_memory_is_refused,
-    a_future_polled_after_it_was_ready_panics_by_its_name,
-    handles_print_themselves_whatever_the_item,
+    large_items_arrive_intact,
+    remaining_items_are_dropped_once,
+    zero_capacity_panics_with_reason,
+    capacity_beyond_memory_panics,
+    poll_after_completion_panics,
+    debug_needs_nothing_from_item,
 }
 
-fn items_come_out_in_the_order_they_went_in<K: Kind>() {
+fn items_keep_their_order<K: Kind>() {
     for capacity in 1..=9 {
         let (sender, receiver) = K::channel(capacity);
         for lap in 0..5 {
@@ -52,7 +52,7 @@ fn items_come_out_in_the_order_they_went_in<K: Kind>() {
     }
 }
 
-fn the_capacity_is_exactly_what_was_asked_for<K: Kind>() {
+fn capacity_is_exact<K: Kind>() {
     for capacity in (1..=17).chain([100, 1000, 1025]) {
         let (sender, receiver) = K::channel(capacity);
         assert_eq!(sender.capacity(), Some(capacity));
@@ -64,7 +64,7 @@ fn the_capacity_is_exactly_what_was_asked_for<K: Kind>() {
     }
 }
 
-fn len_empty_and_full_tell_what_is_queued<K: Kind>() {
+fn len_is_empty_is_full_match_queue<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     for (sent, taken) in [(0, 0), (1, 0), (1, 0), (0, 1), (1, 0), (0, 1), (0, 1)] {
         (0..sent).for_each(|_| sender.try_send(()).unwrap());
@@ -105,7 +105,7 @@ fn senders_and_receivers_are_counted<K: Kind>() {
     assert!(!sender.is_closed());
 }
 
-fn handles_of_the_same_channel_know_it<K: Kind>() {
+fn same_channel_compares_channels<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let (stranger, strange_receiver) = K::channel::<u32>(1);
     assert!(sender.same_channel(&sender.clone()));
@@ -114,7 +114,7 @@ fn handles_of_the_same_channel_know_it<K: Kind>() {
     assert!(!receiver.same_channel(&strange_receiver));
 }
 
-fn errors_give_the_item_back<K: Kind>() {
+fn errors_return_item<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(String::from("first")).unwrap();
 
@@ -155,7 +155,7 @@ fn errors_give_the_item_back<K: Kind>() {
     assert_eq!(format!("{empty:?}"), "Empty");
 }
 
-fn items_of_no_size_are_counted<K: Kind>() {
+fn zero_sized_items_are_counted<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     (0..3).for_each(|_| sender.try_send(()).unwrap());
     assert_eq!(sender.try_send(()), Err(TrySendError::Full(())));
@@ -178,7 +178,7 @@ fn overaligned_items_stay_aligned<K: Kind>() {
     }
 }
 
-fn large_items_come_out_whole<K: Kind>() {
+fn large_items_arrive_intact<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     for lap in 0..5_u8 {
         sender.try_send([lap; 10_000]).unwrap();
@@ -188,7 +188,7 @@ fn large_items_come_out_whole<K: Kind>() {
     }
 }
 
-fn items_left_behind_are_dropped_once<K: Kind>() {
+fn remaining_items_are_dropped_once<K: Kind>() {
     for receivers_first in [false, true] {
         let tally = Tally::new();
         let (sender, receiver) = K::channel(3);
@@ -211,7 +211,7 @@ fn items_left_behind_are_dropped_once<K: Kind>() {
 }
 
 #[test]
-fn one_producer_and_one_consumer_pass_everything_in_order() {
+fn one_producer_one_consumer_keep_order() {
     let _watchdog = Watchdog::start();
     const ITEMS: usize = 10_000;
     for capacity in [1, 3, 64] {
@@ -234,7 +234,7 @@ fn one_producer_and_one_consumer_pass_everything_in_order() {
 }
 
 #[test]
-fn many_producers_and_consumers_pass_everything_once() {
+fn many_producers_many_consumers_deliver_once() {
     let _watchdog = Watchdog::start();
     const ITEMS: usize = 5_000;
     let (sender, receiver) = tollgate::bounded(3);
@@ -286,13 +286,13 @@ fn panic_text(work: impl FnOnce()) -> String {
     }
 }
 
-fn no_capacity_is_refused_with_a_reason<K: Kind>() {
+fn zero_capacity_panics_with_reason<K: Kind>() {
     let text = panic_text(|| drop(K::channel::<u32>(0)));
     assert!(text.contains("must be at least 1"), "{text}");
     assert!(text.contains("cancelled"), "no reason: {text}");
 }
 
-fn more_than_memory_is_refused<K: Kind>() {
+fn capacity_beyond_memory_panics<K: Kind>() {
     let refused = [
         panic_text(|| drop(K::channel::<u64>(usize::MAX))),
         panic_text(|| drop(K::channel::<u64>(usize::MAX / 2 + 2))),
@@ -317,7 +317,7 @@ fn assert_fused<F: Future + Unpin>(name: &str, mut future: F) {
     }
 }
 
-fn a_future_polled_after_it_was_ready_panics_by_its_name<K: Kind>() {
+fn poll_after_completion_panics<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     assert_fused("Join", sender.join());
@@ -335,7 +335,7 @@ fn a_future_polled_after_it_was_ready_panics_by_its_name<K: Kind>() {
     assert_fused("Failed", monitor.failed());
 }
 
-fn handles_print_themselves_whatever_the_item<K: Kind>() {
+fn debug_needs_nothing_from_item<K: Kind>() {
     struct Mute;
 
     let (sender, receiver) = K::channel::<Mute>(1);

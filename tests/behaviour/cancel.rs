@@ -103,7 +103,7 @@ const OTHERS: [Other; 3] = [Other::Nobody, Other::One, Other::Forgotten];
 const PLACES: [Place; 2] = [Place::Seat, Place::Crowd];
 
 #[test]
-fn whatever_is_cancelled_whenever_nothing_is_lost_and_nobody_is_stranded() {
+fn every_cancellation_loses_no_item_or_wake() {
     let _watchdog = Watchdog::start();
     let mut cases = 0;
     for op in OPS {
@@ -466,15 +466,15 @@ impl<K: Kind> Own<K> {
 }
 
 on_both_kinds! {
-    a_recv_that_was_woken_and_dropped_wakes_the_next_exactly_once,
-    a_send_that_was_woken_and_dropped_wakes_the_next_exactly_once,
-    a_wake_goes_down_a_line_of_cancelled_receivers,
-    a_recv_that_was_woken_and_finds_the_item_taken_passes_nothing_on,
-    an_item_that_woke_a_dropped_recv_is_still_there,
-    a_cancelled_waiter_lets_go_of_its_waker,
+    notified_recv_dropped_wakes_next_once,
+    notified_send_dropped_wakes_next_once,
+    wake_passes_through_cancelled_receivers,
+    notified_recv_without_item_wakes_none,
+    dropped_recv_leaves_item_queued,
+    cancelled_waiter_releases_its_waker,
 }
 
-fn a_recv_that_was_woken_and_dropped_wakes_the_next_exactly_once<K: Kind>() {
+fn notified_recv_dropped_wakes_next_once<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let mut recvs: Vec<_> = (0..3).map(|_| Waiter::waiting(receiver.recv())).collect();
     sender.try_send(1).unwrap();
@@ -486,7 +486,7 @@ fn a_recv_that_was_woken_and_dropped_wakes_the_next_exactly_once<K: Kind>() {
     assert!(recvs[0].poll().is_ready());
 }
 
-fn a_send_that_was_woken_and_dropped_wakes_the_next_exactly_once<K: Kind>() {
+fn notified_send_dropped_wakes_next_once<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(0).unwrap();
     let mut sends: Vec<_> = (1..4)
@@ -501,7 +501,7 @@ fn a_send_that_was_woken_and_dropped_wakes_the_next_exactly_once<K: Kind>() {
     assert_eq!(receiver.take_one(), Ok(2));
 }
 
-fn a_wake_goes_down_a_line_of_cancelled_receivers<K: Kind>() {
+fn wake_passes_through_cancelled_receivers<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut recvs: Vec<_> = (0..100).map(|_| Waiter::waiting(receiver.recv())).collect();
     sender.try_send(1).unwrap();
@@ -513,7 +513,7 @@ fn a_wake_goes_down_a_line_of_cancelled_receivers<K: Kind>() {
     assert!(recvs[0].poll().is_ready());
 }
 
-fn a_recv_that_was_woken_and_finds_the_item_taken_passes_nothing_on<K: Kind>() {
+fn notified_recv_without_item_wakes_none<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let first = Waiter::waiting(receiver.recv());
     let second = Waiter::waiting(receiver.recv());
@@ -524,7 +524,7 @@ fn a_recv_that_was_woken_and_finds_the_item_taken_passes_nothing_on<K: Kind>() {
     assert_eq!(second.wakes(), 0);
 }
 
-fn an_item_that_woke_a_dropped_recv_is_still_there<K: Kind>() {
+fn dropped_recv_leaves_item_queued<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(1);
     let recv = Waiter::waiting(receiver.recv());
@@ -534,7 +534,7 @@ fn an_item_that_woke_a_dropped_recv_is_still_there<K: Kind>() {
     assert_eq!(receiver.take_one().unwrap().id, 0);
 }
 
-fn a_cancelled_waiter_lets_go_of_its_waker<K: Kind>() {
+fn cancelled_waiter_releases_its_waker<K: Kind>() {
     let (sender, _receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(0).unwrap();

@@ -23,20 +23,20 @@ use crate::common::on_both_kinds;
 use crate::common::poll_next;
 
 on_both_kinds! {
-    closed_waits_for_close_and_for_the_last_receiver,
-    closed_tells_everybody_who_waits,
-    a_closed_future_that_is_dropped_strands_nobody,
-    a_monitor_keeps_a_channel_neither_open_nor_received_from,
-    a_clone_keeps_the_channel_open,
-    a_stream_counts_as_a_receiver,
-    what_was_sent_before_close_is_received_after_it,
-    closing_twice_wakes_nobody_twice,
-    dropping_a_send_after_close_drops_its_item_once,
-    the_last_receiver_may_go_while_its_thread_unwinds,
-    nobody_is_told_of_an_end_while_items_are_being_discarded,
+    closed_completes_on_close_or_last_receiver,
+    closed_wakes_all_waiters,
+    dropped_closed_future_strands_no_waiter,
+    monitor_keeps_no_side_alive,
+    clone_keeps_channel_open,
+    stream_counts_as_receiver,
+    close_keeps_queued_items,
+    second_close_wakes_no_waiter,
+    send_dropped_after_close_drops_item_once,
+    last_receiver_drops_while_thread_unwinds,
+    no_end_while_items_are_discarded,
 }
 
-fn closed_waits_for_close_and_for_the_last_receiver<K: Kind>() {
+fn closed_completes_on_close_or_last_receiver<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let other = receiver.clone();
     let mut closed = Waiter::waiting(sender.closed());
@@ -55,7 +55,7 @@ fn closed_waits_for_close_and_for_the_last_receiver<K: Kind>() {
     assert!(closed.poll().is_ready());
 }
 
-fn closed_tells_everybody_who_waits<K: Kind>() {
+fn closed_wakes_all_waiters<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let mut closed: Vec<_> = (0..5).map(|_| Waiter::waiting(sender.closed())).collect();
     drop(receiver);
@@ -66,7 +66,7 @@ fn closed_tells_everybody_who_waits<K: Kind>() {
 }
 
 /// Their destructors run before the end is told, and what is told has them in it.
-fn nobody_is_told_of_an_end_while_items_are_being_discarded<K: Kind>() {
+fn no_end_while_items_are_discarded<K: Kind>() {
     struct Watching(Rc<OnceCell<Monitor<Self>>>);
 
     impl Drop for Watching {
@@ -103,7 +103,7 @@ fn nobody_is_told_of_an_end_while_items_are_being_discarded<K: Kind>() {
     assert!(!monitor.stats().discarding && !format!("{monitor:?}").contains("discarding"));
 }
 
-fn a_closed_future_that_is_dropped_strands_nobody<K: Kind>() {
+fn dropped_closed_future_strands_no_waiter<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let mut closed: Vec<_> = (0..4).map(|_| Waiter::waiting(sender.closed())).collect();
     drop(closed.remove(0));
@@ -112,7 +112,7 @@ fn a_closed_future_that_is_dropped_strands_nobody<K: Kind>() {
     assert!(closed.iter().all(|it| it.wakes() == 1));
 }
 
-fn a_monitor_keeps_a_channel_neither_open_nor_received_from<K: Kind>() {
+fn monitor_keeps_no_side_alive<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let monitors = [
         sender.monitor(),
@@ -132,7 +132,7 @@ fn a_monitor_keeps_a_channel_neither_open_nor_received_from<K: Kind>() {
     assert_eq!(monitor.stats().receivers, 0);
 }
 
-fn a_clone_keeps_the_channel_open<K: Kind>() {
+fn clone_keeps_channel_open<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let (other_sender, other_receiver) = (sender.clone(), receiver.clone());
     drop((sender, receiver));
@@ -141,7 +141,7 @@ fn a_clone_keeps_the_channel_open<K: Kind>() {
     assert_eq!(other_receiver.take_one(), Ok(1));
 }
 
-fn a_stream_counts_as_a_receiver<K: Kind>() {
+fn stream_counts_as_receiver<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut stream = receiver.clone();
     let waker = CountingWaker::new();
@@ -154,7 +154,7 @@ fn a_stream_counts_as_a_receiver<K: Kind>() {
     assert_eq!(sender.len(), 0);
 }
 
-fn what_was_sent_before_close_is_received_after_it<K: Kind>() {
+fn close_keeps_queued_items<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     (0..3).for_each(|item| sender.try_send(item).unwrap());
     receiver.close();
@@ -166,7 +166,7 @@ fn what_was_sent_before_close_is_received_after_it<K: Kind>() {
     assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
 }
 
-fn closing_twice_wakes_nobody_twice<K: Kind>() {
+fn second_close_wakes_no_waiter<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(1).unwrap();
     let sends: Vec<_> = (0..3).map(|it| Waiter::waiting(sender.send(it))).collect();
@@ -176,7 +176,7 @@ fn closing_twice_wakes_nobody_twice<K: Kind>() {
     assert!(sends.iter().all(|it| it.wakes() == 1));
 }
 
-fn dropping_a_send_after_close_drops_its_item_once<K: Kind>() {
+fn send_dropped_after_close_drops_item_once<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(1);
     let unpolled = sender.send(tally.item());
@@ -192,7 +192,7 @@ fn dropping_a_send_after_close_drops_its_item_once<K: Kind>() {
     assert_eq!(tally.drops(), [1; 4]);
 }
 
-fn the_last_receiver_may_go_while_its_thread_unwinds<K: Kind>() {
+fn last_receiver_drops_while_thread_unwinds<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
@@ -209,7 +209,7 @@ fn the_last_receiver_may_go_while_its_thread_unwinds<K: Kind>() {
 }
 
 #[test]
-fn close_lets_go_of_senders_and_receivers_on_other_threads() {
+fn close_wakes_other_threads() {
     let _watchdog = Watchdog::start();
     let (full, full_receiver) = tollgate::bounded(1);
     full.try_send(0).unwrap();

@@ -34,16 +34,16 @@ use crate::common::now;
 use crate::common::on_both_kinds;
 
 on_both_kinds! {
-    what_is_queued_is_handed_back_in_order_and_counted_as_no_failure,
-    any_handle_will_do,
-    who_waits_for_room_gets_its_item_back,
-    who_waits_for_items_hears_of_the_end,
-    joiners_and_whoever_awaits_the_end_are_told,
-    a_closed_channel_is_drained_too_and_an_empty_one_gives_nothing,
-    what_is_handed_back_is_dropped_with_it_once,
-    a_panicking_waker_strands_nobody,
-    each_item_goes_to_one_whoever_takes,
-    reports_are_exact_while_others_receive,
+    close_now_returns_queue_in_order,
+    every_handle_can_close_now,
+    close_now_returns_items_to_waiting_senders,
+    close_now_ends_waiting_receivers,
+    close_now_wakes_join_finished_failed_closed,
+    close_now_drains_closed_channel,
+    drained_drops_items_once,
+    close_now_with_panicking_waker_wakes_others,
+    close_now_races_with_senders_and_receivers,
+    close_now_reports_are_exact,
 }
 
 fn numbered<K: Kind>(count: u32) -> (Sender<u32>, K::Receiver<u32>) {
@@ -54,7 +54,7 @@ fn numbered<K: Kind>(count: u32) -> (Sender<u32>, K::Receiver<u32>) {
     (sender, receiver)
 }
 
-fn what_is_queued_is_handed_back_in_order_and_counted_as_no_failure<K: Kind>() {
+fn close_now_returns_queue_in_order<K: Kind>() {
     let (sender, receiver) = numbered::<K>(5);
     assert_eq!(receiver.take_one(), Ok(0));
     let drained = sender.close_now();
@@ -75,7 +75,7 @@ fn what_is_queued_is_handed_back_in_order_and_counted_as_no_failure<K: Kind>() {
     assert!(now(sender.join()).is_ok());
 }
 
-fn any_handle_will_do<K: Kind>() {
+fn every_handle_can_close_now<K: Kind>() {
     type Close<R> = fn(&Sender<u32>, &R, &Monitor<u32>) -> Drained<u32>;
     let ways: [Close<K::Receiver<u32>>; 3] = [
         |sender, _, _| sender.close_now(),
@@ -91,7 +91,7 @@ fn any_handle_will_do<K: Kind>() {
     }
 }
 
-fn who_waits_for_room_gets_its_item_back<K: Kind>() {
+fn close_now_returns_items_to_waiting_senders<K: Kind>() {
     let (sender, _receiver) = numbered::<K>(1);
     let mut sends = [7, 8].map(|item| Waiter::waiting(sender.send(item)));
     assert_eq!(sender.close_now().collect::<Vec<_>>(), [0]);
@@ -101,7 +101,7 @@ fn who_waits_for_room_gets_its_item_back<K: Kind>() {
     }
 }
 
-fn who_waits_for_items_hears_of_the_end<K: Kind>() {
+fn close_now_ends_waiting_receivers<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let mut recv = Waiter::waiting(receiver.recv());
     assert_eq!(sender.close_now().len(), 0);
@@ -109,7 +109,7 @@ fn who_waits_for_items_hears_of_the_end<K: Kind>() {
     assert!(matches!(recv.poll(), Poll::Ready(Err(_))));
 }
 
-fn joiners_and_whoever_awaits_the_end_are_told<K: Kind>() {
+fn close_now_wakes_join_finished_failed_closed<K: Kind>() {
     let (sender, receiver) = numbered::<K>(2);
     let monitor = sender.monitor();
     let mut join = Waiter::waiting(monitor.join());
@@ -130,7 +130,7 @@ fn joiners_and_whoever_awaits_the_end_are_told<K: Kind>() {
     drop(receiver);
 }
 
-fn a_closed_channel_is_drained_too_and_an_empty_one_gives_nothing<K: Kind>() {
+fn close_now_drains_closed_channel<K: Kind>() {
     let (sender, receiver) = numbered::<K>(2);
     sender.close();
     let mut join = Waiter::waiting(sender.join());
@@ -141,7 +141,7 @@ fn a_closed_channel_is_drained_too_and_an_empty_one_gives_nothing<K: Kind>() {
     assert_eq!(now(sender.join()).unwrap().discarded, 2);
 }
 
-fn what_is_handed_back_is_dropped_with_it_once<K: Kind>() {
+fn drained_drops_items_once<K: Kind>() {
     let tally = Tally::new();
     let (sender, _receiver) = K::channel::<Item>(3);
     for _ in 0..3 {
@@ -156,7 +156,7 @@ fn what_is_handed_back_is_dropped_with_it_once<K: Kind>() {
     assert_eq!(tally.drops(), [1, 1, 1]);
 }
 
-fn a_panicking_waker_strands_nobody<K: Kind>() {
+fn close_now_with_panicking_waker_wakes_others<K: Kind>() {
     struct Panicking;
 
     impl Wake for Panicking {
@@ -207,7 +207,7 @@ fn a_panicking_waker_strands_nobody<K: Kind>() {
 }
 
 /// Senders, receivers and two who close at once; every item is somewhere, once.
-fn each_item_goes_to_one_whoever_takes<K: Kind>()
+fn close_now_races_with_senders_and_receivers<K: Kind>()
 where
     K::Receiver<u32>: Send + Sync,
 {
@@ -268,7 +268,7 @@ where
 }
 
 /// A joiner sees the counts of the same items that it sees gone.
-fn reports_are_exact_while_others_receive<K: Kind>()
+fn close_now_reports_are_exact<K: Kind>()
 where
     K::Receiver<u32>: Send + Sync,
 {
@@ -291,7 +291,7 @@ where
 }
 
 #[test]
-fn tasks_in_hand_go_on_and_what_they_bring_back_is_received() {
+fn tasks_in_hand_outlive_close_now() {
     let (sender, receiver) = numbered::<Tasks>(3);
     let monitor = sender.monitor();
     let task = receiver.try_recv().unwrap();
@@ -313,7 +313,7 @@ fn tasks_in_hand_go_on_and_what_they_bring_back_is_received() {
 }
 
 #[test]
-fn what_came_back_is_handed_back_behind_what_was_sent() {
+fn close_now_returns_lane_after_ring() {
     let (sender, receiver) = numbered::<Tasks>(4);
     let [first, second] = [(); 2].map(|()| receiver.try_recv().unwrap());
     first.follow_up(10).unwrap();
@@ -330,7 +330,7 @@ fn what_came_back_is_handed_back_behind_what_was_sent() {
 
 /// Whoever stops early and takes the rest back loses no count of what ran meanwhile.
 #[test]
-fn plain_and_task_channels_agree() {
+fn close_now_reports_same_on_both_kinds() {
     let _watchdog = Watchdog::start();
     let plain = {
         let (sender, receiver) = numbered::<Plain>(3);

@@ -18,20 +18,20 @@ use crate::common::on_both_kinds;
 use crate::common::poll_once;
 
 on_both_kinds! {
-    a_channel_that_was_never_used_has_no_work_left,
-    everybody_who_joins_is_told,
-    join_can_be_awaited_again_and_again,
-    join_is_of_an_instant_and_not_of_the_past,
-    a_send_that_waits_for_room_does_not_count_yet,
-    a_join_that_is_dropped_strands_nobody,
-    a_join_may_outlive_all_other_handles,
-    outstanding_counts_what_is_queued_and_in_hand,
-    a_report_adds_up_at_every_join,
-    finished_stays,
-    items_in_between_wake_no_joiner,
+    unused_channel_is_joined,
+    all_joiners_are_woken,
+    join_can_be_repeated,
+    join_rechecks_when_polled,
+    waiting_send_does_not_count,
+    dropped_join_strands_no_joiner,
+    monitor_outlives_other_handles,
+    outstanding_counts_queued_and_in_hand,
+    report_adds_up_at_every_join,
+    finished_is_permanent,
+    intermediate_items_wake_no_joiner,
 }
 
-fn a_channel_that_was_never_used_has_no_work_left<K: Kind>() {
+fn unused_channel_is_joined<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let monitor = sender.monitor();
     assert_eq!(now(monitor.join()).unwrap(), Default::default());
@@ -41,7 +41,7 @@ fn a_channel_that_was_never_used_has_no_work_left<K: Kind>() {
     assert_eq!(now(monitor.finished()).unwrap(), Default::default());
 }
 
-fn everybody_who_joins_is_told<K: Kind>() {
+fn all_joiners_are_woken<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
@@ -53,7 +53,7 @@ fn everybody_who_joins_is_told<K: Kind>() {
     }
 }
 
-fn join_can_be_awaited_again_and_again<K: Kind>() {
+fn join_can_be_repeated<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     for round in 1..=5 {
         sender.try_send(1).unwrap();
@@ -65,7 +65,7 @@ fn join_can_be_awaited_again_and_again<K: Kind>() {
     }
 }
 
-fn join_is_of_an_instant_and_not_of_the_past<K: Kind>() {
+fn join_rechecks_when_polled<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(1).unwrap();
     let mut join = Waiter::waiting(sender.join());
@@ -79,7 +79,7 @@ fn join_is_of_an_instant_and_not_of_the_past<K: Kind>() {
     assert!(matches!(join.poll(), Poll::Ready(Ok(report)) if report.done == 2));
 }
 
-fn a_send_that_waits_for_room_does_not_count_yet<K: Kind>() {
+fn waiting_send_does_not_count<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(1).unwrap();
     let mut send = Waiter::waiting(sender.send(2));
@@ -90,7 +90,7 @@ fn a_send_that_waits_for_room_does_not_count_yet<K: Kind>() {
     assert!(poll_once(&mut sender.join()).is_pending());
 }
 
-fn a_join_that_is_dropped_strands_nobody<K: Kind>() {
+fn dropped_join_strands_no_joiner<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
@@ -105,7 +105,7 @@ fn a_join_that_is_dropped_strands_nobody<K: Kind>() {
     assert!(joins[0].poll().is_ready());
 }
 
-fn a_join_may_outlive_all_other_handles<K: Kind>() {
+fn monitor_outlives_other_handles<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
@@ -121,7 +121,7 @@ fn a_join_may_outlive_all_other_handles<K: Kind>() {
     assert_eq!((error.report.done, error.report.discarded), (1, 1));
 }
 
-fn outstanding_counts_what_is_queued_and_in_hand<K: Kind>() {
+fn outstanding_counts_queued_and_in_hand<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     let monitor = sender.monitor();
     for item in 1..=3 {
@@ -138,7 +138,7 @@ fn outstanding_counts_what_is_queued_and_in_hand<K: Kind>() {
     }
 }
 
-fn a_report_adds_up_at_every_join<K: Kind>() {
+fn report_adds_up_at_every_join<K: Kind>() {
     let (sender, receiver) = K::channel(4);
     let monitor = sender.monitor();
     for round in 0..6 {
@@ -165,7 +165,7 @@ fn a_report_adds_up_at_every_join<K: Kind>() {
     }
 }
 
-fn finished_stays<K: Kind>() {
+fn finished_is_permanent<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
@@ -179,7 +179,7 @@ fn finished_stays<K: Kind>() {
     assert_eq!(now(monitor.clone().finished()).unwrap().done, 1);
 }
 
-fn items_in_between_wake_no_joiner<K: Kind>() {
+fn intermediate_items_wake_no_joiner<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
     sender.try_send(0).unwrap();
@@ -197,7 +197,7 @@ fn items_in_between_wake_no_joiner<K: Kind>() {
 }
 
 #[test]
-fn failed_is_told_once_to_everybody_and_not_of_later_failures() {
+fn failed_wakes_all_once_with_first_failure() {
     let (sender, receiver) = tollgate::tasks(3);
     let monitor = sender.monitor();
     (0..3).for_each(|item| sender.try_send(item).unwrap());
@@ -214,7 +214,7 @@ fn failed_is_told_once_to_everybody_and_not_of_later_failures() {
 }
 
 #[test]
-fn what_workers_did_is_seen_by_who_joined() {
+fn join_synchronizes_with_workers() {
     const ITEMS: usize = 2_000;
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(8);
@@ -254,7 +254,7 @@ fn what_workers_did_is_seen_by_who_joined() {
 }
 
 #[test]
-fn what_is_in_hand_was_in_hand_at_one_instant() {
+fn stats_never_count_an_item_twice() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     let monitor = sender.monitor();

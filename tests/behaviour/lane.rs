@@ -61,7 +61,7 @@ fn refusal(failure: Option<Failure>) -> Option<RetryError<()>> {
 }
 
 #[test]
-fn a_retry_comes_again_as_the_next_attempt_and_is_one_item() {
+fn retry_is_next_attempt_of_same_item() {
     let (sender, receiver, task) = in_hand("letter");
     assert_eq!(task.attempt(), 1);
     task.retry().unwrap();
@@ -79,7 +79,7 @@ fn a_retry_comes_again_as_the_next_attempt_and_is_one_item() {
 }
 
 #[test]
-fn a_retry_neither_waits_for_room_nor_takes_any() {
+fn retry_needs_no_room() {
     let (sender, receiver, task) = in_hand(1);
     sender.try_send(2).unwrap();
     let mut send = Waiter::waiting(sender.send(3));
@@ -97,7 +97,7 @@ fn a_retry_neither_waits_for_room_nor_takes_any() {
 }
 
 #[test]
-fn what_leaves_the_lane_wakes_no_sender() {
+fn item_from_lane_wakes_no_sender() {
     let (sender, receiver, task) = in_hand(1);
     task.follow_up(2).unwrap();
     task.follow_up(3).unwrap();
@@ -112,7 +112,7 @@ fn what_leaves_the_lane_wakes_no_sender() {
 }
 
 #[test]
-fn a_follow_up_is_a_task_of_its_own_and_comes_after_close_too() {
+fn follow_up_is_own_task_after_close() {
     for close in [false, true] {
         let (sender, receiver, task) = in_hand("page");
         if close {
@@ -135,7 +135,7 @@ fn a_follow_up_is_a_task_of_its_own_and_comes_after_close_too() {
 }
 
 #[test]
-fn what_comes_back_wakes_a_receiver_that_waits_on_an_open_or_a_closed_channel() {
+fn retry_or_follow_up_wakes_waiting_receiver() {
     for close in [false, true] {
         let come_back: [fn(Task<u8>); 2] = [
             |task| task.retry().unwrap(),
@@ -168,7 +168,7 @@ fn what_comes_back_wakes_a_receiver_that_waits_on_an_open_or_a_closed_channel() 
 }
 
 #[test]
-fn a_receiver_that_is_cancelled_passes_the_wake_for_the_lane_on() {
+fn cancelled_receiver_passes_on_wake_for_lane() {
     let (_sender, receiver, task) = in_hand(1);
     let first = Waiter::waiting(receiver.recv());
     let mut second = Waiter::waiting(receiver.recv());
@@ -184,7 +184,7 @@ fn a_receiver_that_is_cancelled_passes_the_wake_for_the_lane_on() {
 }
 
 #[test]
-fn a_receiver_that_waits_on_a_closed_channel_ends_with_the_last_that_came_back() {
+fn closed_channel_ends_after_last_retry() {
     let (sender, receiver, task) = in_hand(3_u32);
     sender.close();
     let mut recv = Waiter::waiting(receiver.recv());
@@ -207,7 +207,7 @@ fn a_receiver_that_waits_on_a_closed_channel_ends_with_the_last_that_came_back()
 }
 
 #[test]
-fn join_never_sees_the_instant_between_an_end_and_what_comes_back() {
+fn join_never_completes_between_task_and_successor() {
     /// Joins whenever it is called, as an executor would that runs tasks within wakes.
     struct Joiner(tollgate::Monitor<u8>);
 
@@ -242,7 +242,7 @@ fn join_never_sees_the_instant_between_an_end_and_what_comes_back() {
 }
 
 #[test]
-fn ring_and_lane_take_turns_and_each_keeps_its_order() {
+fn ring_and_lane_alternate_in_order() {
     let (sender, receiver) = tollgate::tasks(8);
     sender.try_send(0).unwrap();
     let parent = receiver.try_recv().unwrap();
@@ -262,7 +262,7 @@ fn ring_and_lane_take_turns_and_each_keeps_its_order() {
 }
 
 #[test]
-fn neither_a_full_ring_nor_a_full_lane_starves_the_other() {
+fn full_ring_and_lane_get_equal_turns() {
     let (sender, receiver) = tollgate::tasks(2);
     let mut lane = 0;
     let mut ring = 0;
@@ -287,7 +287,7 @@ fn neither_a_full_ring_nor_a_full_lane_starves_the_other() {
 }
 
 #[test]
-fn a_pool_that_feeds_itself_ends_whatever_the_capacity() {
+fn pool_that_feeds_itself_ends() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks::<u32>(1);
     sender.try_send(12).unwrap();
@@ -326,7 +326,7 @@ fn a_pool_that_feeds_itself_ends_whatever_the_capacity() {
 }
 
 #[test]
-fn the_attempts_that_are_allowed_are_had_and_no_more() {
+fn max_attempts_is_exact() {
     for most in 1..=4 {
         let tally = Tally::new();
         let (sender, receiver) = limited(1, most, Abandon::Count);
@@ -352,7 +352,7 @@ fn the_attempts_that_are_allowed_are_had_and_no_more() {
 }
 
 #[test]
-fn who_cannot_try_again_is_told_what_went_wrong_in_the_end() {
+fn exhausted_retry_is_source_of_join_error() {
     let (sender, receiver) = limited(1, 1, Abandon::Count);
     sender.try_send(1).unwrap();
     receiver.try_recv().unwrap().retry().unwrap_err();
@@ -370,7 +370,7 @@ fn who_cannot_try_again_is_told_what_went_wrong_in_the_end() {
 }
 
 #[test]
-fn who_gives_an_error_with_the_retry_finds_it_when_that_is_refused() {
+fn retry_or_fail_records_its_error() {
     let (sender, receiver) = limited(1, 2, Abandon::Requeue);
     sender.try_send(1).unwrap();
     assert!(receiver.try_recv().unwrap().retry_or_fail("first").is_ok());
@@ -391,7 +391,7 @@ fn who_gives_an_error_with_the_retry_finds_it_when_that_is_refused() {
 }
 
 #[test]
-fn without_a_receiver_nothing_comes_back() {
+fn retry_and_follow_up_fail_without_receiver() {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(2);
     let monitor = sender.monitor();
@@ -423,7 +423,7 @@ fn without_a_receiver_nothing_comes_back() {
 }
 
 #[test]
-fn what_came_back_is_discarded_with_the_last_receiver() {
+fn last_receiver_discards_lane() {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(2);
     let monitor = sender.monitor();
@@ -460,7 +460,7 @@ fn while_panicking(task: Task<Item>) {
 }
 
 #[test]
-fn a_dropped_task_is_queued_again_while_attempts_remain() {
+fn dropped_task_is_requeued_while_attempts_remain() {
     let ends: [fn(Task<Item>); 2] = [drop, while_panicking];
     for (number, end) in ends.into_iter().enumerate() {
         let tally = Tally::new();
@@ -486,7 +486,7 @@ fn a_dropped_task_is_queued_again_while_attempts_remain() {
 }
 
 #[test]
-fn a_requeued_task_that_succeeds_in_the_end_leaves_no_failure() {
+fn requeued_task_that_succeeds_is_no_failure() {
     let (sender, receiver) = limited(1, 2, Abandon::Requeue);
     sender.try_send("crash course").unwrap();
     drop(receiver.try_recv().unwrap());
@@ -496,7 +496,7 @@ fn a_requeued_task_that_succeeds_in_the_end_leaves_no_failure() {
 }
 
 #[test]
-fn a_dropped_task_without_a_receiver_is_abandoned_although_it_might_be_requeued() {
+fn dropped_task_without_receiver_is_abandoned() {
     let tally = Tally::new();
     let (sender, receiver) = limited(1, 9, Abandon::Requeue);
     assert!(sender.try_send(tally.item()).is_ok());
@@ -510,7 +510,7 @@ fn a_dropped_task_without_a_receiver_is_abandoned_although_it_might_be_requeued(
 }
 
 #[test]
-fn a_ticket_cannot_be_requeued() {
+fn ticket_is_not_requeued() {
     let (sender, receiver) = limited(1, 9, Abandon::Requeue);
     sender.try_send(1).unwrap();
     let (_, ticket) = receiver.try_recv().unwrap().split();
@@ -520,7 +520,7 @@ fn a_ticket_cannot_be_requeued() {
 }
 
 #[test]
-fn failing_and_retrying_are_not_abandoning() {
+fn fail_and_retry_do_not_requeue() {
     let (sender, receiver) = limited(2, 2, Abandon::Requeue);
     sender.try_send(1).unwrap();
     receiver.try_recv().unwrap().fail("no use");
@@ -541,7 +541,7 @@ fn failing_and_retrying_are_not_abandoning() {
 }
 
 #[test]
-fn a_task_may_retry_although_every_handle_has_gone() {
+fn task_retries_without_any_handle() {
     let tally = Tally::new();
     for abandon in [Abandon::Count, Abandon::Requeue] {
         let (sender, receiver) = limited(1, 2, abandon);
@@ -558,7 +558,7 @@ fn a_task_may_retry_although_every_handle_has_gone() {
 }
 
 #[test]
-fn a_panicking_waker_costs_neither_what_came_back_nor_the_end_of_its_task() {
+fn panicking_waker_keeps_retry_and_task() {
     struct Panicking;
 
     impl Wake for Panicking {
@@ -591,7 +591,7 @@ fn a_panicking_waker_costs_neither_what_came_back_nor_the_end_of_its_task() {
 }
 
 #[test]
-fn stats_count_what_came_back() {
+fn stats_count_retries_and_follow_ups() {
     let (sender, receiver, task) = in_hand(1);
     task.follow_up(2).unwrap();
     task.follow_up(3).unwrap();
@@ -612,7 +612,7 @@ fn stats_count_what_came_back() {
 
 /// The hazard that the docs of `Task` and `TaskReceiver` name, and the way round it.
 #[test]
-fn who_holds_a_task_and_awaits_the_next_one_waits_for_itself() {
+fn holding_task_while_receiving_deadlocks() {
     let (sender, receiver) = tollgate::tasks(4);
     for item in 1..=3 {
         sender.try_send(item).unwrap();
@@ -659,7 +659,7 @@ fn who_holds_a_task_and_awaits_the_next_one_waits_for_itself() {
 
 /// More workers do not help: each waits for the others' tasks.
 #[test]
-fn all_who_hold_a_task_and_await_the_next_one_wait_for_each_other() {
+fn holders_of_tasks_wait_for_each_other() {
     let (sender, receiver) = tollgate::tasks(2);
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
@@ -674,7 +674,7 @@ fn all_who_hold_a_task_and_await_the_next_one_wait_for_each_other() {
 
 /// What the docs of `TaskReceiver` say of a stream that is left half-way, and what to do instead.
 #[test]
-fn a_stream_that_is_left_half_way_keeps_a_wake_to_itself() {
+fn pending_stream_keeps_one_wake() {
     let (sender, receiver) = tollgate::tasks(2);
     sender.try_send(1).unwrap();
     let mut chunks = receiver.clone().ready_chunks(2);
@@ -699,7 +699,7 @@ fn a_stream_that_is_left_half_way_keeps_a_wake_to_itself() {
 
 /// Of the adapters, those that end tasks as they get them, or take along only what is there.
 #[test]
-fn streams_that_hold_no_task_while_they_wait_see_the_end() {
+fn adapters_that_hold_no_task_end() {
     fn three() -> (Sender<u32>, TaskReceiver<u32>) {
         let (sender, receiver) = tollgate::tasks(3);
         for item in 1..=3 {
@@ -731,7 +731,7 @@ fn streams_that_hold_no_task_while_they_wait_see_the_end() {
 }
 
 #[test]
-fn what_tasks_leave_takes_no_room() {
+fn follow_ups_take_no_room() {
     let (sender, receiver, task) = in_hand(1);
     task.follow_up(2).unwrap();
     assert!(!sender.is_full() && !receiver.is_full());
@@ -742,7 +742,7 @@ fn what_tasks_leave_takes_no_room() {
 
 /// Converting it may be dear, and its destructor may tell somebody.
 #[test]
-fn an_error_is_converted_only_where_the_retry_is_refused() {
+fn retry_error_is_converted_only_when_refused() {
     struct Reason(Rc<Cell<u32>>);
 
     impl From<Reason> for Box<dyn Error + Send + Sync> {
@@ -764,7 +764,7 @@ fn an_error_is_converted_only_where_the_retry_is_refused() {
 
 #[test]
 #[should_panic = "`Abandon::Requeue` needs `max_attempts`"]
-fn a_worker_that_always_panics_must_not_be_given_its_item_for_ever() {
+fn requeue_without_max_attempts_panics() {
     let builder = Builder::new().capacity(1).on_abandon(Abandon::Requeue);
     let _ = builder.build_tasks::<u32>();
 }

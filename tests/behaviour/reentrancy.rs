@@ -113,7 +113,7 @@ const TOUCHES: [Touch; 5] = [
 ];
 
 #[test]
-fn a_waker_may_enter_the_channel_again_wherever_it_is_touched() {
+fn every_waker_function_may_use_channel() {
     let mut cases = 0;
     let mut done = 0;
     for hook in HOOKS {
@@ -393,7 +393,7 @@ fn spawn_inline(future: impl Future<Output = ()> + Send + 'static) -> Arc<Inline
 }
 
 #[test]
-fn an_executor_that_polls_inside_wake_gets_all_the_work_done() {
+fn executor_that_polls_inside_wake_completes() {
     for capacity in [1, 3] {
         let _watchdog = Watchdog::for_seconds(60);
         let (sender, receiver) = tollgate::tasks::<usize>(capacity);
@@ -467,7 +467,7 @@ impl fmt::Display for Reentrant {
 impl Error for Reentrant {}
 
 #[test]
-fn the_destructor_of_an_error_may_enter_the_channel() {
+fn error_destructor_may_use_channel() {
     let _watchdog = Watchdog::for_seconds(2);
     let (sender, receiver) = tollgate::tasks(3);
     let monitor = sender.monitor();
@@ -490,7 +490,7 @@ fn the_destructor_of_an_error_may_enter_the_channel() {
 }
 
 #[test]
-fn the_destructor_of_an_item_may_enter_the_channel() {
+fn item_destructor_may_use_channel() {
     struct Item {
         sender: Option<Sender<Self>>,
         monitor: Monitor<Self>,

@@ -67,7 +67,7 @@ impl Desk {
 }
 
 #[test]
-fn ok_is_done_and_an_error_is_failed() {
+fn ok_is_done_and_err_is_failed() {
     let (sender, receiver) = closed_with(10);
     let run = receiver.run(limit(3), |item| {
         future::ready(if item == 4 { Err("four") } else { Ok(()) })
@@ -79,7 +79,7 @@ fn ok_is_done_and_an_error_is_failed() {
 }
 
 #[test]
-fn so_many_are_at_work_at_once_and_no_more() {
+fn run_keeps_its_limit() {
     let (sender, receiver) = closed_with(5);
     let desk = Desk::default();
     let mut run = {
@@ -103,7 +103,7 @@ fn so_many_are_at_work_at_once_and_no_more() {
 }
 
 #[test]
-fn it_waits_for_items_and_for_work_at_the_same_time() {
+fn run_waits_for_items_and_futures() {
     let (sender, receiver) = tollgate::tasks(2);
     let desk = Desk::default();
     let mut run = {
@@ -130,7 +130,7 @@ fn it_waits_for_items_and_for_work_at_the_same_time() {
 }
 
 #[test]
-fn while_all_places_are_taken_a_wake_goes_to_others() {
+fn full_run_leaves_wake_to_others() {
     let (sender, receiver) = tollgate::tasks(2);
     let other = receiver.clone();
     let desk = Desk::default();
@@ -151,7 +151,7 @@ fn while_all_places_are_taken_a_wake_goes_to_others() {
 }
 
 #[test]
-fn it_ends_with_the_channel_although_others_have_work() {
+fn run_ends_when_channel_is_finished() {
     let (sender, receiver) = closed_with(2);
     let task = receiver.try_recv().unwrap();
     let mut run = Waiter::waiting(receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(()))));
@@ -166,7 +166,7 @@ fn it_ends_with_the_channel_although_others_have_work() {
 }
 
 #[test]
-fn other_futures_have_their_turn_however_much_there_is_to_do() {
+fn run_yields_to_other_futures() {
     let (sender, receiver) = closed_with(1000);
     let mut run = Waiter::new(receiver.run(limit(4), |_| future::ready(Ok::<(), &str>(()))));
     let mut polls = 0;
@@ -179,7 +179,7 @@ fn other_futures_have_their_turn_however_much_there_is_to_do() {
 }
 
 #[test]
-fn what_is_at_work_is_abandoned_when_it_is_dropped_and_the_rest_is_left() {
+fn dropped_run_abandons_only_running_tasks() {
     let (sender, receiver) = closed_with(5);
     let other = receiver.clone();
     let desk = Desk::default();
@@ -200,7 +200,7 @@ fn what_is_at_work_is_abandoned_when_it_is_dropped_and_the_rest_is_left() {
 }
 
 #[test]
-fn the_last_receiver_leaves_with_it() {
+fn dropped_run_drops_last_receiver() {
     let (sender, receiver) = tollgate::tasks(4);
     for item in 0..3 {
         sender.try_send(item).unwrap();
@@ -213,7 +213,7 @@ fn the_last_receiver_leaves_with_it() {
 }
 
 #[test]
-fn a_panic_is_a_panic_and_its_task_has_panicked() {
+fn panic_in_run_counts_as_panicked() {
     fn panics(_: u32) -> future::Ready<Result<(), &'static str>> {
         resume_unwind(Box::new("in the closure"));
     }
@@ -247,7 +247,7 @@ fn a_panic_is_a_panic_and_its_task_has_panicked() {
 }
 
 #[test]
-fn a_destructor_that_panics_costs_the_others_nothing() {
+fn panicking_future_drop_harms_no_other_task() {
     struct Explosive(u32);
 
     impl Future for Explosive {
@@ -302,7 +302,7 @@ fn a_destructor_that_panics_costs_the_others_nothing() {
 
 /// Two panics at once would end the process.
 #[test]
-fn a_future_and_its_error_may_both_panic_when_dropped() {
+fn future_and_error_both_panic_on_drop() {
     #[derive(Debug)]
     struct Explosive(&'static str);
 
@@ -340,7 +340,7 @@ fn a_future_and_its_error_may_both_panic_when_dropped() {
 
 /// As of a task whose item is dropped with it.
 #[test]
-fn the_end_of_a_task_is_told_when_its_future_is_gone() {
+fn task_ends_after_its_future_is_dropped() {
     struct Holding<'a>(Result<(), &'static str>, &'a Monitor<u32>, &'a Cell<u32>);
 
     impl Future for Holding<'_> {
@@ -373,7 +373,7 @@ fn the_end_of_a_task_is_told_when_its_future_is_gone() {
 }
 
 #[test]
-fn futures_may_borrow_and_stay_on_their_thread() {
+fn run_futures_may_borrow() {
     let sum = Cell::new(0);
     let (sender, receiver) = closed_with(5);
     let run: Run<u32, _, _> = receiver.run(limit(2), |item| {
@@ -391,7 +391,7 @@ fn futures_may_borrow_and_stay_on_their_thread() {
 
 #[test]
 #[should_panic(expected = "`Run` polled after completion")]
-fn it_is_not_polled_after_it_was_ready() {
+fn run_polled_after_completion_panics() {
     let (_sender, receiver) = closed_with(1);
     let mut run = receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(())));
     assert!(poll_once(&mut run).is_ready());
@@ -399,7 +399,7 @@ fn it_is_not_polled_after_it_was_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pools_on_several_threads_share_a_channel() {
+async fn runs_on_several_threads_share_channel() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(4);
     let monitor = sender.monitor();

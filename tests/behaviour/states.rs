@@ -34,22 +34,22 @@ use crate::common::poll_next;
 use crate::common::poll_once;
 
 on_both_kinds! {
-    an_open_channel_takes_an_item_or_lets_the_sender_wait,
-    a_closed_channel_gives_every_item_back,
-    a_send_that_was_waiting_when_close_came_gives_its_item_back,
-    a_send_that_close_found_waiting_does_not_use_room_made_later,
-    an_open_channel_gives_an_item_or_lets_the_receiver_wait,
-    a_closed_channel_gives_what_is_queued_and_then_the_end_for_good,
-    a_receiver_that_waits_hears_of_the_end,
-    join_waits_for_what_is_queued,
-    finished_waits_for_close_and_for_what_is_queued,
-    close_is_true_once_whoever_calls_it,
-    the_last_sender_closes_the_channel,
-    the_last_receiver_closes_the_channel_and_drops_what_is_queued,
-    the_last_receiver_drops_what_a_closed_channel_still_holds,
-    the_last_receiver_lets_waiting_senders_go,
-    the_last_receiver_leaves_no_failure_when_nothing_is_queued,
-    failed_is_none_at_a_clean_end,
+    open_channel_accepts_or_blocks_sender,
+    closed_channel_returns_every_item,
+    close_returns_items_to_waiting_senders,
+    waiting_send_never_completes_after_close,
+    open_channel_delivers_or_blocks_receiver,
+    closed_channel_drains_then_stays_ended,
+    close_wakes_receivers,
+    join_waits_for_queued_items,
+    finished_waits_for_close_and_queue,
+    close_returns_true_once,
+    last_sender_closes_channel,
+    last_receiver_closes_and_discards_queue,
+    last_receiver_discards_queue_after_close,
+    last_receiver_wakes_senders,
+    last_receiver_with_empty_queue_is_clean,
+    failed_is_none_at_clean_end,
 }
 
 fn closed_with_an_item<K: Kind>() -> (Sender<u32>, K::Receiver<u32>) {
@@ -105,7 +105,7 @@ fn assert_report(report: Report, sent: u64, done: u64, not_done: [u64; 4]) {
     assert_eq!(report.received, done + failed + abandoned + panicked);
 }
 
-fn an_open_channel_takes_an_item_or_lets_the_sender_wait<K: Kind>() {
+fn open_channel_accepts_or_blocks_sender<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     assert_eq!(sender.try_send(1), Ok(()));
     assert_eq!(now(sender.send(2)), Ok(()));
@@ -121,7 +121,7 @@ fn an_open_channel_takes_an_item_or_lets_the_sender_wait<K: Kind>() {
     assert_eq!(receiver.take_one(), Ok(4));
 }
 
-fn a_closed_channel_gives_every_item_back<K: Kind>() {
+fn closed_channel_returns_every_item<K: Kind>() {
     let (sender, receiver) = closed_with_an_item::<K>();
     assert_refuses(&sender);
     assert_eq!(receiver.take_one(), Ok(7));
@@ -134,7 +134,7 @@ fn a_closed_channel_gives_every_item_back<K: Kind>() {
 }
 
 #[test]
-fn a_closed_channel_gives_items_back_while_tasks_are_in_hand() {
+fn closed_channel_returns_items_with_tasks_in_hand() {
     let (sender, receiver, task) = closed_with_a_task_in_hand();
     assert_refuses(&sender);
     task.done();
@@ -143,7 +143,7 @@ fn a_closed_channel_gives_items_back_while_tasks_are_in_hand() {
     assert_refuses(&sender);
 }
 
-fn a_send_that_was_waiting_when_close_came_gives_its_item_back<K: Kind>() {
+fn close_returns_items_to_waiting_senders<K: Kind>() {
     type Close<R> = fn(&Sender<u32>, &mut Option<R>);
     let closers: [Close<K::Receiver<u32>>; 4] = [
         |sender, _| assert!(sender.close()),
@@ -172,7 +172,7 @@ fn a_send_that_was_waiting_when_close_came_gives_its_item_back<K: Kind>() {
     }
 }
 
-fn a_send_that_close_found_waiting_does_not_use_room_made_later<K: Kind>() {
+fn waiting_send_never_completes_after_close<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(1).unwrap();
     let mut send = Waiter::waiting(sender.send(2));
@@ -183,7 +183,7 @@ fn a_send_that_close_found_waiting_does_not_use_room_made_later<K: Kind>() {
 }
 
 #[test]
-fn a_send_that_was_woken_by_room_and_then_met_the_close_gives_its_item_back() {
+fn close_returns_item_of_notified_send() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::bounded(1);
     sender.try_send(1).unwrap();
@@ -195,7 +195,7 @@ fn a_send_that_was_woken_by_room_and_then_met_the_close_gives_its_item_back() {
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
 }
 
-fn an_open_channel_gives_an_item_or_lets_the_receiver_wait<K: Kind>() {
+fn open_channel_delivers_or_blocks_receiver<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     assert_eq!(receiver.take_one(), Err(TryRecvError::Empty));
 
@@ -218,7 +218,7 @@ fn an_open_channel_gives_an_item_or_lets_the_receiver_wait<K: Kind>() {
     assert!(poll_next(&mut stream, &stream_waker).is_pending());
 }
 
-fn a_closed_channel_gives_what_is_queued_and_then_the_end_for_good<K: Kind>() {
+fn closed_channel_drains_then_stays_ended<K: Kind>() {
     let (sender, mut receiver) = K::channel(3);
     for item in 1..=3 {
         sender.try_send(item).unwrap();
@@ -234,7 +234,7 @@ fn a_closed_channel_gives_what_is_queued_and_then_the_end_for_good<K: Kind>() {
     assert_ended(receiver);
 }
 
-fn a_receiver_that_waits_hears_of_the_end<K: Kind>() {
+fn close_wakes_receivers<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let mut recvs: Vec<_> = (0..3).map(|_| Waiter::waiting(receiver.recv())).collect();
     let mut stream = receiver.clone();
@@ -251,7 +251,7 @@ fn a_receiver_that_waits_hears_of_the_end<K: Kind>() {
 }
 
 #[test]
-fn a_task_receiver_waits_while_a_task_is_in_hand_and_ends_when_it_has_ended() {
+fn task_receiver_ends_with_last_task() {
     let _watchdog = Watchdog::start();
     let ends: [fn(Task<u32>); 5] = [
         |task| assert_eq!(task.done(), 7),
@@ -280,7 +280,7 @@ fn a_task_receiver_waits_while_a_task_is_in_hand_and_ends_when_it_has_ended() {
 }
 
 #[test]
-fn a_task_receiver_that_close_found_waiting_goes_on_waiting_for_tasks_in_hand() {
+fn waiting_task_receiver_outlasts_close() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(1).unwrap();
@@ -294,7 +294,7 @@ fn a_task_receiver_that_close_found_waiting_goes_on_waiting_for_tasks_in_hand() 
     assert!(matches!(recv.poll(), Poll::Ready(Err(RecvError))));
 }
 
-fn join_waits_for_what_is_queued<K: Kind>() {
+fn join_waits_for_queued_items<K: Kind>() {
     for close_first in [false, true] {
         let (sender, receiver) = K::channel(2);
         let monitor = sender.monitor();
@@ -347,7 +347,7 @@ fn join_waits_for_tasks_in_hand() {
     }
 }
 
-fn finished_waits_for_close_and_for_what_is_queued<K: Kind>() {
+fn finished_waits_for_close_and_queue<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     let mut finished = Waiter::waiting(monitor.finished());
@@ -388,7 +388,7 @@ fn finished_waits_for_tasks_in_hand() {
     assert!(matches!(finished.poll(), Poll::Ready(Ok(_))));
 }
 
-fn close_is_true_once_whoever_calls_it<K: Kind>() {
+fn close_returns_true_once<K: Kind>() {
     for first in 0..3 {
         let (sender, receiver) = K::channel::<u32>(1);
         let monitor = receiver.monitor();
@@ -408,7 +408,7 @@ fn close_is_true_once_whoever_calls_it<K: Kind>() {
     }
 }
 
-fn the_last_sender_closes_the_channel<K: Kind>() {
+fn last_sender_closes_channel<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let other = sender.clone();
     let monitor = sender.monitor();
@@ -423,7 +423,7 @@ fn the_last_sender_closes_the_channel<K: Kind>() {
     assert_report(now(monitor.finished()).unwrap(), 2, 2, [0; 4]);
 }
 
-fn the_last_receiver_closes_the_channel_and_drops_what_is_queued<K: Kind>() {
+fn last_receiver_closes_and_discards_queue<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(4);
     let monitor = sender.monitor();
@@ -462,7 +462,7 @@ fn the_last_receiver_closes_the_channel_and_drops_what_is_queued<K: Kind>() {
     assert!(error.is_closed());
 }
 
-fn the_last_receiver_drops_what_a_closed_channel_still_holds<K: Kind>() {
+fn last_receiver_discards_queue_after_close<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
@@ -479,7 +479,7 @@ fn the_last_receiver_drops_what_a_closed_channel_still_holds<K: Kind>() {
     assert_report(error.report, 2, 0, [0, 0, 0, 2]);
 }
 
-fn the_last_receiver_lets_waiting_senders_go<K: Kind>() {
+fn last_receiver_wakes_senders<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(1);
     sender.try_send(tally.item()).unwrap();
@@ -498,7 +498,7 @@ fn the_last_receiver_lets_waiting_senders_go<K: Kind>() {
     assert_eq!(tally.drops(), [1; 4]);
 }
 
-fn the_last_receiver_leaves_no_failure_when_nothing_is_queued<K: Kind>() {
+fn last_receiver_with_empty_queue_is_clean<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
@@ -509,7 +509,7 @@ fn the_last_receiver_leaves_no_failure_when_nothing_is_queued<K: Kind>() {
 }
 
 #[test]
-fn tasks_in_hand_still_count_when_the_last_receiver_has_gone() {
+fn tasks_in_hand_outlive_last_receiver() {
     let _watchdog = Watchdog::start();
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(2);
@@ -534,7 +534,7 @@ fn tasks_in_hand_still_count_when_the_last_receiver_has_gone() {
     }
 }
 
-fn failed_is_none_at_a_clean_end<K: Kind>() {
+fn failed_is_none_at_clean_end<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     let mut failed = Waiter::waiting(monitor.failed());
@@ -557,7 +557,7 @@ fn panic_with_the_next(receiver: &TaskReceiver<u32>) {
 }
 
 #[test]
-fn every_end_of_a_task_is_counted_as_what_it_is() {
+fn every_task_outcome_is_counted() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(5);
     let monitor = sender.monitor();
@@ -588,7 +588,7 @@ fn text_of(failure: &Failure) -> String {
 }
 
 #[test]
-fn the_first_failure_stays_until_it_is_taken() {
+fn first_failure_stays_until_taken() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(2);
     let monitor = sender.monitor();
@@ -622,7 +622,7 @@ fn the_first_failure_stays_until_it_is_taken() {
 }
 
 #[test]
-fn failures_after_a_clean_join_and_after_close_are_kept() {
+fn failures_after_join_and_close_are_kept() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     let monitor = sender.monitor();
@@ -646,7 +646,7 @@ fn failures_after_a_clean_join_and_after_close_are_kept() {
 }
 
 #[test]
-fn failed_hears_of_a_failure_while_the_rest_of_the_work_goes_on() {
+fn failed_completes_before_join() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(2);
     let monitor = sender.monitor();
@@ -694,7 +694,7 @@ impl Error for Outer {
 }
 
 #[test]
-fn the_source_chain_of_a_join_error_ends_in_the_tasks_own_error() {
+fn join_error_source_ends_in_task_error() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(1).unwrap();
@@ -712,7 +712,7 @@ fn the_source_chain_of_a_join_error_ends_in_the_tasks_own_error() {
 }
 
 #[test]
-fn the_source_chain_of_a_join_error_without_one_ends_in_the_failure() {
+fn join_error_source_ends_in_failure() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(1).unwrap();
@@ -724,7 +724,7 @@ fn the_source_chain_of_a_join_error_without_one_ends_in_the_failure() {
 }
 
 #[test]
-fn a_failure_that_comes_while_join_waits_is_in_what_it_gives() {
+fn join_returns_failure_that_came_late() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     let mut join = {

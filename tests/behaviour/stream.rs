@@ -15,20 +15,20 @@ use crate::common::on_both_kinds;
 use crate::common::poll_next;
 
 on_both_kinds! {
-    a_stream_yields_all_items_and_then_ends,
-    the_end_is_sticky_for_the_handle_and_none_of_its_clones,
-    a_stream_is_not_ended_by_close_while_items_are_left,
-    a_clone_does_not_inherit_the_wait,
-    a_stream_that_was_woken_and_dropped_passes_the_wake_on,
-    a_stream_that_was_woken_and_finds_nothing_waits_again,
-    a_stream_can_be_received_from_between_polls,
-    a_stream_replaces_its_waker,
-    several_streams_share_the_items,
-    a_forgotten_stream_absorbs_one_wake,
-    a_stream_may_be_moved_between_polls,
+    stream_yields_all_items_then_ends,
+    termination_is_per_handle,
+    close_ends_stream_after_queued_items,
+    clone_does_not_inherit_registration,
+    woken_stream_dropped_passes_on_wake,
+    woken_stream_without_item_waits_again,
+    recv_between_polls_of_stream,
+    stream_replaces_its_waker,
+    several_streams_share_items,
+    forgotten_stream_absorbs_one_wake,
+    stream_may_move_between_polls,
 }
 
-fn a_stream_yields_all_items_and_then_ends<K: Kind>() {
+fn stream_yields_all_items_then_ends<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     (0..3).for_each(|item| sender.try_send(item).unwrap());
     drop(sender);
@@ -36,7 +36,7 @@ fn a_stream_yields_all_items_and_then_ends<K: Kind>() {
     assert_eq!(pollster::block_on(items), [0, 1, 2]);
 }
 
-fn the_end_is_sticky_for_the_handle_and_none_of_its_clones<K: Kind>() {
+fn termination_is_per_handle<K: Kind>() {
     let (sender, mut receiver) = K::channel::<u32>(1);
     let waker = CountingWaker::new();
     let mut other = receiver.clone();
@@ -60,7 +60,7 @@ fn the_end_is_sticky_for_the_handle_and_none_of_its_clones<K: Kind>() {
     assert!(clone.is_terminated() && other.is_terminated());
 }
 
-fn a_stream_is_not_ended_by_close_while_items_are_left<K: Kind>() {
+fn close_ends_stream_after_queued_items<K: Kind>() {
     let (sender, mut receiver) = K::channel(2);
     let waker = CountingWaker::new();
     sender.try_send(1).unwrap();
@@ -74,7 +74,7 @@ fn a_stream_is_not_ended_by_close_while_items_are_left<K: Kind>() {
     assert!(receiver.is_terminated());
 }
 
-fn a_clone_does_not_inherit_the_wait<K: Kind>() {
+fn clone_does_not_inherit_registration<K: Kind>() {
     let (sender, mut receiver) = K::channel::<u32>(2);
     let waker = CountingWaker::new();
     assert!(poll_next(&mut receiver, &waker).is_pending());
@@ -85,7 +85,7 @@ fn a_clone_does_not_inherit_the_wait<K: Kind>() {
     assert_eq!(waker.wakes(), 1);
 }
 
-fn a_stream_that_was_woken_and_dropped_passes_the_wake_on<K: Kind>() {
+fn woken_stream_dropped_passes_on_wake<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let wakers = [(); 3].map(|()| CountingWaker::new());
     let mut streams: Vec<_> = wakers.iter().map(|_| receiver.clone()).collect();
@@ -106,7 +106,7 @@ fn a_stream_that_was_woken_and_dropped_passes_the_wake_on<K: Kind>() {
     assert!(recv.poll().is_ready());
 }
 
-fn a_stream_that_was_woken_and_finds_nothing_waits_again<K: Kind>() {
+fn woken_stream_without_item_waits_again<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut stream = receiver.clone();
     let waker = CountingWaker::new();
@@ -118,7 +118,7 @@ fn a_stream_that_was_woken_and_finds_nothing_waits_again<K: Kind>() {
     }
 }
 
-fn a_stream_can_be_received_from_between_polls<K: Kind>() {
+fn recv_between_polls_of_stream<K: Kind>() {
     let (sender, mut receiver) = K::channel(2);
     let waker = CountingWaker::new();
     assert!(poll_next(&mut receiver, &waker).is_pending());
@@ -132,7 +132,7 @@ fn a_stream_can_be_received_from_between_polls<K: Kind>() {
     assert!(poll_next(&mut receiver, &waker).is_ready());
 }
 
-fn a_stream_replaces_its_waker<K: Kind>() {
+fn stream_replaces_its_waker<K: Kind>() {
     for in_crowd in [false, true] {
         let (sender, receiver) = K::channel::<u32>(1);
         let ahead = in_crowd.then(|| Waiter::waiting(receiver.recv()));
@@ -147,7 +147,7 @@ fn a_stream_replaces_its_waker<K: Kind>() {
     }
 }
 
-fn several_streams_share_the_items<K: Kind>() {
+fn several_streams_share_items<K: Kind>() {
     let (sender, receiver) = K::channel(8);
     (0..8).for_each(|item| sender.try_send(item).unwrap());
     drop(sender);
@@ -164,7 +164,7 @@ fn several_streams_share_the_items<K: Kind>() {
     assert_eq!(items, (0..8).collect::<Vec<_>>());
 }
 
-fn a_forgotten_stream_absorbs_one_wake<K: Kind>() {
+fn forgotten_stream_absorbs_one_wake<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(2);
     let mut stream = receiver.clone();
     let waker = CountingWaker::new();
@@ -178,7 +178,7 @@ fn a_forgotten_stream_absorbs_one_wake<K: Kind>() {
     assert!(recv.poll().is_ready());
 }
 
-fn a_stream_may_be_moved_between_polls<K: Kind>() {
+fn stream_may_move_between_polls<K: Kind>() {
     let (sender, mut receiver) = K::channel::<u32>(1);
     let waker = CountingWaker::new();
     assert!(poll_next(&mut receiver, &waker).is_pending());

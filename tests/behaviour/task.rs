@@ -63,23 +63,23 @@ fn while_unwinding(drop_it: impl FnOnce()) {
 }
 
 #[test]
-fn done_gives_the_item_and_counts_as_done() {
+fn done_returns_item_and_counts() {
     assert_eq!(report_of(|task| assert_eq!(task.done().id, 0)), one!(done));
 }
 
 #[test]
-fn fail_gives_the_item_and_counts_as_failed() {
+fn fail_returns_item_and_counts() {
     let end = |task: Task<Item>| assert_eq!(task.fail("cannot").id, 0);
     assert_eq!(report_of(end), one!(failed));
 }
 
 #[test]
-fn a_task_that_is_dropped_counts_as_abandoned() {
+fn dropped_task_counts_as_abandoned() {
     assert_eq!(report_of(drop), one!(abandoned));
 }
 
 #[test]
-fn a_task_that_is_dropped_by_a_panic_counts_as_panicked() {
+fn task_dropped_by_panic_counts_as_panicked() {
     assert_eq!(
         report_of(|task| while_unwinding(|| drop(task))),
         one!(panicked)
@@ -87,13 +87,13 @@ fn a_task_that_is_dropped_by_a_panic_counts_as_panicked() {
 }
 
 #[test]
-fn a_task_that_is_done_while_unwinding_is_done() {
+fn done_while_unwinding_counts_as_done() {
     let end = |task: Task<Item>| while_unwinding(|| drop(task.done()));
     assert_eq!(report_of(end), one!(done));
 }
 
 #[test]
-fn a_ticket_ends_as_a_task_does() {
+fn ticket_ends_like_task() {
     let of = |end: fn(Ticket)| {
         report_of(move |task| {
             let (item, ticket) = task.split();
@@ -111,7 +111,7 @@ fn a_ticket_ends_as_a_task_does() {
 }
 
 #[test]
-fn the_item_is_gone_before_its_end_is_told() {
+fn item_is_dropped_before_task_ends() {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(tally.item()).unwrap();
@@ -137,7 +137,7 @@ fn the_item_is_gone_before_its_end_is_told() {
 }
 
 #[test]
-fn a_task_is_its_item_to_look_at_and_to_change() {
+fn task_derefs_to_item() {
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(vec![1, 2]).unwrap();
     let mut task = receiver.try_recv().unwrap();
@@ -149,7 +149,7 @@ fn a_task_is_its_item_to_look_at_and_to_change() {
 }
 
 #[test]
-fn tasks_may_outlive_every_handle() {
+fn tasks_outlive_every_handle() {
     let _watchdog = Watchdog::start();
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(4);
@@ -165,7 +165,7 @@ fn tasks_may_outlive_every_handle() {
 }
 
 #[test]
-fn a_forgotten_task_stays_outstanding_and_nothing_else_does() {
+fn forgotten_task_stays_outstanding() {
     let (sender, receiver) = tollgate::tasks(2);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
@@ -178,7 +178,7 @@ fn a_forgotten_task_stays_outstanding_and_nothing_else_does() {
 }
 
 #[test]
-fn tasks_may_end_in_any_order_on_any_thread() {
+fn tasks_end_in_any_order_on_threads() {
     const ITEMS: usize = 100;
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(ITEMS);
@@ -214,7 +214,7 @@ fn tasks_may_end_in_any_order_on_any_thread() {
 }
 
 #[test]
-fn a_cancelled_worker_abandons_its_task() {
+fn cancelled_worker_abandons_task() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     sender.try_send(1).unwrap();

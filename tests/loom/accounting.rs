@@ -15,7 +15,7 @@ use crate::support::send;
 use crate::support::tasks;
 
 #[test]
-fn a_failure_is_heard_of_before_the_end() {
+fn failed_returns_failure_before_end() {
     model(|tally| {
         let (sender, _receiver, [task, other]) = in_hand(tally);
         let monitor = sender.monitor();
@@ -30,7 +30,7 @@ fn a_failure_is_heard_of_before_the_end() {
 }
 
 #[test]
-fn a_discard_is_heard_of_before_the_end() {
+fn failed_returns_discard_before_end() {
     model(|tally| {
         let (sender, receiver) = tasks(2);
         for number in 1..=2 {
@@ -46,7 +46,7 @@ fn a_discard_is_heard_of_before_the_end() {
 }
 
 #[test]
-fn the_failure_of_the_last_task_is_not_missed() {
+fn failed_sees_failure_of_last_task() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let monitor = sender.monitor();
@@ -64,7 +64,7 @@ fn the_failure_of_the_last_task_is_not_missed() {
 
 /// What is accepted and what is resolved may be equal, though never at one instant.
 #[test]
-fn a_failure_is_not_missed_when_one_task_follows_another() {
+fn failed_sees_failure_between_tasks() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let monitor = sender.monitor();
@@ -82,7 +82,7 @@ fn a_failure_is_not_missed_when_one_task_follows_another() {
 }
 
 #[test]
-fn no_failure_is_heard_of_when_all_ended_well() {
+fn failed_is_none_when_all_succeed() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let monitor = sender.monitor();
@@ -98,7 +98,7 @@ fn no_failure_is_heard_of_when_all_ended_well() {
 }
 
 #[test]
-fn the_account_of_two_outcomes_adds_up() {
+fn report_of_two_outcomes_adds_up() {
     model(|tally| {
         let (sender, _receiver, [task, other]) = in_hand(tally);
         let error = tally.item(9);
@@ -124,7 +124,7 @@ fn the_account_of_two_outcomes_adds_up() {
 
 /// Looks again and again, so that it comes to every instant.
 #[test]
-fn the_account_adds_up_while_the_channel_goes_on() {
+fn report_adds_up_on_active_channel() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let [item, error] = [1, 9].map(|number| tally.item(number));
@@ -152,7 +152,7 @@ fn the_account_adds_up_while_the_channel_goes_on() {
 
 /// What is done is told by what else became of the items, which one that is ending is ahead of.
 #[test]
-fn what_is_done_does_not_fall_by_more_than_the_one_that_is_ending() {
+fn done_falls_by_one_at_most() {
     model(|tally| {
         let (sender, _receiver, [first, second, third, fourth]) = in_hand(tally);
         let monitor = sender.monitor();
@@ -166,7 +166,7 @@ fn what_is_done_does_not_fall_by_more_than_the_one_that_is_ending() {
 }
 
 #[test]
-fn the_last_receiver_tells_what_it_discards() {
+fn last_receiver_reports_discarded() {
     model(|tally| {
         let (sender, receiver) = tasks(2);
         for number in 1..=2 {
@@ -182,7 +182,7 @@ fn the_last_receiver_tells_what_it_discards() {
 }
 
 #[test]
-fn what_is_sent_while_the_last_receiver_goes_is_discarded_or_comes_back() {
+fn task_send_races_with_last_receiver() {
     model(|tally| {
         let (sender, receiver) = tasks(2);
         let sender = Arc::new(sender);
@@ -205,7 +205,7 @@ fn what_is_sent_while_the_last_receiver_goes_is_discarded_or_comes_back() {
 }
 
 #[test]
-fn what_is_sent_on_a_plain_channel_while_the_last_receiver_goes_is_accounted_for() {
+fn plain_send_races_with_last_receiver() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let sender = Arc::new(sender);
@@ -230,7 +230,7 @@ fn what_is_sent_on_a_plain_channel_while_the_last_receiver_goes_is_accounted_for
 }
 
 #[test]
-fn a_task_in_hand_outlives_the_last_receiver() {
+fn task_in_hand_outlives_last_receiver() {
     model(|tally| {
         let (sender, receiver) = tasks(2);
         for number in 1..=2 {

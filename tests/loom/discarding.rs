@@ -61,7 +61,7 @@ fn work_once(receiver: &TaskReceiver<Item>) -> u64 {
 
 /// The joiner may look at any instant: the account that it gets is that of what really happened.
 #[test]
-fn the_account_tells_what_was_received_from_what_was_handed_back() {
+fn report_separates_received_from_discarded() {
     model(|tally| {
         let (sender, receiver) = queued(tally, 1);
         let closer = thread::spawn({
@@ -82,7 +82,7 @@ fn the_account_tells_what_was_received_from_what_was_handed_back() {
 
 /// Two items, so that one may be received between two that are handed back.
 #[test]
-fn what_close_now_races_with_is_received_or_handed_back() {
+fn close_now_races_with_receivers() {
     large_model(|tally| {
         let (sender, receiver) = queued(tally, 2);
         let monitor = sender.monitor();
@@ -104,7 +104,7 @@ fn what_close_now_races_with_is_received_or_handed_back() {
 
 /// On a plain channel, where an item is resolved before it is counted as discarded.
 #[test]
-fn what_is_told_to_be_done_or_discarded_was_sent() {
+fn done_and_discarded_were_sent() {
     model(|tally| {
         let (sender, _receiver) = queued(tally, 1);
         let monitor = sender.monitor();
@@ -118,7 +118,7 @@ fn what_is_told_to_be_done_or_discarded_was_sent() {
 }
 
 #[test]
-fn what_two_hand_back_is_counted_once() {
+fn two_close_now_count_each_item_once() {
     large_model(|tally| {
         let (sender, _receiver) = queued(tally, 2);
         let closers = [(); 2].map(|()| {
@@ -133,7 +133,7 @@ fn what_two_hand_back_is_counted_once() {
 }
 
 #[test]
-fn what_is_sent_while_the_channel_is_closed_now_is_handed_back_or_comes_back() {
+fn close_now_races_with_send() {
     model(|tally| {
         let (sender, _receiver) = queued(tally, 1);
         let item = tally.item(2);
@@ -161,7 +161,7 @@ fn what_is_sent_while_the_channel_is_closed_now_is_handed_back_or_comes_back() {
 }
 
 #[test]
-fn a_blocked_send_gets_its_item_back_from_close_now() {
+fn close_now_returns_item_to_blocked_send() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         send(&sender, tally.item(1));
@@ -176,7 +176,7 @@ fn a_blocked_send_gets_its_item_back_from_close_now() {
 }
 
 #[test]
-fn a_receiver_that_waits_gets_the_item_or_the_end() {
+fn close_now_gives_receiver_item_or_end() {
     model(|tally| {
         let (sender, receiver) = queued(tally, 0);
         let item = tally.item(1);
@@ -191,7 +191,7 @@ fn a_receiver_that_waits_gets_the_item_or_the_end() {
 }
 
 #[test]
-fn what_is_closed_now_while_the_last_receiver_goes_is_handed_back_or_discarded() {
+fn close_now_races_with_last_receiver() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         send(&sender, tally.item(1));
@@ -217,7 +217,7 @@ fn what_is_closed_now_while_the_last_receiver_goes_is_handed_back_or_discarded()
 
 /// On a plain channel an item is resolved when it is taken out, before it is counted.
 #[test]
-fn a_discard_is_heard_of_though_nothing_is_left() {
+fn failed_returns_discard_of_last_item() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         send(&sender, tally.item(1));
@@ -229,7 +229,7 @@ fn a_discard_is_heard_of_though_nothing_is_left() {
 }
 
 #[test]
-fn no_failure_is_heard_of_what_was_handed_back() {
+fn failed_is_none_after_close_now() {
     model(|tally| {
         let (sender, _receiver) = queued(tally, 1);
         let closer = thread::spawn({
@@ -242,7 +242,7 @@ fn no_failure_is_heard_of_what_was_handed_back() {
 }
 
 #[test]
-fn a_task_is_received_or_handed_back() {
+fn close_now_races_with_task_receiver() {
     model(|tally| {
         let (sender, receiver) = shared(tasks(1));
         send(&sender, tally.item(1));
@@ -265,7 +265,7 @@ fn a_task_is_received_or_handed_back() {
 /// Nothing is queued, and the end comes with the last of closing, handing back nothing, and the
 /// task.
 #[test]
-fn a_task_in_hand_outlives_close_now() {
+fn task_in_hand_outlives_close_now() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let closer = thread::spawn({
@@ -281,7 +281,7 @@ fn a_task_in_hand_outlives_close_now() {
 }
 
 #[test]
-fn what_is_tried_again_while_the_channel_is_closed_now_is_received_or_handed_back() {
+fn close_now_races_with_retry() {
     large_model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let closer = thread::spawn({
@@ -304,7 +304,7 @@ fn what_is_tried_again_while_the_channel_is_closed_now_is_received_or_handed_bac
 }
 
 #[test]
-fn what_ring_and_lane_hold_is_handed_back() {
+fn close_now_returns_ring_and_lane() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         send(&sender, tally.item(1));
@@ -331,7 +331,7 @@ fn is_finished(monitor: &Monitor<Item>) -> bool {
 
 /// Of a plain channel too, whose items are resolved when they are taken out.
 #[test]
-fn an_end_that_was_seen_outlasts_close_now() {
+fn seen_end_outlasts_close_now() {
     model(|tally| {
         let (sender, receiver) = queued(tally, 1);
         let monitor = sender.monitor();
@@ -354,7 +354,7 @@ fn an_end_that_was_seen_outlasts_close_now() {
 }
 
 #[test]
-fn an_end_that_was_seen_outlasts_the_last_receiver() {
+fn seen_end_outlasts_last_receiver() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let receiver = Arc::into_inner(receiver).unwrap();
@@ -372,7 +372,7 @@ fn an_end_that_was_seen_outlasts_the_last_receiver() {
 
 /// What is handed back is resolved before it is told of.
 #[test]
-fn a_task_receiver_ends_when_the_channel_is_finished() {
+fn task_receiver_ends_when_channel_is_finished() {
     model(|tally| {
         let (sender, receiver) = shared(tasks(1));
         send(&sender, tally.item(1));
@@ -389,7 +389,7 @@ fn a_task_receiver_ends_when_the_channel_is_finished() {
 
 /// What is found at a join of an open channel is no end: more may be sent, and discarded.
 #[test]
-fn a_join_of_an_open_channel_is_no_end() {
+fn join_of_open_channel_is_no_end() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let monitor = sender.monitor();
@@ -431,17 +431,17 @@ fn look_at_join(monitor: &Monitor<Item>, waker: &Waker) {
 }
 
 #[test]
-fn a_join_that_the_close_races_with_is_no_end() {
+fn join_racing_with_close_is_no_end() {
     model(|tally| look_while_it_closes(tally, bounded(1), look_at_join));
 }
 
 #[test]
-fn a_join_of_tasks_that_the_close_races_with_is_no_end() {
+fn task_join_racing_with_close_is_no_end() {
     model(|tally| look_while_it_closes(tally, tasks(1), look_at_join));
 }
 
 #[test]
-fn no_end_without_a_failure_is_heard_of_while_the_close_races_with_a_discard() {
+fn no_clean_end_when_close_races_with_discard() {
     model(|tally| {
         look_while_it_closes(tally, bounded(1), |monitor, waker| {
             let failed = poll(&mut monitor.failed(), waker);

@@ -13,7 +13,7 @@ use crate::support::send;
 use crate::support::shared;
 
 #[test]
-fn l07_close_wakes_a_receiver() {
+fn l07_close_wakes_receiver() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let work = Work::new();
@@ -34,7 +34,7 @@ fn l07_close_wakes_a_receiver() {
 }
 
 #[test]
-fn l07_close_gives_a_blocked_send_its_item_back() {
+fn l07_close_returns_item_of_blocked_send() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         send(&sender, tally.item(1));
@@ -51,7 +51,7 @@ fn l07_close_gives_a_blocked_send_its_item_back() {
 }
 
 #[test]
-fn l08_what_was_sent_before_the_close_is_delivered() {
+fn l08_close_keeps_sent_items() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let item = tally.item(1);
@@ -83,7 +83,7 @@ fn l08_what_was_sent_before_the_close_is_delivered() {
 
 /// The same without waiting: `Closed` must not be said while an item may yet come.
 #[test]
-fn l08_try_recv_says_closed_when_nothing_can_come() {
+fn l08_try_recv_closed_is_final() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let item = tally.item(1);
@@ -108,7 +108,7 @@ fn l08_try_recv_says_closed_when_nothing_can_come() {
 }
 
 #[test]
-fn l09_the_last_sender_closes() {
+fn l09_last_sender_closes() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let item = tally.item(1);
@@ -126,7 +126,7 @@ fn l09_the_last_sender_closes() {
 }
 
 #[test]
-fn l09_the_last_receiver_refuses_a_send_or_drops_its_item() {
+fn l09_last_receiver_races_with_send() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let last = thread::spawn(move || drop(receiver));
@@ -142,7 +142,7 @@ fn l09_the_last_receiver_refuses_a_send_or_drops_its_item() {
 }
 
 #[test]
-fn l09_the_last_receiver_drops_what_is_queued_and_wakes_the_senders() {
+fn l09_last_receiver_discards_and_wakes_senders() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let other = receiver.clone();
@@ -161,7 +161,7 @@ fn l09_the_last_receiver_drops_what_is_queued_and_wakes_the_senders() {
 }
 
 #[test]
-fn l09_the_last_receiver_knows_what_the_other_took() {
+fn l09_last_receiver_synchronizes_with_other() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let other = receiver.clone();
@@ -174,7 +174,7 @@ fn l09_the_last_receiver_knows_what_the_other_took() {
 }
 
 #[test]
-fn l10_two_streams_drain_a_closed_channel() {
+fn l10_two_streams_drain_closed_channel() {
     model(|tally| {
         let (sender, receiver) = bounded(2);
         let streams = [receiver.clone(), receiver].map(|mut stream| {

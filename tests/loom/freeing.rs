@@ -25,7 +25,7 @@ fn last_handle<const N: usize>(tally: &Tally) -> (Monitor<Item>, [Task<Item>; N]
 }
 
 #[test]
-fn the_last_handle_and_the_last_task_go() {
+fn last_handle_and_last_task() {
     model(|tally| {
         let (monitor, [task]) = last_handle(tally);
         let worker = thread::spawn(move || {
@@ -39,7 +39,7 @@ fn the_last_handle_and_the_last_task_go() {
 }
 
 #[test]
-fn the_last_handle_and_two_tasks_go() {
+fn last_handle_and_two_tasks() {
     model(|tally| {
         let (monitor, tasks) = last_handle::<2>(tally);
         let workers = tasks.map(|task| {
@@ -57,7 +57,7 @@ fn the_last_handle_and_two_tasks_go() {
 }
 
 #[test]
-fn two_handles_and_a_task_go() {
+fn two_handles_and_task() {
     model(|tally| {
         let (monitor, [task]) = last_handle(tally);
         let other = monitor.clone();
@@ -74,7 +74,7 @@ fn two_handles_and_a_task_go() {
 }
 
 #[test]
-fn the_last_handle_and_a_ticket_and_a_task_go() {
+fn last_handle_ticket_and_task() {
     model(|tally| {
         let (monitor, [task, other]) = last_handle(tally);
         let (item, ticket) = task.split();
@@ -96,7 +96,7 @@ fn the_last_handle_and_a_ticket_and_a_task_go() {
 
 /// A failure is told to whoever has a handle: a worker makes one from a count that is falling.
 #[test]
-fn the_last_handle_and_two_abandoned_tasks_go() {
+fn last_handle_and_two_abandoned_tasks() {
     model(|tally| {
         let (monitor, [task, other]) = last_handle(tally);
         let (item, ticket) = other.split();
@@ -120,7 +120,7 @@ fn the_last_handle_and_two_abandoned_tasks_go() {
 }
 
 #[test]
-fn both_ends_and_a_task_go() {
+fn both_ends_and_task() {
     model(|tally| {
         let (sender, receiver) = tasks(1);
         send(&sender, tally.item(1));
@@ -139,7 +139,7 @@ fn both_ends_and_a_task_go() {
 
 /// Who awaits the end goes with it, while the worker who brought it still tells of it.
 #[test]
-fn a_joiner_goes_while_it_is_being_told() {
+fn joiner_frees_channel_while_notified() {
     model(|tally| {
         let (monitor, [task]) = last_handle(tally);
         let worker = thread::spawn(move || {
@@ -154,7 +154,7 @@ fn a_joiner_goes_while_it_is_being_told() {
 }
 
 #[test]
-fn both_ends_of_a_plain_channel_go() {
+fn both_ends_of_plain_channel() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let item = tally.item(1);
@@ -172,7 +172,7 @@ fn both_ends_of_a_plain_channel_go() {
 
 /// A channel of which but a monitor is left refuses what comes back.
 #[test]
-fn the_last_handle_and_a_task_that_comes_back_go() {
+fn last_handle_and_retried_task() {
     model(|tally| {
         let (monitor, [task]) = last_handle(tally);
         let item = tally.item(9);
@@ -188,7 +188,7 @@ fn the_last_handle_and_a_task_that_comes_back_go() {
 }
 
 #[test]
-fn both_ends_and_a_task_that_comes_back_go() {
+fn both_ends_and_retried_task() {
     model(|tally| {
         let (sender, receiver) = tasks(1);
         send(&sender, tally.item(1));
@@ -206,7 +206,7 @@ fn both_ends_and_a_task_that_comes_back_go() {
 }
 
 #[test]
-fn both_ends_and_a_task_that_is_followed_go() {
+fn both_ends_and_follow_up() {
     model(|tally| {
         let (sender, receiver) = tasks(1);
         send(&sender, tally.item(1));
@@ -226,7 +226,7 @@ fn both_ends_and_a_task_that_is_followed_go() {
 }
 
 #[test]
-fn both_ends_and_a_task_that_is_dropped_to_be_tried_again_go() {
+fn both_ends_and_requeued_task() {
     model(|tally| {
         let (sender, receiver) = requeuing_tasks(2);
         send(&sender, tally.item(1));
@@ -244,7 +244,7 @@ fn both_ends_and_a_task_that_is_dropped_to_be_tried_again_go() {
 }
 
 #[test]
-fn a_channel_goes_while_it_is_closed_now() {
+fn close_now_frees_channel() {
     model(|tally| {
         let (sender, receiver) = tasks(1);
         send(&sender, tally.item(1));

@@ -36,7 +36,7 @@ pub(crate) fn in_hand<const N: usize>(tally: &Tally) -> InHand<N> {
 }
 
 #[test]
-fn l16_join_hears_of_the_last_task() {
+fn l16_last_task_wakes_joiner() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let work = Work::new();
@@ -58,7 +58,7 @@ fn l16_join_hears_of_the_last_task() {
 }
 
 #[test]
-fn l16_two_joiners_hear_of_the_last_task() {
+fn l16_last_task_wakes_two_joiners() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let joiners = [(); 2].map(|()| {
@@ -100,7 +100,7 @@ fn l16_join_waits_for_two_workers() {
 }
 
 #[test]
-fn l17_join_waits_for_what_a_task_sends() {
+fn l17_join_waits_for_item_sent_by_task() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let item = tally.item(1);
@@ -132,7 +132,7 @@ fn l17_join_waits_for_what_a_task_sends() {
 }
 
 #[test]
-fn l18_a_joiner_survives_another_and_a_close() {
+fn l18_joiner_outlasts_dropped_joiner_and_close() {
     large_model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let worker = thread::spawn(move || drop(task.done()));
@@ -154,7 +154,7 @@ fn l18_a_joiner_survives_another_and_a_close() {
 }
 
 #[test]
-fn a_joiner_is_not_forgotten_when_another_goes() {
+fn dropped_joiner_leaves_other_joiner_listed() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let worker = thread::spawn(move || drop(task.done()));
@@ -172,7 +172,7 @@ fn a_joiner_is_not_forgotten_when_another_goes() {
 
 /// A second round of work, while the first joiner is being told: its mark is not the second's.
 #[test]
-fn a_joiner_of_the_next_round_is_told_too() {
+fn joiner_of_next_round_is_woken() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let item = tally.item(1);
@@ -195,7 +195,7 @@ fn a_joiner_of_the_next_round_is_told_too() {
 /// The same for a joiner who has asked to be told of the first round and is not listed yet: the
 /// mark it then set is gone.
 #[test]
-fn a_joiner_that_lists_itself_between_two_rounds_is_told() {
+fn joiner_listed_between_rounds_is_woken() {
     deep_model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let item = tally.item(1);
@@ -214,7 +214,7 @@ fn a_joiner_that_lists_itself_between_two_rounds_is_told() {
 }
 
 #[test]
-fn finished_hears_of_the_close_or_of_the_last_task() {
+fn close_or_last_task_wakes_finished() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let monitor = sender.monitor();
@@ -231,7 +231,7 @@ fn finished_hears_of_the_close_or_of_the_last_task() {
 }
 
 #[test]
-fn finished_and_join_hear_of_the_same_task() {
+fn one_task_wakes_finished_and_join() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
         let monitor = sender.monitor();
@@ -248,7 +248,7 @@ fn finished_and_join_hear_of_the_same_task() {
 }
 
 #[test]
-fn a_task_receiver_ends_with_the_close_or_with_the_last_task() {
+fn close_or_last_task_ends_task_receiver() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let worker = thread::spawn(move || drop(task.done()));
@@ -264,7 +264,7 @@ fn a_task_receiver_ends_with_the_close_or_with_the_last_task() {
 }
 
 #[test]
-fn two_task_receivers_end_with_the_last_task() {
+fn last_task_ends_two_task_receivers() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         assert!(sender.close());
@@ -280,7 +280,7 @@ fn two_task_receivers_end_with_the_last_task() {
 }
 
 #[test]
-fn taking_a_task_makes_room() {
+fn received_task_makes_room() {
     model(|tally| {
         let (sender, receiver) = shared(tasks(1));
         send(&sender, tally.item(1));
@@ -296,7 +296,7 @@ fn taking_a_task_makes_room() {
 
 /// A pool of two that goes on until the end, as the documentation has it.
 #[test]
-fn a_pool_works_until_the_end() {
+fn pool_works_until_end() {
     large_model(|tally| {
         let (sender, receiver) = tasks(2);
         let monitor = sender.monitor();
@@ -319,7 +319,7 @@ fn a_pool_works_until_the_end() {
 }
 
 #[test]
-fn join_of_a_plain_channel_hears_of_the_last_item() {
+fn last_item_wakes_joiner() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         send(&sender, tally.item(1));
@@ -334,7 +334,7 @@ fn join_of_a_plain_channel_hears_of_the_last_item() {
 }
 
 #[test]
-fn join_of_a_plain_channel_goes_with_the_traffic() {
+fn plain_join_completes_amid_traffic() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         let [one, two] = [1, 2].map(|number| tally.item(number));
@@ -360,7 +360,7 @@ fn join_of_a_plain_channel_goes_with_the_traffic() {
 }
 
 #[test]
-fn finished_of_a_plain_channel_hears_of_the_close_or_of_the_last_item() {
+fn close_or_last_item_wakes_finished() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let monitor = sender.monitor();

@@ -38,7 +38,7 @@ fn requeuing_in_hand(
 }
 
 #[test]
-fn join_waits_for_what_is_tried_again() {
+fn join_waits_for_retry() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let work = Work::new();
@@ -63,7 +63,7 @@ fn join_waits_for_what_is_tried_again() {
 }
 
 #[test]
-fn join_waits_for_what_another_tries_again() {
+fn join_waits_for_retry_by_other_thread() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let first = thread::spawn(move || task.retry().unwrap());
@@ -89,7 +89,7 @@ fn join_waits_for_what_another_tries_again() {
 }
 
 #[test]
-fn a_retry_into_a_full_channel_is_received_along_with_what_fills_it() {
+fn retry_into_full_channel_is_received() {
     model(|tally| {
         let (sender, receiver) = shared(tasks(1));
         send(&sender, tally.item(1));
@@ -107,7 +107,7 @@ fn a_retry_into_a_full_channel_is_received_along_with_what_fills_it() {
 /// A sender that waits for room is not told of what leaves the lane, and is of what leaves the
 /// ring.
 #[test]
-fn a_retry_into_a_full_channel_leaves_a_sender_its_wake() {
+fn retry_into_full_channel_keeps_sender_wake() {
     large_model(|tally| {
         let (sender, receiver) = shared(tasks(1));
         send(&sender, tally.item(1));
@@ -131,7 +131,7 @@ fn a_retry_into_a_full_channel_leaves_a_sender_its_wake() {
 }
 
 #[test]
-fn a_closed_channel_goes_on_while_a_task_may_be_tried_again() {
+fn closed_channel_waits_for_possible_retry() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         assert!(sender.close());
@@ -147,7 +147,7 @@ fn a_closed_channel_goes_on_while_a_task_may_be_tried_again() {
 }
 
 #[test]
-fn two_receivers_of_a_closed_channel_end_after_a_retry() {
+fn two_receivers_end_after_retry() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         assert!(sender.close());
@@ -162,7 +162,7 @@ fn two_receivers_of_a_closed_channel_end_after_a_retry() {
 }
 
 #[test]
-fn a_retry_while_the_last_receiver_goes_is_discarded_or_refused() {
+fn retry_races_with_last_receiver() {
     model(|tally| {
         let (sender, receiver) = tasks(1);
         send(&sender, tally.item(1));
@@ -192,7 +192,7 @@ fn a_retry_while_the_last_receiver_goes_is_discarded_or_refused() {
 }
 
 #[test]
-fn join_waits_for_what_follows_a_task() {
+fn join_waits_for_follow_up() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let item = tally.item(1);
@@ -223,7 +223,7 @@ fn join_waits_for_what_follows_a_task() {
 
 /// The receivers sleep on a closed channel, or are about to.
 #[test]
-fn what_follows_the_last_task_is_received_before_the_end() {
+fn follow_up_of_last_task_is_received() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         assert!(sender.close());
@@ -242,7 +242,7 @@ fn what_follows_the_last_task_is_received_before_the_end() {
 }
 
 #[test]
-fn what_follows_a_task_is_received_whenever_the_close_comes() {
+fn follow_up_races_with_close() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let item = tally.item(1);
@@ -263,7 +263,7 @@ fn what_follows_a_task_is_received_whenever_the_close_comes() {
 }
 
 #[test]
-fn what_follows_a_task_while_the_last_receiver_goes_is_discarded_or_refused() {
+fn follow_up_races_with_last_receiver() {
     model(|tally| {
         let (sender, receiver) = tasks(1);
         send(&sender, tally.item(1));
@@ -297,7 +297,7 @@ fn what_follows_a_task_while_the_last_receiver_goes_is_discarded_or_refused() {
 }
 
 #[test]
-fn join_waits_for_what_was_dropped_and_is_tried_again() {
+fn join_waits_for_requeued_task() {
     model(|tally| {
         let (sender, receiver, task) = requeuing_in_hand(tally, 2);
         let first = thread::spawn(move || drop(task));
@@ -322,7 +322,7 @@ fn join_waits_for_what_was_dropped_and_is_tried_again() {
 }
 
 #[test]
-fn what_is_dropped_once_more_than_it_may_be_tried_is_abandoned() {
+fn task_is_abandoned_after_max_attempts() {
     model(|tally| {
         let (sender, receiver, task) = requeuing_in_hand(tally, 2);
         let worker = thread::spawn(move || drop(task));
@@ -341,7 +341,7 @@ fn what_is_dropped_once_more_than_it_may_be_tried_is_abandoned() {
 }
 
 #[test]
-fn what_is_dropped_is_received_again_whenever_the_close_comes() {
+fn requeue_races_with_close() {
     model(|tally| {
         let (sender, receiver, task) = requeuing_in_hand(tally, 2);
         let worker = thread::spawn(move || drop(task));
@@ -355,7 +355,7 @@ fn what_is_dropped_is_received_again_whenever_the_close_comes() {
 }
 
 #[test]
-fn what_is_dropped_while_the_last_receiver_goes_is_discarded_or_abandoned() {
+fn requeue_races_with_last_receiver() {
     model(|tally| {
         let (sender, receiver, task) = requeuing_in_hand(tally, 2);
         let last = thread::spawn(move || drop(receiver));
@@ -375,7 +375,7 @@ fn what_is_dropped_while_the_last_receiver_goes_is_discarded_or_abandoned() {
 }
 
 #[test]
-fn two_receivers_get_what_was_sent_and_what_follows_a_task() {
+fn two_receivers_get_item_and_follow_up() {
     large_model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let [sent, left] = [1, 2].map(|number| tally.item(number));
@@ -395,7 +395,7 @@ fn two_receivers_get_what_was_sent_and_what_follows_a_task() {
 /// Of two that receive while both hold something, one gets what waits in the lane, and one what
 /// waits in the ring.
 #[test]
-fn two_receivers_take_from_ring_and_lane_in_turn() {
+fn two_receivers_alternate_ring_and_lane() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         for number in [1, 2] {
@@ -422,7 +422,7 @@ fn two_receivers_take_from_ring_and_lane_in_turn() {
 }
 
 #[test]
-fn a_cancelled_receiver_passes_on_its_wake_for_what_comes_back() {
+fn cancelled_receiver_passes_on_wake_for_retry() {
     model(|tally| {
         let (_sender, receiver, [task]) = in_hand(tally);
         let survivor = thread::spawn({
@@ -443,7 +443,7 @@ fn a_cancelled_receiver_passes_on_its_wake_for_what_comes_back() {
 }
 
 #[test]
-fn what_is_told_of_a_retry_is_true_at_some_instant() {
+fn stats_of_retry_hold_at_one_instant() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let monitor = sender.monitor();

@@ -13,7 +13,7 @@ use crate::support::send;
 use crate::support::shared;
 
 #[test]
-fn l01_an_item_is_delivered_once() {
+fn l01_item_is_delivered_once() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let item = tally.item(1);
@@ -29,7 +29,7 @@ fn l01_an_item_is_delivered_once() {
 }
 
 #[test]
-fn l02_order_and_backpressure_hold_past_the_capacity() {
+fn l02_order_and_backpressure_hold() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         let items = [1, 2, 3].map(|number| tally.item(number));
@@ -51,7 +51,7 @@ fn l02_order_and_backpressure_hold_past_the_capacity() {
 }
 
 #[test]
-fn l03_two_producers_are_both_heard() {
+fn l03_two_producers_both_deliver() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let producers = [1, 2].map(|number| {
@@ -87,7 +87,7 @@ fn l04_two_consumers_get_one_each() {
 /// Room for both items, so that the second may be published while the first is being written: its
 /// receiver must not sleep behind that.
 #[test]
-fn l05_two_producers_two_consumers_strand_no_item() {
+fn l05_two_producers_two_consumers_strand_nothing() {
     large_model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         let [one, two] = [1, 2].map(|number| tally.item(number));
@@ -135,7 +135,7 @@ fn l06_two_blocked_senders_strand_no_room() {
 }
 
 #[test]
-fn l15_a_receiver_sees_the_item_or_the_sender_sees_the_receiver() {
+fn l15_receiver_sees_item_or_is_woken() {
     model_without_bound(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let item = tally.item(1);
@@ -149,7 +149,7 @@ fn l15_a_receiver_sees_the_item_or_the_sender_sees_the_receiver() {
 }
 
 #[test]
-fn l15_a_sender_sees_the_room_or_the_receiver_sees_the_sender() {
+fn l15_sender_sees_room_or_is_woken() {
     model_without_bound(|tally| {
         let (sender, receiver) = shared(bounded(1));
         send(&sender, tally.item(1));
@@ -164,7 +164,7 @@ fn l15_a_sender_sees_the_room_or_the_receiver_sees_the_sender() {
 }
 
 #[test]
-fn l15_who_awaits_the_close_sees_it_or_is_seen() {
+fn l15_closed_sees_close_or_is_woken() {
     model_without_bound(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let closer = thread::spawn({
@@ -180,7 +180,7 @@ fn l15_who_awaits_the_close_sees_it_or_is_seen() {
 
 /// Never was the channel empty, whatever of the other's doings is seen first.
 #[test]
-fn what_was_never_empty_is_not_said_to_be() {
+fn never_empty_channel_is_not_reported_empty() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         send(&sender, tally.item(1));
@@ -200,7 +200,7 @@ fn what_was_never_empty_is_not_said_to_be() {
 
 /// Never was the channel full.
 #[test]
-fn what_was_never_full_is_not_said_to_be() {
+fn never_full_channel_is_not_reported_full() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         send(&sender, tally.item(1));
@@ -220,7 +220,7 @@ fn what_was_never_full_is_not_said_to_be() {
 
 /// An item that is there may stand behind one that is being written: that is not to be empty.
 #[test]
-fn what_stands_behind_a_slow_send_is_waited_for() {
+fn receiver_waits_behind_slow_send() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         let item = tally.item(1);
@@ -237,7 +237,7 @@ fn what_stands_behind_a_slow_send_is_waited_for() {
 
 /// Nor is it full where the next slot to be filled is just being emptied.
 #[test]
-fn what_stands_behind_a_slow_receive_is_waited_for() {
+fn sender_waits_behind_slow_receive() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         for number in 1..=2 {

@@ -31,7 +31,7 @@ fn poll_next(stream: &mut Receiver<Item>, waker: &Waker) -> Poll<Option<Item>> {
 /// The first waiter is notified in vain while it is polled: whenever it finds out, it stands before
 /// the second afterwards.
 #[test]
-fn waiter_notified_in_vain_stays_ahead() {
+fn vainly_notified_waiter_stays_ahead() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let (mut first, mut second) = (receiver.clone(), receiver.clone());
@@ -89,7 +89,7 @@ fn waiter_returns_while_another_leaves() {
 /// Two waiters and two notifications, of which one is in vain: its waiter returns while the other
 /// one leaves with its notification, which it passes on.
 #[test]
-fn notification_of_a_leaver_reaches_the_waiter_that_returned() {
+fn leaving_waiter_notifies_returned_waiter() {
     model(|tally| {
         let (sender, receiver) = bounded(2);
         let (mut first, mut second) = (receiver.clone(), receiver.clone());
@@ -117,7 +117,7 @@ fn notification_of_a_leaver_reaches_the_waiter_that_returned() {
 /// A waiter that was notified finds a slot claimed and not yet filled, gives up and tries again. It
 /// must be listed once at most, and not at all after it has succeeded.
 #[test]
-fn waiter_that_finds_a_slow_send_is_not_listed_twice() {
+fn waiter_behind_slow_send_is_listed_once() {
     model(|tally| {
         let (sender, receiver) = bounded(2);
         let mut first = receiver.clone();
@@ -145,7 +145,7 @@ fn waiter_that_finds_a_slow_send_is_not_listed_twice() {
 
 /// A sender that returns to its place while a receiver makes room is notified or sees the room.
 #[test]
-fn sender_that_returns_sees_the_room_or_is_seen() {
+fn returning_sender_sees_room_or_is_woken() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         send(&sender, tally.item(1));
@@ -166,7 +166,7 @@ fn sender_that_returns_sees_the_room_or_is_seen() {
 
 /// The third waiter stands in the crowd, and moves to the row while it changes its waker.
 #[test]
-fn waiter_changes_its_waker_while_it_moves_to_the_row() {
+fn waiter_changes_waker_while_moving_to_row() {
     model(|tally| {
         let (sender, mut first) = bounded(3);
         let (mut second, mut third) = (first.clone(), first.clone());
@@ -189,7 +189,7 @@ fn waiter_changes_its_waker_while_it_moves_to_the_row() {
 /// The third waiter leaves the crowd while those ahead of it are notified; the fourth must not be
 /// forgotten.
 #[test]
-fn waiter_leaves_the_crowd_while_it_moves_to_the_row() {
+fn waiter_leaves_while_moving_to_row() {
     large_model(|tally| {
         let (sender, mut first) = bounded(2);
         let mut others = [(); 3].map(|()| first.clone());
@@ -217,7 +217,7 @@ fn waiter_leaves_the_crowd_while_it_moves_to_the_row() {
 
 /// A newcomer finds the row full and joins the crowd, while the row is emptied.
 #[test]
-fn newcomer_joins_the_crowd_while_the_row_empties() {
+fn newcomer_joins_crowd_while_row_empties() {
     model(|tally| {
         let (sender, mut first) = bounded(3);
         let (mut second, mut third) = (first.clone(), first.clone());
@@ -255,7 +255,7 @@ fn close_wakes_row_and_crowd() {
 /// A waiter that was notified in vain too often asks newcomers to yield, and leaves. The newcomer
 /// gets its item all the same.
 #[test]
-fn newcomer_that_yields_gets_an_item() {
+fn yielding_newcomer_gets_item() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let mut starving = receiver.clone();
@@ -282,7 +282,7 @@ fn newcomer_that_yields_gets_an_item() {
 
 /// Q3 of `waiters`, where the condition is the close: it has no partner but `tail`.
 #[test]
-fn close_reaches_a_sender_that_is_just_entering() {
+fn close_wakes_sender_that_is_entering() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         send(&sender, tally.item(1));
@@ -299,7 +299,7 @@ fn close_reaches_a_sender_that_is_just_entering() {
 
 /// The third waiter stands in the crowd, and changes its waker while the channel is closed.
 #[test]
-fn close_reaches_the_crowd_while_a_waiter_changes_its_waker() {
+fn close_wakes_crowd_while_waker_changes() {
     model(|_| {
         let (sender, mut first) = bounded(1);
         let (mut second, mut third) = (first.clone(), first.clone());
@@ -317,7 +317,7 @@ fn close_reaches_the_crowd_while_a_waiter_changes_its_waker() {
 }
 
 #[test]
-fn close_reaches_the_crowd_while_a_waiter_leaves() {
+fn close_wakes_crowd_while_waiter_leaves() {
     model(|_| {
         let (sender, mut first) = bounded(1);
         let mut others = [(); 3].map(|()| first.clone());

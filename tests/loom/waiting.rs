@@ -31,7 +31,7 @@ fn poll_next(stream: &mut Receiver<Item>, waker: &Waker) -> Poll<Option<Item>> {
 }
 
 #[test]
-fn l11_a_cancelled_receiver_passes_its_wake_on() {
+fn l11_cancelled_receiver_passes_on_wake() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let item = tally.item(1);
@@ -57,7 +57,7 @@ fn l11_a_cancelled_receiver_passes_its_wake_on() {
 }
 
 #[test]
-fn l12_a_cancelled_sender_passes_its_wake_on() {
+fn l12_cancelled_sender_passes_on_wake() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         send(&sender, tally.item(1));
@@ -86,7 +86,7 @@ fn l12_a_cancelled_sender_passes_its_wake_on() {
 }
 
 #[test]
-fn l13_the_last_waker_is_the_one_that_counts() {
+fn l13_only_last_waker_is_woken() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(1));
         let item = tally.item(1);
@@ -107,7 +107,7 @@ fn l13_the_last_waker_is_the_one_that_counts() {
 
 /// As the last, for a waiter behind another.
 #[test]
-fn l13_the_last_waker_counts_behind_another_too() {
+fn l13_only_last_waker_is_woken_behind_another() {
     model(|tally| {
         let (sender, mut first) = bounded(2);
         let mut second = first.clone();
@@ -130,7 +130,7 @@ fn l13_the_last_waker_counts_behind_another_too() {
 
 /// A waiter enters a list that holds another.
 #[test]
-fn l14_the_second_waiter_is_heard() {
+fn l14_second_waiter_is_woken() {
     model(|tally| {
         let (sender, mut first) = bounded(2);
         let mut second = first.clone();
@@ -186,7 +186,7 @@ fn close_wakes_all_blocked_senders() {
 
 /// The first waiter leaves, notified or not, while another stands behind it.
 #[test]
-fn the_first_waiter_passes_its_wake_on() {
+fn first_waiter_passes_on_wake() {
     model(|tally| {
         let (sender, mut seated) = bounded(1);
         let mut standing = seated.clone();
@@ -210,7 +210,7 @@ fn the_first_waiter_passes_its_wake_on() {
 
 /// The second of three waiters leaves, notified or not.
 #[test]
-fn a_waiter_in_the_middle_passes_its_wake_on() {
+fn middle_waiter_passes_on_wake() {
     model(|tally| {
         let (sender, mut seated) = bounded(2);
         let (mut standing, mut last) = (seated.clone(), seated.clone());
@@ -242,7 +242,7 @@ fn a_waiter_in_the_middle_passes_its_wake_on() {
 
 /// A waiter that was notified leaves while another enters: it must not take that one with it.
 #[test]
-fn a_waiter_that_leaves_late_does_not_remove_the_next() {
+fn late_leaver_keeps_next_waiter_listed() {
     model(|tally| {
         let (sender, receiver) = bounded(1);
         let mut first = receiver.clone();
@@ -271,7 +271,7 @@ fn a_waiter_that_leaves_late_does_not_remove_the_next() {
 
 /// The same, where the first is polled again instead of dropped.
 #[test]
-fn a_notified_waiter_does_not_take_the_place_of_the_next() {
+fn notified_waiter_keeps_next_waiter_listed() {
     model(|tally| {
         let (sender, receiver) = bounded(2);
         let mut first = receiver.clone();
@@ -302,7 +302,7 @@ fn a_notified_waiter_does_not_take_the_place_of_the_next() {
 
 /// Q4 of `waiters`: a stream that was notified and is left alone keeps one wake, and no more.
 #[test]
-fn a_waiter_that_is_left_alone_keeps_one_wake() {
+fn unpolled_receiver_keeps_one_wake() {
     model(|tally| {
         let (sender, mut left_alone) = bounded(2);
         let (mut second, mut third) = (left_alone.clone(), left_alone.clone());
@@ -327,7 +327,7 @@ fn a_waiter_that_is_left_alone_keeps_one_wake() {
 
 /// As the last, for senders.
 #[test]
-fn a_sender_that_is_left_alone_keeps_one_wake() {
+fn unpolled_sender_keeps_one_wake() {
     model(|tally| {
         let (sender, receiver) = shared(bounded(2));
         for number in 1..=2 {
@@ -352,12 +352,12 @@ fn a_sender_that_is_left_alone_keeps_one_wake() {
 
 /// A waker that receives and sends inline, under whatever its caller holds.
 #[test]
-fn a_waker_may_use_the_channel_from_the_front() {
+fn waker_uses_channel_from_front() {
     a_waker_may_use_the_channel(false);
 }
 
 #[test]
-fn a_waker_may_use_the_channel_from_behind() {
+fn waker_uses_channel_from_behind() {
     a_waker_may_use_the_channel(true);
 }
 

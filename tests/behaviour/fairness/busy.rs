@@ -26,8 +26,8 @@ use crate::common::Watchdog;
 use crate::common::on_both_kinds;
 
 on_both_kinds! {
-    no_wake_is_lost,
-    in_random_order_each_waiter_gets_half,
+    busy_channel_loses_no_wake,
+    random_order_gives_each_waiter_half,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ const YIELDING: [(After, After); 3] = [
     (After::Yield, After::Yield),
 ];
 
-fn no_wake_is_lost<K: Kind>() {
+fn busy_channel_loses_no_wake<K: Kind>() {
     for policy in POLICIES {
         for (after_send, after_recv) in [(After::Again, After::Again)].into_iter().chain(YIELDING) {
             let patterns = traffic(policy, 50, after_send, after_recv);
@@ -130,7 +130,7 @@ fn no_wake_is_lost<K: Kind>() {
     }
 }
 
-fn in_random_order_each_waiter_gets_half<K: Kind>() {
+fn random_order_gives_each_waiter_half<K: Kind>() {
     for (after_send, after_recv) in [(After::Again, After::Again)].into_iter().chain(YIELDING) {
         let patterns = traffic(Policy::Random, 200, after_send, after_recv);
         check(patterns, |it| it.each_gets::<K>(2));
@@ -150,7 +150,7 @@ fn in_random_order_each_waiter_gets_half<K: Kind>() {
 /// 4. B and D are polled in vain, and stand first again. The sender comes next, and then C: so C is
 ///    now where A was in step 1.
 #[test]
-fn in_fifo_order_each_waiter_gets_half() {
+fn fifo_order_gives_each_waiter_half() {
     let _watchdog = Watchdog::start();
     let patterns = traffic(Policy::Fifo, 200, After::Again, After::Again);
     check(patterns, |it| it.each_gets::<Plain>(2));
@@ -160,7 +160,7 @@ fn in_fifo_order_each_waiter_gets_half() {
 /// finds an item whenever it comes back, just before the other is polled, which was woken for that
 /// item.
 #[test]
-fn tasks_that_yield_leave_a_share_to_waiters() {
+fn yielding_tasks_leave_waiters_a_share() {
     let _watchdog = Watchdog::start();
     for (after_send, after_recv) in YIELDING {
         let part = match (after_send, after_recv) {
@@ -175,7 +175,7 @@ fn tasks_that_yield_leave_a_share_to_waiters() {
 /// Senders that send one item in a round, and a consumer that makes room once in a round: newcomers
 /// find the room before the waiters that were woken for it.
 #[test]
-fn newcomers_leave_a_share_to_waiters() {
+fn newcomers_leave_waiters_a_share() {
     let _watchdog = Watchdog::start();
     let patterns = (2..=6).flat_map(|senders| {
         (1..=4).map(move |capacity| Senders {

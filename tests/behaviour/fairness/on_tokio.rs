@@ -125,7 +125,7 @@ fn six_senders_share_five_slots() {
 /// One end of a channel is one task, the other is four, and no task pauses: see
 /// [`without_a_break`](super::busy).
 #[test]
-fn four_share_two_slots_without_a_break() {
+fn four_busy_tasks_share_two_slots() {
     let _watchdog = Watchdog::start();
     let receivers = Figures::new(4);
     run(async {

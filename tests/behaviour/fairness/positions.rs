@@ -13,12 +13,12 @@ use crate::common::on_both_kinds;
 use crate::common::wakes;
 
 on_both_kinds! {
-    a_receiver_woken_in_vain_keeps_its_place,
-    a_sender_woken_in_vain_keeps_its_place,
-    a_place_ends_with_success_and_with_the_future,
+    vainly_woken_receiver_keeps_position,
+    vainly_woken_sender_keeps_position,
+    position_ends_on_success_or_drop,
 }
 
-fn a_receiver_woken_in_vain_keeps_its_place<K: Kind>() {
+fn vainly_woken_receiver_keeps_position<K: Kind>() {
     for count in [3, 10, 70] {
         // The first two are woken in vain, and polled in either order.
         for order in [[0, 1], [1, 0]] {
@@ -48,7 +48,7 @@ fn a_receiver_woken_in_vain_keeps_its_place<K: Kind>() {
     }
 }
 
-fn a_sender_woken_in_vain_keeps_its_place<K: Kind>() {
+fn vainly_woken_sender_keeps_position<K: Kind>() {
     for count in [3, 10, 70] {
         for order in [[0, 1], [1, 0]] {
             let (sender, receiver) = K::channel(1);
@@ -78,7 +78,7 @@ fn a_sender_woken_in_vain_keeps_its_place<K: Kind>() {
     }
 }
 
-fn a_place_ends_with_success_and_with_the_future<K: Kind>() {
+fn position_ends_on_success_or_drop<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut stream = Waiter::new({
         let mut stream = receiver.clone();

@@ -42,8 +42,8 @@ on_both_kinds! {
     barging_receivers_starve_no_waiter,
     barging_senders_starve_no_waiter,
     late_polls_starve_no_waiter,
-    waiters_that_give_up_starve_no_waiter,
-    waiters_are_woken_in_the_order_they_came,
+    cancelled_waits_starve_no_waiter,
+    waiters_are_woken_in_order,
 }
 
 #[track_caller]
@@ -272,7 +272,7 @@ fn late_polls_starve_no_waiter<K: Kind>() {
     no_starvation_among_receivers::<K>(patterns);
 }
 
-fn waiters_that_give_up_starve_no_waiter<K: Kind>() {
+fn cancelled_waits_starve_no_waiter<K: Kind>() {
     for unsteady in 1..=2 {
         let fickle = Disturbance {
             fickle: unsteady,
@@ -305,7 +305,7 @@ fn waiters_that_give_up_starve_no_waiter<K: Kind>() {
     }
 }
 
-fn waiters_are_woken_in_the_order_they_came<K: Kind>() {
+fn waiters_are_woken_in_order<K: Kind>() {
     let disturbances = [
         Disturbance::NONE,
         Disturbance {
@@ -346,7 +346,7 @@ fn waiters_are_woken_in_the_order_they_came<K: Kind>() {
 }
 
 #[test]
-fn what_comes_back_is_shared_evenly() {
+fn retries_and_follow_ups_are_shared_evenly() {
     let _watchdog = Watchdog::start();
     let patterns: Vec<_> = bursts(2..=6, 1..=4)
         .into_iter()

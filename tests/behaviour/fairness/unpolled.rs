@@ -13,14 +13,14 @@ use crate::common::Kind;
 use crate::common::on_both_kinds;
 
 on_both_kinds! {
-    streams_left_alone_hide_one_item_each,
-    senders_left_alone_hide_one_slot_each,
-    a_close_in_the_middle_ends_everybody,
+    unpolled_streams_hide_one_item_each,
+    unpolled_senders_hide_one_slot_each,
+    close_ends_all_waiters,
 }
 
 /// A stream that is polled, woken, and not polled again keeps to itself what it was woken for, and
 /// nothing else.
-fn streams_left_alone_hide_one_item_each<K: Kind>() {
+fn unpolled_streams_hide_one_item_each<K: Kind>() {
     for policy in POLICIES {
         for alone in 1..=3 {
             for burst in 1..=5 {
@@ -77,7 +77,7 @@ fn leave_streams_alone<K: Kind>(
     }
 }
 
-fn senders_left_alone_hide_one_slot_each<K: Kind>() {
+fn unpolled_senders_hide_one_slot_each<K: Kind>() {
     for policy in POLICIES {
         for alone in 1..=3 {
             for capacity in 1..=5 {
@@ -120,7 +120,7 @@ fn leave_senders_alone<K: Kind>(
 
 /// Some have been woken in vain, some have been woken and not been polled, and some have not been
 /// woken.
-fn a_close_in_the_middle_ends_everybody<K: Kind>() {
+fn close_ends_all_waiters<K: Kind>() {
     for policy in POLICIES {
         for waiters in [1, 2, 5, 30, 100] {
             for burst in 0..=4 {

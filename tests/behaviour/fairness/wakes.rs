@@ -16,31 +16,31 @@ use crate::common::poll_next;
 use crate::common::wakes;
 
 on_both_kinds! {
-    receivers_are_woken_in_the_order_they_came_whatever_they_are,
-    senders_are_woken_in_the_order_they_came,
-    the_order_holds_when_those_in_front_leave,
+    futures_and_streams_are_woken_in_order,
+    senders_are_woken_in_order,
+    order_holds_when_front_waiters_leave,
     one_item_wakes_one_of_eight_receivers,
     one_item_wakes_one_of_eight_streams,
     one_receive_wakes_one_of_eight_senders,
-    a_burst_wakes_as_many_as_there_are_items,
-    a_burst_of_room_wakes_as_many_senders,
-    items_one_by_one_cost_one_wake_each,
-    a_burst_costs_at_most_two_wakes_for_an_item,
-    close_wakes_everybody_once,
-    a_woken_receiver_that_finds_the_item_taken_waits_again,
-    a_woken_sender_that_finds_the_room_taken_waits_again,
-    a_woken_receiver_that_sees_more_items_wakes_one_more,
-    a_woken_sender_that_sees_more_room_wakes_one_more,
-    a_waiter_notified_in_vain_keeps_its_place,
-    only_the_last_waker_of_a_future_is_called,
-    a_future_that_moves_to_another_task_is_woken_there,
-    a_forgotten_receiver_absorbs_one_wake,
-    a_forgotten_sender_absorbs_one_wake,
-    a_stream_that_is_left_alone_absorbs_one_wake,
-    a_poll_that_succeeds_leaves_no_waker_behind,
+    burst_wakes_one_receiver_per_item,
+    burst_wakes_one_sender_per_slot,
+    single_items_cost_one_wake_each,
+    burst_costs_two_wakes_per_item_at_most,
+    close_wakes_each_waiter_once,
+    woken_receiver_without_item_waits_again,
+    woken_sender_without_room_waits_again,
+    receiver_that_sees_more_items_wakes_another,
+    sender_that_sees_more_room_wakes_another,
+    vainly_notified_waiters_keep_their_order,
+    only_last_waker_of_future_is_woken,
+    moved_future_wakes_its_new_task,
+    forgotten_receiver_absorbs_one_wake,
+    forgotten_sender_absorbs_one_wake,
+    unpolled_stream_absorbs_one_wake,
+    ready_poll_leaves_no_waker,
 }
 
-fn receivers_are_woken_in_the_order_they_came_whatever_they_are<K: Kind>() {
+fn futures_and_streams_are_woken_in_order<K: Kind>() {
     let (sender, receiver) = K::channel(6);
     let mut waiters = mixed::<K>(&receiver, 6);
     for item in 0..6 {
@@ -53,7 +53,7 @@ fn receivers_are_woken_in_the_order_they_came_whatever_they_are<K: Kind>() {
     }
 }
 
-fn senders_are_woken_in_the_order_they_came<K: Kind>() {
+fn senders_are_woken_in_order<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(0).unwrap();
     let mut sends: Vec<_> = (1..=5).map(|it| Waiter::waiting(sender.send(it))).collect();
@@ -66,7 +66,7 @@ fn senders_are_woken_in_the_order_they_came<K: Kind>() {
     assert_eq!(receiver.take_one(), Ok(5));
 }
 
-fn the_order_holds_when_those_in_front_leave<K: Kind>() {
+fn order_holds_when_front_waiters_leave<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     let mut waiters = mixed::<K>(&receiver, 5);
     // The first, and one in the middle.
@@ -107,7 +107,7 @@ fn one_receive_wakes_one_of_eight_senders<K: Kind>() {
     assert_eq!(wakes(&sends), [1, 0, 0, 0, 0, 0, 0, 0]);
 }
 
-fn a_burst_wakes_as_many_as_there_are_items<K: Kind>() {
+fn burst_wakes_one_receiver_per_item<K: Kind>() {
     for burst in 1..=8 {
         let (sender, receiver) = K::channel(8);
         let waiters = mixed::<K>(&receiver, 8);
@@ -117,7 +117,7 @@ fn a_burst_wakes_as_many_as_there_are_items<K: Kind>() {
     }
 }
 
-fn a_burst_of_room_wakes_as_many_senders<K: Kind>() {
+fn burst_wakes_one_sender_per_slot<K: Kind>() {
     for burst in 1..=8 {
         let (sender, receiver) = K::channel(8);
         (0..8).for_each(|item| sender.try_send(item).unwrap());
@@ -128,7 +128,7 @@ fn a_burst_of_room_wakes_as_many_senders<K: Kind>() {
     }
 }
 
-fn items_one_by_one_cost_one_wake_each<K: Kind>() {
+fn single_items_cost_one_wake_each<K: Kind>() {
     let (sender, receiver) = K::channel(4);
     let mut total = 0;
     for item in 0..50 {
@@ -141,7 +141,7 @@ fn items_one_by_one_cost_one_wake_each<K: Kind>() {
     assert_eq!(total, 50);
 }
 
-fn a_burst_costs_at_most_two_wakes_for_an_item<K: Kind>() {
+fn burst_costs_two_wakes_per_item_at_most<K: Kind>() {
     const ITEMS: usize = 6;
     let (sender, receiver) = K::channel(ITEMS);
     let mut waiters = mixed::<K>(&receiver, 20);
@@ -160,7 +160,7 @@ fn a_burst_costs_at_most_two_wakes_for_an_item<K: Kind>() {
     assert_eq!(wakes(&waiters).iter().sum::<usize>(), 2 * ITEMS - 1);
 }
 
-fn close_wakes_everybody_once<K: Kind>() {
+fn close_wakes_each_waiter_once<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(1);
     let waiters = mixed::<K>(&receiver, 8);
     let closed: Vec<_> = (0..3).map(|_| Waiter::waiting(sender.closed())).collect();
@@ -171,7 +171,7 @@ fn close_wakes_everybody_once<K: Kind>() {
     assert_eq!(wakes(&closed), [1; 3]);
 }
 
-fn a_woken_receiver_that_finds_the_item_taken_waits_again<K: Kind>() {
+fn woken_receiver_without_item_waits_again<K: Kind>() {
     for behind in [false, true] {
         let (sender, receiver) = K::channel(1);
         let mut waiters = mixed::<K>(&receiver, 2);
@@ -191,7 +191,7 @@ fn a_woken_receiver_that_finds_the_item_taken_waits_again<K: Kind>() {
     }
 }
 
-fn a_woken_sender_that_finds_the_room_taken_waits_again<K: Kind>() {
+fn woken_sender_without_room_waits_again<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(0).unwrap();
     let mut send = Waiter::waiting(sender.send(9));
@@ -206,7 +206,7 @@ fn a_woken_sender_that_finds_the_room_taken_waits_again<K: Kind>() {
     assert_eq!(send.poll(), Poll::Ready(Ok(())));
 }
 
-fn a_woken_receiver_that_sees_more_items_wakes_one_more<K: Kind>() {
+fn receiver_that_sees_more_items_wakes_another<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let mut waiters = mixed::<K>(&receiver, 3);
     sender.try_send(1).unwrap();
@@ -219,7 +219,7 @@ fn a_woken_receiver_that_sees_more_items_wakes_one_more<K: Kind>() {
     assert!(waiters[0].poll().is_pending());
 }
 
-fn a_woken_sender_that_sees_more_room_wakes_one_more<K: Kind>() {
+fn sender_that_sees_more_room_wakes_another<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
@@ -233,7 +233,7 @@ fn a_woken_sender_that_sees_more_room_wakes_one_more<K: Kind>() {
     assert!(sends[0].poll().is_pending());
 }
 
-fn a_waiter_notified_in_vain_keeps_its_place<K: Kind>() {
+fn vainly_notified_waiters_keep_their_order<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut waiters = mixed::<K>(&receiver, 3);
     sender.try_send(1).unwrap();
@@ -265,7 +265,7 @@ fn a_waiter_notified_in_vain_keeps_its_place<K: Kind>() {
     }
 }
 
-fn only_the_last_waker_of_a_future_is_called<K: Kind>() {
+fn only_last_waker_of_future_is_woken<K: Kind>() {
     for behind in [false, true] {
         let (sender, receiver) = K::channel::<u32>(1);
         let ahead = behind.then(|| Waiter::waiting(receiver.recv()));
@@ -282,7 +282,7 @@ fn only_the_last_waker_of_a_future_is_called<K: Kind>() {
     }
 }
 
-fn a_future_that_moves_to_another_task_is_woken_there<K: Kind>() {
+fn moved_future_wakes_its_new_task<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(0).unwrap();
     let monitor = sender.monitor();
@@ -303,7 +303,7 @@ fn a_future_that_moves_to_another_task_is_woken_there<K: Kind>() {
     assert!(new.wakes() >= 1);
 }
 
-fn a_forgotten_receiver_absorbs_one_wake<K: Kind>() {
+fn forgotten_receiver_absorbs_one_wake<K: Kind>() {
     for behind in [false, true] {
         let (sender, receiver) = K::channel::<u32>(3);
         let ahead = behind.then(|| Waiter::waiting(receiver.recv()));
@@ -324,7 +324,7 @@ fn a_forgotten_receiver_absorbs_one_wake<K: Kind>() {
     }
 }
 
-fn a_forgotten_sender_absorbs_one_wake<K: Kind>() {
+fn forgotten_sender_absorbs_one_wake<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     sender.try_send(0).unwrap();
     sender.try_send(1).unwrap();
@@ -338,7 +338,7 @@ fn a_forgotten_sender_absorbs_one_wake<K: Kind>() {
     assert_eq!(receiver.take_one(), Ok(3));
 }
 
-fn a_stream_that_is_left_alone_absorbs_one_wake<K: Kind>() {
+fn unpolled_stream_absorbs_one_wake<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let mut stream = receiver.clone();
     let waker = CountingWaker::new();
@@ -352,7 +352,7 @@ fn a_stream_that_is_left_alone_absorbs_one_wake<K: Kind>() {
     assert!(recv.poll().is_ready());
 }
 
-fn a_poll_that_succeeds_leaves_no_waker_behind<K: Kind>() {
+fn ready_poll_leaves_no_waker<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let mut waiters = mixed::<K>(&receiver, 3);
     sender.try_send(1).unwrap();

@@ -55,38 +55,38 @@ impl Scenario for Running {
 }
 
 #[test]
-fn on_a_plain_channel() {
-    try_all("on_a_plain_channel", &Setup::all(Name::Plain), 8_000);
+fn pairs_on_plain_channel() {
+    try_all("pairs_on_plain_channel", &Setup::all(Name::Plain), 8_000);
 }
 
 #[test]
-fn on_a_task_channel() {
-    try_all("on_a_task_channel", &Setup::all(Name::Tasks), 20_000);
+fn pairs_on_task_channel() {
+    try_all("pairs_on_task_channel", &Setup::all(Name::Tasks), 20_000);
 }
 
 #[test]
-fn on_a_channel_that_requeues() {
+fn pairs_on_requeueing_channel() {
     try_all(
-        "on_a_channel_that_requeues",
+        "pairs_on_requeueing_channel",
         &Setup::all(Name::Requeued),
         20_000,
     );
 }
 
 #[test]
-fn when_a_channel_is_freed() {
-    try_all("when_a_channel_is_freed", &Freeing::all(), 1_000);
+fn pairs_while_channel_is_freed() {
+    try_all("pairs_while_channel_is_freed", &Freeing::all(), 1_000);
 }
 
 #[test]
-fn when_wakers_enter_the_channel() {
-    try_all("when_wakers_enter_the_channel", &Nested::all(), 30);
+fn pairs_in_wakers_that_use_channel() {
+    try_all("pairs_in_wakers_that_use_channel", &Nested::all(), 30);
 }
 
 #[cfg(feature = "futures")]
 #[test]
-fn in_a_run() {
-    try_all("in_a_run", &Running::all(), 12_000);
+fn pairs_in_run() {
+    try_all("pairs_in_run", &Running::all(), 12_000);
 }
 
 /// A pair of fuses of a scenario.

@@ -53,7 +53,7 @@ fn with_fuse(site: Site, call: u32, act: impl FnOnce()) -> bool {
 }
 
 #[test]
-fn a_panic_at_any_call_of_any_user_code_costs_nobody_else_anything() {
+fn every_single_panic_harms_no_other_task() {
     let _watchdog = Watchdog::start();
     let mut cases = [0; SITES.len()];
     for (site, cases) in SITES.into_iter().zip(&mut cases) {
@@ -70,7 +70,7 @@ fn a_panic_at_any_call_of_any_user_code_costs_nobody_else_anything() {
 }
 
 #[test]
-fn when_every_waker_panics_everybody_is_called_nevertheless() {
+fn all_wakers_run_though_each_panics() {
     let _watchdog = Watchdog::start();
     let every = Fuse {
         site: Site::WakerWake,
@@ -82,15 +82,15 @@ fn when_every_waker_panics_everybody_is_called_nevertheless() {
 }
 
 on_both_kinds! {
-    a_send_whose_receiver_panics_when_woken_still_passes_room_on,
-    a_receive_that_passes_an_item_on_to_one_who_panics_ends_what_it_took,
-    an_error_is_dropped_once_though_its_destructor_panics,
-    what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics,
-    what_was_to_be_handed_back_is_dropped_though_wakers_and_a_destructor_panic,
-    a_waiter_goes_while_its_thread_unwinds_though_its_waker_panics_too,
+    panicking_receiver_waker_still_passes_room,
+    panicking_waker_drops_received_item_once,
+    panicking_error_is_dropped_once,
+    panicking_waker_delays_no_discard,
+    panicking_close_now_drops_queue,
+    waiter_drops_during_unwind_with_panicking_waker,
 }
 
-fn a_send_whose_receiver_panics_when_woken_still_passes_room_on<K: Kind>() {
+fn panicking_receiver_waker_still_passes_room<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(2);
     let mut recvs = [(); 3].map(|()| Player::waiting(receiver.recv().map(|_| None)));
     sender.try_send(1).unwrap();
@@ -113,7 +113,7 @@ fn a_send_whose_receiver_panics_when_woken_still_passes_room_on<K: Kind>() {
     let _ = recvs.iter_mut().map(Player::poll);
 }
 
-fn a_receive_that_passes_an_item_on_to_one_who_panics_ends_what_it_took<K: Kind>() {
+fn panicking_waker_drops_received_item_once<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
@@ -130,7 +130,7 @@ fn a_receive_that_passes_an_item_on_to_one_who_panics_ends_what_it_took<K: Kind>
     assert!(monitor.join().now_or_never().is_some());
 }
 
-fn an_error_is_dropped_once_though_its_destructor_panics<K: Kind>() {
+fn panicking_error_is_dropped_once<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     sender.try_send(1).unwrap();
@@ -150,7 +150,7 @@ fn an_error_is_dropped_once_though_its_destructor_panics<K: Kind>() {
     assert_eq!(tally.drops(), [1; 2]);
 }
 
-fn what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics<K: Kind>() {
+fn panicking_waker_delays_no_discard<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
@@ -171,7 +171,7 @@ fn what_the_last_receiver_leaves_is_dropped_at_once_though_a_waker_panics<K: Kin
 }
 
 /// Two panics at once would end the process.
-fn what_was_to_be_handed_back_is_dropped_though_wakers_and_a_destructor_panic<K: Kind>() {
+fn panicking_close_now_drops_queue<K: Kind>() {
     struct PanickingWaker;
 
     impl Wake for PanickingWaker {
@@ -208,7 +208,7 @@ fn what_was_to_be_handed_back_is_dropped_though_wakers_and_a_destructor_panic<K:
 }
 
 /// Here too.
-fn a_waiter_goes_while_its_thread_unwinds_though_its_waker_panics_too<K: Kind>() {
+fn waiter_drops_during_unwind_with_panicking_waker<K: Kind>() {
     struct Explosive(Arc<AtomicUsize>);
 
     impl Wake for Explosive {
@@ -240,7 +240,7 @@ fn a_waiter_goes_while_its_thread_unwinds_though_its_waker_panics_too<K: Kind>()
 }
 
 #[test]
-fn a_receive_whose_sender_panics_when_woken_still_tells_who_joins() {
+fn panicking_sender_waker_still_wakes_joiners() {
     let (sender, receiver) = tollgate::bounded(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
@@ -256,7 +256,7 @@ fn a_receive_whose_sender_panics_when_woken_still_tells_who_joins() {
 }
 
 #[test]
-fn a_conversion_that_panics_ends_the_task_as_panicked() {
+fn panicking_conversion_counts_as_panicked() {
     let (sender, receiver) = tollgate::tasks(2);
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
@@ -278,7 +278,7 @@ fn a_conversion_that_panics_ends_the_task_as_panicked() {
 }
 
 #[test]
-fn an_item_that_panics_when_dropped_ends_its_task_as_panicked() {
+fn panicking_item_drop_counts_as_panicked() {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(1);
     assert!(sender.try_send(Bomb::of(&tally)).is_ok());
