@@ -1,4 +1,4 @@
-//! Proves what the channel takes of the heap: nothing for an item, nothing that stays for a wait.
+//! Heap memory: passing an item allocates nothing, and waiting leaves nothing allocated.
 
 #![cfg(not(loom))]
 
@@ -25,7 +25,7 @@ use common::poll_once;
 
 const MILLION: usize = 1_000_000;
 
-/// Counts what each thread takes and gives back; each test keeps to its thread.
+/// Counts the allocations of each thread; each test uses one thread.
 struct Counting;
 
 thread_local! {
@@ -38,23 +38,23 @@ fn count(taken: usize, bytes: isize) {
     LIVE.set(LIVE.get() + bytes);
 }
 
-// SAFETY: it is the system's, and counting neither allocates nor panics.
+// SAFETY: it forwards to the system's allocator; counting neither allocates nor panics.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size() as isize);
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's obligations are the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         count(0, -(layout.size() as isize));
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's obligations are the same.
         unsafe { System.dealloc(place, layout) }
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(1, size as isize - layout.size() as isize);
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's obligations are the same.
         unsafe { System.realloc(place, layout, size) }
     }
 }
@@ -62,7 +62,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// How many allocations `work` makes, and how many bytes stay.
+/// How many allocations `work` makes, and how many bytes stay allocated.
 fn measure(work: impl FnOnce()) -> (usize, isize) {
     let before = (TAKEN.get(), LIVE.get());
     work();
@@ -108,7 +108,7 @@ fn ready_send_and_recv_allocate_nothing<K: Kind>() {
             }
         });
     });
-    // What the executor takes.
+    // What the executor allocates.
     let executor = measure(|| pollster::block_on(async {}));
     assert_eq!(figures, executor);
 }
@@ -122,7 +122,7 @@ fn ready_stream_allocates_once<K: Kind>() {
             assert!(poll_next(&mut receiver, &waker).is_ready());
         }
     });
-    // What a stream keeps between polls, whether it waits or not.
+    // A stream keeps state between polls, whether it waits or not.
     assert_eq!(allocations, 1);
 }
 
@@ -135,7 +135,7 @@ fn sole_waiter_allocates_nothing<K: Kind>() {
         for recv in &mut recvs {
             assert!(poll(recv, &waker).is_pending());
         }
-        // The first is called, and the others leave uncalled.
+        // The first is notified; the others are dropped without a notification.
         sender.try_send(0).unwrap();
         assert!(poll(&mut recvs[0], &waker).is_ready());
         drop(recvs);
@@ -210,7 +210,7 @@ fn cancelled_futures_leave_nothing<K: Kind>() {
             assert!(poll(&mut standing, &waker).is_pending());
         }
     };
-    // The crowds are made once.
+    // The lists are allocated once.
     cancel_all();
     let (_, bytes) = measure(|| (0..MILLION / 12).for_each(|_| cancel_all()));
     assert_eq!(bytes, 0);
@@ -232,7 +232,7 @@ fn many_waiters_leave_nothing<K: Kind>() {
     crowd(2);
     assert_eq!(measure(|| crowd(WAITERS)).1, 0);
 
-    // Nor when all of them are called at once.
+    // The same when all of them are notified at once.
     let (_, bytes) = measure(|| {
         let mut recvs: Vec<_> = (0..WAITERS).map(|_| receiver.recv()).collect();
         for recv in &mut recvs {
@@ -241,7 +241,7 @@ fn many_waiters_leave_nothing<K: Kind>() {
         monitor.close();
         assert!(recvs.iter_mut().all(|it| poll_once(it).is_ready()));
     });
-    assert!(bytes <= 0, "{bytes} bytes stay");
+    assert!(bytes <= 0, "{bytes} bytes stay allocated");
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn burst_of_follow_ups_frees_its_memory() {
         }
     });
     assert!(burst > 8 * MILLION as isize, "{burst} bytes");
-    assert!(left <= 1024, "{left} bytes of {burst} stay");
+    assert!(left <= 1024, "{left} of {burst} bytes stay allocated");
     parent.done();
 }
 
@@ -285,14 +285,14 @@ fn idle<K: Kind>() -> (Sender<u64>, K::Receiver<u64>) {
 #[test]
 fn idle_channel_is_small() {
     an_idle_channel_takes_at_most::<Plain>(1408);
-    // The lane, where tasks come back.
+    // A task channel has a lane, too.
     an_idle_channel_takes_at_most::<Tasks>(1408 + 80);
 }
 
 fn an_idle_channel_takes_at_most<K: Kind>(most: isize) {
     let mut channel = None;
     let (allocations, bytes) = measure(|| channel = Some(idle::<K>()));
-    println!("an idle channel of 16 numbers takes {bytes} bytes in {allocations} pieces");
+    println!("an idle channel of 16 numbers takes {bytes} bytes in {allocations} allocations");
     assert!(bytes <= most, "{bytes} bytes");
     assert!(bytes >= 16 * size_of::<u64>() as isize);
 }
@@ -314,7 +314,7 @@ fn closed_channel_frees_everything<K: Kind>() {
         let given = receiver.try_recv().unwrap();
         drop(recv);
         drop((sender, streams, receiver, monitor));
-        // On a task channel, a task in hand is the last to keep it.
+        // The task in hand is the last that keeps a task channel alive.
         given.end();
     });
     assert_eq!(bytes, 0);

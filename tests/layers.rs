@@ -1,5 +1,7 @@
-//! Proves that the source is layered: a module uses only modules declared above it in `lib.rs`, and
-//! only `sync` knows of loom.
+//! The source is layered: a module uses only modules declared above it in `lib.rs`, and only `sync`
+//! names loom.
+//!
+//! This is a program of its own, since it reads the source and links nothing of it.
 
 #![cfg(not(loom))]
 
@@ -7,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// A file of the source, and the module at the top level that it is or belongs to.
+/// A source file, and the top-level module that it belongs to.
 struct Source {
     path: PathBuf,
     module: String,
@@ -18,7 +20,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All files but `lib.rs`.
+/// All files except `lib.rs`.
 fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     let mut directories = vec![root()];
@@ -40,7 +42,7 @@ fn sources() -> Vec<Source> {
     found
 }
 
-/// The modules that `lib.rs` declares, from the bottom up.
+/// The modules that `lib.rs` declares, in order.
 fn layers(lib: &str) -> Vec<&str> {
     let declared = lib.lines().filter_map(|line| {
         let line = line.trim_start_matches("pub ");
@@ -49,8 +51,8 @@ fn layers(lib: &str) -> Vec<&str> {
     declared.collect()
 }
 
-/// The lines of code, with their numbers: without comments, and without what is under a
-/// `#[cfg(...)]` for tests, up to the end of that item.
+/// The lines of code with their numbers, without comments and without items under a `#[cfg(...)]`
+/// for tests.
 fn code(text: &str) -> Vec<(usize, &str)> {
     let mut lines = Vec::new();
     let mut skipping = false;
@@ -89,7 +91,7 @@ fn used(line: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What breaks the order, as lines to read.
+/// The violations of the order, as messages.
 fn violations(layers: &[&str], sources: &[Source]) -> Vec<String> {
     let height = |module: &str| layers.iter().position(|it| *it == module);
     let mut found = Vec::new();
@@ -119,7 +121,7 @@ fn violations(layers: &[&str], sources: &[Source]) -> Vec<String> {
     found
 }
 
-/// Where loom is named outside of `sync`.
+/// The lines outside of `sync` that name loom.
 fn loom_outside_sync(sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for Source { path, module, text } in sources {
@@ -127,7 +129,7 @@ fn loom_outside_sync(sources: &[Source]) -> Vec<String> {
             continue;
         }
         for (number, line) in code(text) {
-            // To ask whether the build is loom's is fine.
+            // Code may ask whether the build is loom's.
             let names_it = line.replace("cfg!(loom)", "").replace("not(loom)", "");
             let names_it = names_it.replace("#[cfg(loom)]", "");
             if names_it.contains("loom") {

@@ -1,29 +1,27 @@
-//! Channels under load, on everybody's executor: nothing is lost, doubled, reordered, or left
-//! waiting.
+//! Channels under load, on many executors: no item is lost, duplicated or reordered, and no future
+//! waits forever.
 //!
 //! Each test runs one executor through all topologies, capacities and ways to end, on plain
-//! channels and on task channels. The surroundings are hostile: futures are cancelled, polled for
-//! nothing and moved, receivers change between `recv`, `try_recv` and the stream, handles are
-//! cloned and dropped; workers fail, abandon their tasks and panic. In every cell is proved,
-//! against what the actors know of their own doing:
+//! channels and on task channels. Futures are cancelled, polled without a wake and moved; consumers
+//! alternate between `recv`, `try_recv` and the stream; handles are cloned and dropped; workers
+//! fail, abandon their tasks and panic. Each cell checks, against what its actors recorded:
 //!
-//! * Whatever was sent is received once, or discarded when the last receiver goes; a cancelled or
+//! * Every item that was sent is received once, or discarded with the last receiver; a cancelled or
 //!   refused send delivers nothing. Every item is dropped once.
-//! * Each consumer sees the items of each producer in the order they were sent.
-//! * There are never more items queued than fit.
-//! * A `join` is true at one real instant, and what workers did before is seen after it.
-//! * `finished` comes when the channel is closed and all work is ended, `failed` with the first
-//!   failure, the end of a stream when nothing can come any more. The reports add up, and are
-//!   exact.
-//! * Everybody comes to an end: no wake is lost.
-//! * The channel is freed, once, when the last handle and the last task are gone.
+//! * Each consumer receives the items of each producer in order.
+//! * There are never more items queued than the capacity.
+//! * A `join` is true at one real instant, and synchronizes with the workers.
+//! * `finished` completes when the channel is closed and all work has ended, `failed` with the
+//!   first failure, and a stream ends when nothing more can come. The reports are exact.
+//! * Every actor completes: no wake is lost.
+//! * The channel is freed, once, with the last handle or task.
 //!
-//! Work that comes back (retries, follow-ups, requeued tasks, what `close_now` hands back) has a
-//! stress of its own, [`pool`], which knows what became of each item.
+//! Retries, follow-ups, requeued tasks and `close_now` have a stress test of their own, [`pool`],
+//! which knows the fate of each item.
 //!
-//! A failure names its cell and the seed of all decisions: `TOLLGATE_STRESS_SEED=… cargo test
-//! --test stress` makes the same ones. The threads may still do otherwise, so it may take some
-//! runs.
+//! A failure names its cell and the seed of all decisions; `TOLLGATE_STRESS_SEED=… cargo test
+//! --test stress` makes the same decisions. The threads may still interleave differently, so it may
+//! take some runs to fail again.
 
 #![cfg(not(loom))]
 
@@ -166,7 +164,7 @@ fn run<I: Inbound>(cell: Cell, (sender, inbound): (Sender<Item>, I)) {
     truth.check_all(&wakers);
 }
 
-/// Names the cell in which a test fails.
+/// Prints the cell in which a test fails.
 struct Named(Cell);
 
 impl Drop for Named {

@@ -1,5 +1,5 @@
-//! Proves, at compile time mostly, what can be sent and shared between threads, pinned, unwound
-//! through and printed, whatever the item; and how small everything is.
+//! Which types are `Send`, `Sync`, `Unpin`, `UnwindSafe` and `Debug`, depending on the item, mostly
+//! checked at compile time; and how large the types are.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -46,20 +46,20 @@ use tollgate::future::Send as SendFuture;
 use crate::common::Watchdog;
 use crate::common::now;
 
-/// To be sent but not shared.
+/// `Send` but not `Sync`.
 type Lonely = Cell<u8>;
-/// Neither to be sent nor shared.
+/// Neither `Send` nor `Sync`.
 type Local = Rc<u8>;
-/// To be shared but not sent.
+/// `Sync` but not `Send`.
 type Held = MutexGuard<'static, u8>;
-/// Not to be moved once pinned.
+/// Not `Unpin`.
 type Rooted = PhantomPinned;
-/// Breaks when a panic comes in between; not to be printed.
+/// Neither `UnwindSafe` nor `Debug`.
 struct Fragile(#[allow(dead_code)] &'static mut dyn FnMut());
 
 macro_rules! for_every_type {
     ($($type:ident $(<$a:lifetime>)?),* $(,)?) => {$(
-        // Sent, and shared, exactly when items can be sent.
+        // `Send` and `Sync` exactly if items are `Send`.
         assert_impl_all!($type<$($a,)? u8>: Send, Sync, Debug);
         assert_impl_all!($type<$($a,)? Lonely>: Send);
         assert_not_impl_any!($type<$($a,)? Local>: Send, Sync);
@@ -96,25 +96,25 @@ for_all_without_an_item!(
     Failed<'static>,
 );
 
-// These have an item in them; the future gives no access to it.
+// These contain an item; the future gives no access to it.
 assert_impl_all!(SendFuture<'static, Fragile>: Debug);
 assert_impl_all!(SendFuture<'static, Lonely>: Send, Sync);
 assert_impl_all!(Task<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
 assert_impl_all!(Task<Lonely>: Send);
 assert_not_impl_any!(Task<Lonely>: Sync);
 assert_not_impl_any!(Task<Local>: Send, Sync);
-// Not even shared: through a `&Task` new items can be sent.
+// Not even `Sync`: a `&Task` can send new items.
 assert_not_impl_any!(Task<Held>: Send, Sync);
 assert_not_impl_any!(Task<Fragile>: UnwindSafe);
 assert_not_impl_any!(Task<u8>: Clone);
 
-// A ticket goes anywhere, whatever its item was.
+// A ticket is `Send` and `Sync` whatever its item was.
 assert_impl_all!(Ticket: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Debug);
 assert_not_impl_any!(Ticket: Clone);
 const fn is_static<T: 'static>() {}
 const _: () = is_static::<Ticket>();
 
-// Nothing but items.
+// It contains nothing but items.
 assert_impl_all!(Drained<u8>: Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, DoubleEndedIterator);
 assert_impl_all!(Drained<u8>: ExactSizeIterator, FusedIterator);
 assert_impl_all!(Drained<Fragile>: Debug);
@@ -125,13 +125,13 @@ assert_not_impl_any!(Drained<Local>: Send, Sync);
 assert_impl_all!(Builder: Send, Sync, Unpin, Clone, Debug, Default);
 assert_impl_all!(Abandon: Send, Sync, Copy, Debug, Eq, Default);
 
-// What is counted as a handle says so by being cloned.
+// The handles that are counted can be cloned.
 assert_impl_all!(Sender<Fragile>: Clone);
 assert_impl_all!(Receiver<Fragile>: Clone, Stream<Item = Fragile>, FusedStream);
 assert_impl_all!(TaskReceiver<Fragile>: Clone, Stream<Item = Task<Fragile>>, FusedStream);
 assert_impl_all!(Monitor<Fragile>: Clone);
 
-// Errors go where their items go, and say what they are of any item.
+// Errors are `Send` if their items are, and implement `Error` for any item.
 assert_impl_all!(SendError<Fragile>: Error, Debug, Display);
 assert_impl_all!(TrySendError<Fragile>: Error, Debug, Display);
 assert_impl_all!(RetryError<Fragile>: Error, Debug, Display);
@@ -147,7 +147,7 @@ assert_impl_all!(Stats: Copy, Debug, Eq, Send, Sync);
 
 const WORD: usize = size_of::<usize>();
 
-/// No larger than the item and a tag beside it.
+/// Whether an error is no larger than its item with a tag beside it.
 const fn is_item_and_tag<E, T>() -> bool {
     size_of::<E>() <= size_of::<(T, usize)>()
 }
@@ -198,7 +198,7 @@ fn ticket_outlives_what_its_item_borrows() {
     assert_eq!(item, "borrowed");
     drop((sender, receiver));
     drop(text);
-    // It outlives what its item borrowed.
+    // The ticket outlives what its item borrowed.
     ticket.done();
 }
 

@@ -1,5 +1,5 @@
-//! Proves what a bounded channel does with items: order, bounds, counts, errors, odd types of item,
-//! and clear answers to bad use.
+//! Items in a bounded channel: order, capacity, counts, errors, unusual item types, and panics on
+//! misuse.
 
 use std::any::Any;
 use std::future::Future;
@@ -44,7 +44,7 @@ fn items_keep_their_order<K: Kind>() {
     for capacity in 1..=9 {
         let (sender, receiver) = K::channel(capacity);
         for lap in 0..5 {
-            // Not a whole lap, so that the seam moves.
+            // Not a whole lap, so that the wrap-around moves.
             let items = || (0..capacity.div_ceil(2)).map(|item| lap * 100 + item);
             items().for_each(|item| sender.try_send(item).unwrap());
             items().for_each(|item| assert_eq!(receiver.take_one(), Ok(item)));
@@ -79,7 +79,7 @@ fn len_is_empty_is_full_match_queue<K: Kind>() {
         );
         assert_eq!((sender.is_full(), receiver.is_full()), (len == 2, len == 2));
     }
-    // Neither waiting nor closing changes it.
+    // Neither a waiting sender nor a close changes it.
     sender.try_send(()).unwrap();
     sender.try_send(()).unwrap();
     let mut send = sender.send(());
@@ -296,10 +296,10 @@ fn capacity_beyond_memory_panics<K: Kind>() {
     let refused = [
         panic_text(|| drop(K::channel::<u64>(usize::MAX))),
         panic_text(|| drop(K::channel::<u64>(usize::MAX / 2 + 2))),
-        // A power of two, of which the slots take more bytes than can be counted.
+        // A power of two whose slots take more bytes than a `usize` can count.
         panic_text(|| drop(K::channel::<()>(1 << (usize::BITS - 2)))),
         panic_text(|| drop(K::channel::<[u8; 1 << 20]>(1 << (usize::BITS - 20)))),
-        // It can be counted, and there is no such memory.
+        // The size can be counted, but there is not that much memory.
         panic_text(|| drop(K::channel::<[u8; 1 << 20]>(1 << (usize::BITS - 24)))),
     ];
     for text in refused {
@@ -345,7 +345,7 @@ fn debug_needs_nothing_from_item<K: Kind>() {
     assert!(format!("{:?}", receiver.recv()).starts_with("Recv"));
     assert_eq!(format!("{:?}", sender.send(Mute)), "Send { .. }");
     assert_eq!(format!("{:?}", sender.closed()), "Closed { .. }");
-    // A monitor says why a program hangs, and so does what it awaits.
+    // A monitor and its futures show why a program hangs.
     let _ = sender.try_send(Mute);
     let stats = "{ closed: false, queued: 1, in_hand: 0, senders: 1, receivers: 1, .. }";
     assert_eq!(format!("{monitor:?}"), format!("Monitor {stats}"));
@@ -354,7 +354,7 @@ fn debug_needs_nothing_from_item<K: Kind>() {
     assert_eq!(format!("{finished:?}"), format!("Finished {stats}"));
     let mut failed = monitor.failed();
     assert_eq!(format!("{failed:?}"), format!("Failed {stats}"));
-    // Once it is over, it says nothing.
+    // A completed future shows nothing.
     drop(receiver);
     assert!(poll_once(&mut failed).is_ready());
     assert_eq!(format!("{failed:?}"), "Failed { .. }");

@@ -1,5 +1,5 @@
-//! Proves that a future or stream can be dropped at any point of its life without loss: every
-//! operation, dropped at every point, whatever others do and whoever else waits.
+//! Dropping a future or stream at any point loses neither an item nor a wake: every operation is
+//! dropped at every point, with every event before it and every kind of other waiter.
 
 use std::collections::BTreeSet;
 use std::task::Poll;
@@ -25,7 +25,7 @@ use crate::common::poll;
 use crate::world::Op;
 use crate::world::World;
 
-/// When it is cancelled.
+/// When the future is dropped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Point {
     NeverPolled,
@@ -35,13 +35,13 @@ enum Point {
     Completed,
 }
 
-/// What happens just before.
+/// What happens just before the drop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Event {
     Nothing,
     Send,
     Recv,
-    /// What is queued is received and tried again. (On a plain channel, just received.)
+    /// A queued item is received and retried. On a plain channel, it is only received.
     Retry,
     Close,
     CloseNow,
@@ -49,16 +49,16 @@ enum Event {
     AnotherCancel,
 }
 
-/// Who else waits for the same, behind the one that is cancelled.
+/// Which other waiters wait for the same, behind the cancelled one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Other {
-    Nobody,
+    None,
     One,
-    /// One that will never be polled again nor dropped, and one behind it.
+    /// One that is leaked, so it is never polled again, and one behind it.
     Forgotten,
 }
 
-/// Where the one that is cancelled waits.
+/// Where the cancelled future waits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
     Seat,
@@ -99,7 +99,7 @@ const EVENTS: [Event; 8] = [
     Event::LastHandle,
     Event::AnotherCancel,
 ];
-const OTHERS: [Other; 3] = [Other::Nobody, Other::One, Other::Forgotten];
+const OTHERS: [Other; 3] = [Other::None, Other::One, Other::Forgotten];
 const PLACES: [Place; 2] = [Place::Seat, Place::Crowd];
 
 #[test]
@@ -313,7 +313,7 @@ fn run<K: Kind>(case: Case) {
         case,
         world: &world,
     };
-    // Each side has handles of its own, so that the world's may be the last of its side.
+    // The waiters have handles of their own, so that the world's may be the last of its side.
     let own = Own::<K> {
         sender: matches!(case.op, Op::Send | Op::Closed)
             .then(|| world.sender())
@@ -349,7 +349,7 @@ struct Ids {
     forgotten: Option<usize>,
 }
 
-/// The scene of the case; all waiters end in it.
+/// Plays the case; all its waiters complete or are dropped.
 fn play<K: Kind>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
     let Scene { case, world } = *scene;
     let tally = world.tally.clone();
@@ -373,12 +373,12 @@ fn play<K: Kind>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
         subject: subject_id,
         forgotten: forgotten.as_ref().and_then(|_| last_id()),
     };
-    let witness = (case.other != Other::Nobody).then(waiting);
+    let witness = (case.other != Other::None).then(waiting);
     drop(ahead);
 
     if matches!(case.point, Point::Notified | Point::Completed) {
         match case.op {
-            // There is an item already.
+            // The channel is full already.
             Op::Send => assert!(world.take()),
             _ => scene.grant(),
         }

@@ -1,4 +1,4 @@
-//! Proves how a channel is closed, by call and by dropping handles, and who hears of it.
+//! Closing a channel, by a call or by dropping handles, and which waiters that wakes.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -65,7 +65,7 @@ fn closed_wakes_all_waiters<K: Kind>() {
     }
 }
 
-/// Their destructors run before the end is told, and what is told has them in it.
+/// The destructors run before the end is notified, and the final report counts the items.
 fn no_end_while_items_are_discarded<K: Kind>() {
     struct Watching(Rc<OnceCell<Monitor<Self>>>);
 
@@ -75,7 +75,8 @@ fn no_end_while_items_are_discarded<K: Kind>() {
             assert!(monitor.join().now_or_never().is_none());
             assert!(monitor.finished().now_or_never().is_none());
             assert!(monitor.failed().now_or_never().is_none());
-            // Nobody has received it, nor has it in hand; and who looks is told what goes on.
+            // The items were not received and are not in hand; the statistics show that a discard
+            // is going on.
             let stats = monitor.stats();
             let report = stats.report;
             assert!(stats.discarding && format!("{monitor:?}").contains("discarding: true"));
@@ -224,7 +225,7 @@ fn close_wakes_other_threads() {
             assert!(pollster::block_on(empty.recv()).is_err());
         }));
     }
-    // Whether they wait already or are still to come.
+    // Some threads may wait already, others only start to.
     full_receiver.close();
     drop(empty_sender);
     for thread in threads {

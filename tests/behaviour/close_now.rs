@@ -1,5 +1,4 @@
-//! Proves `close_now`: what is queued is handed back in order and counted, and nothing else is
-//! touched.
+//! `close_now`: it returns and counts what is queued, in order, and touches nothing else.
 
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -70,7 +69,7 @@ fn close_now_returns_queue_in_order<K: Kind>() {
         now(sender.monitor().failed()).map(|it| it.to_string()),
         None
     );
-    // The last receiver finds nothing that would be a failure.
+    // The last receiver finds nothing to discard, which would be a failure.
     drop(receiver);
     assert!(now(sender.join()).is_ok());
 }
@@ -165,7 +164,7 @@ fn close_now_with_panicking_waker_wakes_others<K: Kind>() {
         }
     }
 
-    // Told that the channel is closed, that a send is refused, that the work is done, or the end.
+    // The panicking waker waits for the close, for room, for a join, or for the end.
     for round in 0..4 {
         let tally = Tally::new();
         let (sender, receiver) = K::channel::<Item>(1);
@@ -191,7 +190,7 @@ fn close_now_with_panicking_waker_wakes_others<K: Kind>() {
         catch_unwind(AssertUnwindSafe(|| monitor.close_now())).unwrap_err();
 
         assert!(sender.is_closed());
-        // What was taken out is dropped.
+        // The items that were taken out are dropped.
         assert_eq!((receiver.len(), tally.drops()[0]), (0, 1));
         let wakes = (others.0.wakes(), others.1.wakes(), others.2.wakes());
         assert_eq!(wakes, (1, 1, 1), "round {round}");
@@ -206,7 +205,7 @@ fn close_now_with_panicking_waker_wakes_others<K: Kind>() {
     }
 }
 
-/// Senders, receivers and two who close at once; every item is somewhere, once.
+/// Senders, receivers and two closers at once; every item ends in one place.
 fn close_now_races_with_senders_and_receivers<K: Kind>()
 where
     K::Receiver<u32>: Send + Sync,
@@ -267,7 +266,7 @@ where
     }
 }
 
-/// A joiner sees the counts of the same items that it sees gone.
+/// The report of a joiner counts exactly the items that are gone.
 fn close_now_reports_are_exact<K: Kind>()
 where
     K::Receiver<u32>: Send + Sync,
@@ -328,7 +327,7 @@ fn close_now_returns_lane_after_ring() {
     assert_adds_up(&report);
 }
 
-/// Whoever stops early and takes the rest back loses no count of what ran meanwhile.
+/// A caller that stops early and takes the rest back gets the same counts on both kinds.
 #[test]
 fn close_now_reports_same_on_both_kinds() {
     let _watchdog = Watchdog::start();

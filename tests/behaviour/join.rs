@@ -1,4 +1,4 @@
-//! Proves when `join`, `finished` and `failed` are ready, whom they wake, and what they report.
+//! When `join`, `finished` and `failed` are ready, whom they wake, and what they report.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -70,7 +70,7 @@ fn join_rechecks_when_polled<K: Kind>() {
     sender.try_send(1).unwrap();
     let mut join = Waiter::waiting(sender.join());
     receiver.take_one().unwrap();
-    // There was an instant with no work, but it has passed when the joiner looks.
+    // All work was done for a moment, but there is new work when the joiner is polled.
     sender.try_send(2).unwrap();
     assert!(join.poll().is_pending());
     let before = join.wakes();
@@ -100,7 +100,7 @@ fn dropped_join_strands_no_joiner<K: Kind>() {
     joins.remove(1).forget();
     receiver.take_one().unwrap();
     assert!(joins.iter().all(|it| it.wakes() == 1));
-    // Woken, and dropped then.
+    // Dropped after it was woken.
     drop(joins.remove(0));
     assert!(joins[0].poll().is_ready());
 }
@@ -226,7 +226,7 @@ fn join_synchronizes_with_workers() {
             thread::spawn(move || {
                 pollster::block_on(async {
                     while let Ok(task) = receiver.recv().await {
-                        // Relaxed: the end of the task is what publishes it.
+                        // Relaxed: ending the task publishes it.
                         seen.fetch_add(*task, Ordering::Relaxed);
                         task.done();
                     }

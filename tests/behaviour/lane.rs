@@ -1,5 +1,5 @@
-//! Proves what comes back: items that are tried again, and new work from inside work. Neither ever
-//! waits, neither is lost, and `join` and the end take both into account.
+//! Retries and follow-ups: neither call waits, no item is lost, and `join` and the end of the
+//! channel take both into account.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -35,7 +35,7 @@ use crate::common::assert_adds_up;
 use crate::common::now;
 use crate::common::poll_next;
 
-/// A channel of items that are delivered `most` times at most.
+/// A channel that delivers an item `most` times at most.
 fn limited<T>(capacity: usize, most: u32, abandon: Abandon) -> (Sender<T>, TaskReceiver<T>) {
     Builder::new()
         .capacity(capacity)
@@ -44,7 +44,7 @@ fn limited<T>(capacity: usize, most: u32, abandon: Abandon) -> (Sender<T>, TaskR
         .build_tasks()
 }
 
-/// A channel with a task in hand.
+/// A channel with one task in hand.
 fn in_hand<T>(item: T) -> (Sender<T>, TaskReceiver<T>, Task<T>) {
     let (sender, receiver) = tollgate::tasks(1);
     assert!(sender.try_send(item).is_ok());
@@ -52,7 +52,7 @@ fn in_hand<T>(item: T) -> (Sender<T>, TaskReceiver<T>, Task<T>) {
     (sender, receiver, task)
 }
 
-/// The cause that a task gave, if it was that its retry was refused.
+/// The error of a failure that was caused by a refused retry.
 fn refusal(failure: Option<Failure>) -> Option<RetryError<()>> {
     match failure {
         Some(Failure::Failed(error)) => error.downcast_ref().copied(),
@@ -157,10 +157,10 @@ fn retry_or_follow_up_wakes_waiting_receiver() {
             come_back(task);
             assert_eq!((recv.wakes(), stream.wakes()), (1, 0));
             let Poll::Ready(Ok(task)) = recv.poll() else {
-                panic!("it came back");
+                panic!("the task was retried");
             };
             assert_eq!(task.done(), 1);
-            // Both hear of the end, if that was it.
+            // With the close, the last task ends both receivers.
             assert_eq!(stream.wakes(), usize::from(close));
             assert_eq!(poll_next(&mut receiver, &stream).is_ready(), close);
         }
@@ -177,7 +177,7 @@ fn cancelled_receiver_passes_on_wake_for_lane() {
     drop(first);
     assert_eq!(second.wakes(), 1);
     let Poll::Ready(Ok(follow_up)) = second.poll() else {
-        panic!("the wake was for this");
+        panic!("the task that woke it is there");
     };
     assert_eq!(follow_up.done(), 2);
     task.done();
@@ -191,13 +191,13 @@ fn closed_channel_ends_after_last_retry() {
     task.follow_up(2).unwrap();
     task.done();
     let Poll::Ready(Ok(task)) = recv.poll() else {
-        panic!("a task came");
+        panic!("the follow-up is there");
     };
     let mut recv = Waiter::waiting(receiver.recv());
     assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Empty);
     task.retry().unwrap();
     let Poll::Ready(Ok(task)) = recv.poll() else {
-        panic!("it came back");
+        panic!("the task was retried");
     };
     let mut recv = Waiter::waiting(receiver.recv());
     task.done();
@@ -208,7 +208,7 @@ fn closed_channel_ends_after_last_retry() {
 
 #[test]
 fn join_never_completes_between_task_and_successor() {
-    /// Joins whenever it is called, as an executor would that runs tasks within wakes.
+    /// Joins in every wake, as an executor would that runs tasks inside `wake`.
     struct Joiner(tollgate::Monitor<u8>);
 
     impl Wake for Joiner {
@@ -227,13 +227,13 @@ fn join_never_completes_between_task_and_successor() {
     assert!(recv.poll_unpin(&mut cx).is_pending());
     task.retry().unwrap();
     let Poll::Ready(Ok(task)) = recv.poll_unpin(&mut cx) else {
-        panic!("it came back");
+        panic!("the task was retried");
     };
     let mut recv = receiver.recv();
     assert!(recv.poll_unpin(&mut cx).is_pending());
     task.follow_up(2).unwrap();
     let Poll::Ready(Ok(follow_up)) = recv.poll_unpin(&mut cx) else {
-        panic!("it was left there");
+        panic!("the follow-up is there");
     };
     task.done();
     assert!(sender.join().now_or_never().is_none());
@@ -271,7 +271,7 @@ fn full_ring_and_lane_get_equal_turns() {
     for _ in 0..1000 {
         while sender.try_send(false).is_ok() {}
         let task = receiver.try_recv().unwrap();
-        // One item goes round for ever; the ring is never empty.
+        // One item is retried forever; the ring is never empty.
         match *task {
             true => {
                 lane += 1;
@@ -402,12 +402,12 @@ fn retry_and_follow_up_fail_without_receiver() {
     let failed = Waiter::waiting(monitor.failed());
     drop(receiver);
     let Err(error) = first.follow_up(tally.item()) else {
-        panic!("nobody would receive it");
+        panic!("no receiver is left");
     };
     assert_eq!(error.into_inner().id, 2);
     assert_eq!(failed.wakes(), 0);
     let Err(RetryError::Terminated(item)) = first.retry() else {
-        panic!("nobody would receive it");
+        panic!("no receiver is left");
     };
     assert_eq!(item.id, 0);
     assert_eq!(failed.wakes(), 1);
@@ -603,14 +603,14 @@ fn stats_count_retries_and_follow_ups() {
     let report = stats.report;
     assert_eq!((report.sent, report.followed_up, report.retried), (2, 2, 1));
     assert_eq!((report.received, report.done), (2, 0));
-    // What was accepted is somewhere.
+    // Every accepted item is counted in one place.
     let ended = report.done + report.failed + report.abandoned + report.panicked + report.discarded;
     let here = (stats.queued + stats.in_hand) as u64;
     assert_eq!(report.sent + report.followed_up, ended + here);
     first.done();
 }
 
-/// The hazard that the docs of `Task` and `TaskReceiver` name, and the way round it.
+/// The deadlock that the documentation of `Task` and `TaskReceiver` describes, and how to avoid it.
 #[test]
 fn holding_task_while_receiving_deadlocks() {
     let (sender, receiver) = tollgate::tasks(4);
@@ -619,8 +619,8 @@ fn holding_task_while_receiving_deadlocks() {
     }
     sender.close();
 
-    // The second chunk holds the last task and waits for another, which would come if this one were
-    // retried; it never is.
+    // The second chunk holds the last task and waits for another one, which only a retry or a
+    // follow-up of that task could bring.
     let mut chunks = receiver.clone().chunks(2);
     let first = now(chunks.next()).unwrap();
     assert_eq!(first.len(), 2);
@@ -636,7 +636,7 @@ fn holding_task_while_receiving_deadlocks() {
         Some(Failure::Abandoned)
     ));
 
-    // Await one task, and take along only what is there.
+    // Wait for one task, then take only what is there.
     let (sender, receiver) = tollgate::tasks(4);
     for item in 1..=3 {
         sender.try_send(item).unwrap();
@@ -657,7 +657,7 @@ fn holding_task_while_receiving_deadlocks() {
     assert_eq!(now(sender.join()).unwrap().done, 3);
 }
 
-/// More workers do not help: each waits for the others' tasks.
+/// More workers do not help: each waits for the tasks of the others.
 #[test]
 fn holders_of_tasks_wait_for_each_other() {
     let (sender, receiver) = tollgate::tasks(2);
@@ -672,7 +672,7 @@ fn holders_of_tasks_wait_for_each_other() {
     assert!(waiting.iter_mut().all(|recv| recv.poll().is_ready()));
 }
 
-/// What the docs of `TaskReceiver` say of a stream that is left half-way, and what to do instead.
+/// A pending stream, as the documentation of `TaskReceiver` describes it, and what to do instead.
 #[test]
 fn pending_stream_keeps_one_wake() {
     let (sender, receiver) = tollgate::tasks(2);
@@ -682,7 +682,7 @@ fn pending_stream_keeps_one_wake() {
     let mut idle = Waiter::waiting(receiver.recv());
     chunk[0].follow_up(2).unwrap();
     assert_eq!((idle.wakes(), receiver.len()), (0, 1));
-    // Dropped, it passes the wake on.
+    // The dropped stream passes on its wake.
     drop(chunks);
     assert_eq!(idle.wakes(), 1);
     assert!(matches!(idle.poll(), Poll::Ready(Ok(_))));
@@ -697,7 +697,7 @@ fn pending_stream_keeps_one_wake() {
     drop((idle, first));
 }
 
-/// Of the adapters, those that end tasks as they get them, or take along only what is there.
+/// Stream adapters that end tasks as they receive them, or take only what is there.
 #[test]
 fn adapters_that_hold_no_task_end() {
     fn three() -> (Sender<u32>, TaskReceiver<u32>) {
@@ -725,7 +725,7 @@ fn adapters_that_hold_no_task_end() {
     assert_eq!(now(work.buffer_unordered(2).count().boxed_local()), 3);
     assert_eq!(now(sender.join()).unwrap().done, 3);
 
-    // This one holds what it got.
+    // This one holds its tasks.
     let (_sender, receiver) = three();
     assert!(receiver.collect::<Vec<_>>().now_or_never().is_none());
 }
@@ -740,7 +740,7 @@ fn follow_ups_take_no_room() {
     task.done();
 }
 
-/// Converting it may be dear, and its destructor may tell somebody.
+/// A conversion may be expensive, and its error's destructor may have side effects.
 #[test]
 fn retry_error_is_converted_only_when_refused() {
     struct Reason(Rc<Cell<u32>>);

@@ -1,5 +1,5 @@
-//! Proves that wakers may do with the channel what they like: send, receive, close, drop waiters
-//! and handles, poll at once, from within their own `clone`, `wake` and `drop`.
+//! Wakers may use the channel: send, receive, close, drop waiters and handles, and poll, from
+//! inside their own `clone`, `wake` and `drop`. So may the destructors of items and errors.
 
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -36,7 +36,7 @@ use crate::common::now;
 use crate::world::Op;
 use crate::world::World;
 
-/// In which function of a waker the channel is entered again.
+/// The function of a waker that uses the channel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Hook {
     Clone,
@@ -44,7 +44,7 @@ enum Hook {
     Drop,
 }
 
-/// What is done there.
+/// What it does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
     TrySend,
@@ -61,11 +61,11 @@ enum Action {
     DropLastReceiver,
 }
 
-/// What makes the channel touch the waker, after the first poll.
+/// What makes the channel call a function of the waker, after the first poll.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Touch {
     Grant,
-    /// What it waits for happens, but another is called; then it is polled.
+    /// What it waits for happens, but another waiter is notified; then it is polled.
     OutOfTurn,
     ReplaceWaker,
     Cancel,
@@ -129,7 +129,7 @@ fn every_waker_function_may_use_channel() {
                             in_crowd,
                         };
                         for run in [run::<Plain>, run::<Tasks>] {
-                            let _watchdog = Watchdog::over(&format!("{case:?}"), 2);
+                            let _watchdog = Watchdog::over(&format!("{case:?}"), 60);
                             cases += 1;
                             done += usize::from(run(case));
                         }
@@ -138,7 +138,7 @@ fn every_waker_function_may_use_channel() {
             }
         }
     }
-    println!("{cases} cases, the action was done in {done}");
+    println!("{cases} cases, the action was performed in {done}");
     assert_eq!(
         cases,
         HOOKS.len() * ACTIONS.len() * OPS.len() * TOUCHES.len() * 2 * 2
@@ -148,7 +148,7 @@ fn every_waker_function_may_use_channel() {
 
 type Job = LocalBoxFuture<'static, ()>;
 
-/// Does its action once, in the function it is hooked to.
+/// A waker that performs its action once, in one of its functions.
 struct Hostile {
     hook: Hook,
     action: RefCell<Option<Box<dyn FnOnce()>>>,
@@ -168,15 +168,15 @@ impl Hostile {
 
     fn waker(self: &Rc<Self>) -> Waker {
         let data = Rc::into_raw(Rc::clone(self)).cast();
-        // SAFETY: the functions of `HOSTILE` keep the contract of a `RawWaker`, but that they are
-        // for one thread; the tests that use them have one.
+        // SAFETY: the functions of `HOSTILE` keep the contract of a `RawWaker`, except that they
+        // are not thread-safe; the tests that use them have one thread.
         unsafe { Waker::from_raw(RawWaker::new(data, &HOSTILE)) }
     }
 }
 
 static HOSTILE: RawWakerVTable = RawWakerVTable::new(
     |data| {
-        // SAFETY: of `Rc::into_raw`, and alive.
+        // SAFETY: the pointer is from `Rc::into_raw`, and this waker keeps the value alive.
         let hostile = unsafe { &*data.cast::<Hostile>() };
         hostile.run(Hook::Clone);
         // SAFETY: as above.
@@ -184,15 +184,15 @@ static HOSTILE: RawWakerVTable = RawWakerVTable::new(
         RawWaker::new(data, &HOSTILE)
     },
     |data| {
-        // SAFETY: of `Rc::into_raw`, and given up with this.
+        // SAFETY: the pointer is from `Rc::into_raw`, and this call consumes the waker.
         unsafe { Rc::from_raw(data.cast::<Hostile>()) }.run(Hook::Wake);
     },
     |data| {
-        // SAFETY: of `Rc::into_raw`, and alive.
+        // SAFETY: the pointer is from `Rc::into_raw`, and this waker keeps the value alive.
         unsafe { &*data.cast::<Hostile>() }.run(Hook::Wake);
     },
     |data| {
-        // SAFETY: of `Rc::into_raw`, and given up with this.
+        // SAFETY: the pointer is from `Rc::into_raw`, and this call consumes the waker.
         unsafe { Rc::from_raw(data.cast::<Hostile>()) }.run(Hook::Drop);
     },
 );
@@ -277,7 +277,7 @@ impl<K: Kind> Scene<K> {
     }
 }
 
-/// One case; whether the action was done.
+/// Runs a case; returns whether the action was performed.
 fn run<K: Kind>(case: Case) -> bool {
     let scene = Rc::new(Scene::<K> {
         world: World::new(1),
@@ -344,7 +344,7 @@ fn run<K: Kind>(case: Case) -> bool {
     spent(&first) | spent(&other)
 }
 
-/// Polls a job once, as its executor, which forgets those that are done.
+/// Polls a job once, and drops it if it is ready.
 fn poll(job: &mut Option<Job>, waker: &Waker) -> Poll<()> {
     let Some(future) = job else {
         return Poll::Ready(());
@@ -356,7 +356,7 @@ fn poll(job: &mut Option<Job>, waker: &Waker) -> Poll<()> {
     poll
 }
 
-/// A task of an executor that polls it right inside `wake`.
+/// A task of an executor that polls it inside `wake`.
 struct Inline {
     future: Mutex<Option<BoxFuture<'static, ()>>>,
     again: AtomicBool,
@@ -365,7 +365,7 @@ struct Inline {
 impl Wake for Inline {
     fn wake(self: Arc<Self>) {
         self.again.store(true, Ordering::SeqCst);
-        // Polled already, further down this stack: it will be polled once more there.
+        // It is being polled further down this stack, and will be polled again there.
         let Ok(mut future) = self.future.try_lock() else {
             return;
         };
@@ -395,7 +395,7 @@ fn spawn_inline(future: impl Future<Output = ()> + Send + 'static) -> Arc<Inline
 #[test]
 fn executor_that_polls_inside_wake_completes() {
     for capacity in [1, 3] {
-        let _watchdog = Watchdog::for_seconds(60);
+        let _watchdog = Watchdog::start();
         let (sender, receiver) = tollgate::tasks::<usize>(capacity);
         let monitor = sender.monitor();
         let sum = Arc::new(AtomicUsize::new(0));
@@ -413,10 +413,10 @@ fn executor_that_polls_inside_wake_completes() {
         }
         drop(receiver);
         let finished = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&finished);
+        let is_finished = Arc::clone(&finished);
         tasks.push(spawn_inline(async move {
             monitor.finished().await.unwrap();
-            told.store(true, Ordering::SeqCst);
+            is_finished.store(true, Ordering::SeqCst);
         }));
         for _ in 0..4 {
             let sender = sender.clone();
@@ -433,7 +433,7 @@ fn executor_that_polls_inside_wake_completes() {
     }
 }
 
-/// Enters the channel it was in when it is dropped.
+/// Uses its channel when it is dropped.
 struct Reentrant {
     sender: Mutex<Option<Sender<u32>>>,
     monitor: Monitor<u32>,
@@ -468,7 +468,7 @@ impl Error for Reentrant {}
 
 #[test]
 fn error_destructor_may_use_channel() {
-    let _watchdog = Watchdog::for_seconds(2);
+    let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(3);
     let monitor = sender.monitor();
     let dropped = Arc::new(AtomicUsize::new(0));
@@ -479,7 +479,8 @@ fn error_destructor_may_use_channel() {
     };
     (0..3).for_each(|item| sender.try_send(item).unwrap());
     receiver.try_recv().unwrap().fail(error());
-    // It is not the first, so it is dropped at once, and takes the first away.
+    // It is not the first failure, so it is dropped at once; its destructor takes the first one
+    // away.
     receiver.try_recv().unwrap().fail(error());
     assert_eq!(dropped.load(Ordering::SeqCst), 2);
     assert!(sender.is_closed());
@@ -522,7 +523,7 @@ fn item_destructor_may_use_channel() {
         sender.monitor()
     }
 
-    let _watchdog = Watchdog::for_seconds(2);
+    let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::bounded(3);
     let monitor = fill(&sender);
     drop(receiver);

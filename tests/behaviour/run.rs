@@ -1,5 +1,4 @@
-//! Proves `TaskReceiver::run`: so many at once and no more, each counted as what it was, and nobody
-//! else held up.
+//! `TaskReceiver::run`: it keeps its limit, counts each outcome, and delays no other task.
 
 use std::cell::Cell;
 use std::future;
@@ -29,7 +28,7 @@ fn limit(limit: usize) -> NonZeroUsize {
     NonZeroUsize::new(limit).unwrap()
 }
 
-/// A channel that is closed with so many numbers in it.
+/// A closed channel with the numbers up to `count` in it.
 fn closed_with(count: u32) -> (Sender<u32>, TaskReceiver<u32>) {
     let (sender, receiver) = tollgate::tasks(count as usize);
     for item in 0..count {
@@ -39,21 +38,21 @@ fn closed_with(count: u32) -> (Sender<u32>, TaskReceiver<u32>) {
     (sender, receiver)
 }
 
-/// Work that ends when it is told to.
+/// Futures that the test completes.
 #[derive(Clone, Default)]
 struct Desk(Arc<Mutex<Vec<AtWork>>>);
 
-/// An item, and how to end the work on it.
+/// An item, and how to complete its future.
 type AtWork = (u32, oneshot::Sender<Result<(), &'static str>>);
 
 impl Desk {
     fn work(&self, item: u32) -> impl Future<Output = Result<(), &'static str>> + use<> {
         let (end, ended) = oneshot::channel();
         self.0.lock().unwrap().push((item, end));
-        async { ended.await.unwrap_or(Err("nobody ended it")) }
+        async { ended.await.unwrap_or(Err("the test dropped it")) }
     }
 
-    /// What is at work and has not been told to end.
+    /// The items whose futures are not completed.
     fn at_work(&self) -> Vec<u32> {
         let desk = self.0.lock().unwrap();
         desk.iter().map(|(item, _)| *item).collect()
@@ -88,7 +87,7 @@ fn run_keeps_its_limit() {
     };
     assert_eq!(desk.at_work(), [0, 1]);
     assert_eq!((sender.len(), sender.monitor().stats().in_hand), (3, 2));
-    // Out of order too; and a place that is free is taken at once.
+    // In any order; a free slot is used at once.
     for (ended, at_work) in [(1, [0, 2]), (0, [2, 3]), (2, [3, 4])] {
         desk.end(ended, Ok(()));
         assert!(run.wakes() > 0);
@@ -122,7 +121,7 @@ fn run_waits_for_items_and_futures() {
     desk.end(7, Ok(()));
     assert_eq!(run.wakes(), before + 1);
     assert!(run.poll().is_pending());
-    // The close is heard of while work is in hand, and the end comes with the last of it.
+    // The close is noticed while tasks are in hand, and the run ends with the last of them.
     drop(sender);
     assert!(run.poll().is_pending());
     desk.end(8, Ok(()));
@@ -145,7 +144,7 @@ fn full_run_leaves_wake_to_others() {
     sender.try_send(2).unwrap();
     assert_eq!((recv.wakes(), run.wakes()), (1, before));
     let Poll::Ready(Ok(task)) = recv.poll() else {
-        panic!("it was for this one");
+        panic!("the task that woke it is there");
     };
     assert_eq!(task.done(), 2);
 }
@@ -155,7 +154,7 @@ fn run_ends_when_channel_is_finished() {
     let (sender, receiver) = closed_with(2);
     let task = receiver.try_recv().unwrap();
     let mut run = Waiter::waiting(receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(()))));
-    // Theirs may come back.
+    // The tasks of others may be retried.
     assert_eq!(sender.monitor().stats().report.done, 1);
     task.follow_up(9).unwrap();
     assert!(run.poll().is_pending());
@@ -240,7 +239,7 @@ fn panic_in_run_counts_as_panicked() {
         (report.panicked, report.abandoned, report.discarded),
         (1, 0, 2)
     );
-    // One was at work beside it, and is dropped later, without a panic.
+    // The future that ran beside it is dropped later, without a panic.
     let report = of_a_panic(panics_later);
     assert_eq!((report.panicked, report.abandoned), (1, 1));
     assert_eq!(report.received + report.discarded, 3);
@@ -272,7 +271,7 @@ fn panicking_future_drop_harms_no_other_task() {
         }
     }
 
-    // Two of five that are at work.
+    // Two of the five futures panic.
     let (sender, receiver) = closed_with(5);
     let mut run = receiver.run(limit(5), Explosive);
     assert!(poll_once(&mut run).is_pending());
@@ -280,7 +279,7 @@ fn panicking_future_drop_harms_no_other_task() {
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.abandoned, report.panicked), (3, 2));
 
-    // While the thread unwinds, too.
+    // While the thread unwinds.
     let (sender, receiver) = closed_with(5);
     let unwind = AssertUnwindSafe(|| {
         let mut run = receiver.run(limit(5), Explosive);
@@ -290,7 +289,7 @@ fn panicking_future_drop_harms_no_other_task() {
     catch_unwind(unwind).unwrap_err();
     assert_eq!(now(sender.join()).unwrap_err().report.panicked, 5);
 
-    // When it had ended well.
+    // After the future has completed.
     let (sender, receiver) = closed_with(3);
     let mut run = receiver.run(limit(3), |item| Explosive(if item == 1 { 9 } else { 2 }));
     catch_unwind(AssertUnwindSafe(|| poll_once(&mut run))).unwrap_err();
@@ -300,7 +299,7 @@ fn panicking_future_drop_harms_no_other_task() {
     assert_eq!(report.abandoned + report.discarded, 2);
 }
 
-/// Two panics at once would end the process.
+/// A second panic would abort the process if it left a destructor during the first.
 #[test]
 fn future_and_error_both_panic_on_drop() {
     #[derive(Debug)]
@@ -338,7 +337,7 @@ fn future_and_error_both_panic_on_drop() {
     assert_eq!(now(sender.join()).unwrap_err().report.panicked, 1);
 }
 
-/// As of a task whose item is dropped with it.
+/// Like a task whose item is dropped with it.
 #[test]
 fn task_ends_after_its_future_is_dropped() {
     struct Holding<'a>(Result<(), &'static str>, &'a Monitor<u32>, &'a Cell<u32>);

@@ -1,6 +1,6 @@
-//! Proves the table of what every operation does in every state of a channel, cell by cell.
+//! What every operation does in every state of a channel, cell by cell of the table in the guide.
 //!
-//! The states: open; closed with items queued; closed and empty with tasks in hand; finished.
+//! The states are: open; closed with items queued; closed and empty with tasks in hand; finished.
 
 use std::error::Error;
 use std::fmt;
@@ -154,7 +154,7 @@ fn close_returns_items_to_waiting_senders<K: Kind>() {
     for close in closers {
         let (sender, receiver) = K::channel(1);
         sender.try_send(1).unwrap();
-        // One at the front, the others behind it.
+        // One is in the front slot, the others are behind it.
         let mut sends: Vec<_> = (2..5)
             .map(|item| Waiter::waiting(sender.send(item)))
             .collect();
@@ -365,7 +365,7 @@ fn finished_waits_for_close_and_queue<K: Kind>() {
     assert_report(now(monitor.finished()).unwrap(), 2, 2, [0; 4]);
     assert_report(now(monitor.join()).unwrap(), 2, 2, [0; 4]);
 
-    // When close comes last, it brings the end.
+    // If the close comes last, it completes `finished`.
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     let mut finished = Waiter::waiting(monitor.finished());
@@ -547,7 +547,7 @@ fn failed_is_none_at_clean_end<K: Kind>() {
     assert!(now(monitor.failed()).is_none());
 }
 
-/// Ends the next task by a panic of its worker.
+/// Drops the next task in a panic of its worker.
 fn panic_with_the_next(receiver: &TaskReceiver<u32>) {
     let worker = AssertUnwindSafe(|| {
         let _task = receiver.try_recv().unwrap();
@@ -579,7 +579,7 @@ fn every_task_outcome_is_counted() {
     );
 }
 
-/// What a task failed with.
+/// The error of a failed task, as text.
 fn text_of(failure: &Failure) -> String {
     failure
         .source()
@@ -607,7 +607,7 @@ fn first_failure_stays_until_taken() {
     let taken = monitor.take_failure().unwrap();
     assert!(text_of(&taken) == "first");
     assert!(monitor.take_failure().is_none());
-    // The counts stay; the failure that came second was counted, not kept.
+    // The counts stay; the second failure was counted but not kept.
     assert_eq!(now(monitor.join()).unwrap().failed, 2);
 
     let mut failed = Waiter::waiting(monitor.failed());
@@ -639,7 +639,7 @@ fn failures_after_join_and_close_are_kept() {
     assert!(text_of(&error.first) == "late");
     assert_report(error.report, 2, 1, [1, 0, 0, 0]);
 
-    // Taken after the end, it is gone for good.
+    // A failure that is taken after the end does not come back.
     assert!(monitor.take_failure().is_some());
     assert_eq!(now(monitor.finished()).unwrap().failed, 1);
     assert!(now(monitor.failed()).is_none());

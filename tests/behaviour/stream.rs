@@ -1,4 +1,4 @@
-//! Proves that a receiver is a stream: what it yields, when it ends, how it waits and lets go.
+//! A receiver as a stream: what it yields, when it ends, how it waits and deregisters.
 
 use std::task::Poll;
 
@@ -51,7 +51,7 @@ fn termination_is_per_handle<K: Kind>() {
         ));
         assert!(receiver.is_terminated());
     }
-    // Each handle for itself.
+    // Termination is a state of each handle.
     assert!(!other.is_terminated());
     let mut clone = receiver.clone();
     assert!(!clone.is_terminated());
@@ -98,7 +98,7 @@ fn woken_stream_dropped_passes_on_wake<K: Kind>() {
     assert_eq!(wakes(), [1, 0, 0]);
     drop(streams.remove(0));
     assert_eq!(wakes(), [1, 1, 0]);
-    // One that was not woken has nothing to pass on.
+    // A stream that was not woken has no wake to pass on.
     drop(streams.remove(1));
     assert_eq!((wakes(), recv.wakes()), ([1, 1, 0], 0));
     drop(streams);

@@ -1,4 +1,4 @@
-//! Proves what a task is: its item, and a duty that ends once and is counted as what it was.
+//! A task: access to its item, and how each way of ending it is counted.
 
 use std::mem;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +18,8 @@ use crate::common::Watchdog;
 use crate::common::now;
 use crate::common::poll_once;
 
-/// A channel with one task in hand; what `end` makes of it, and how often the item was dropped.
+/// Lets `end` end the only task of a channel; returns the report and how often the item was
+/// dropped.
 fn report_of(end: impl FnOnce(Task<Item>)) -> (Report, u32) {
     let _watchdog = Watchdog::start();
     let tally = Tally::new();
@@ -36,7 +37,7 @@ fn report_of(end: impl FnOnce(Task<Item>)) -> (Report, u32) {
     (monitor.stats().report, tally.dropped())
 }
 
-/// A report of one item that ended in a way.
+/// The report of one item that ended in this way.
 macro_rules! one {
     ($($ended:ident)?) => {{
         let mut report = Report::default();

@@ -25,8 +25,8 @@ pub(crate) enum Op {
     Failed,
 }
 
-/// The handles may be used, and dropped, by code that runs while another call is in progress: no
-/// cell is borrowed across a call of the channel.
+/// The channel may be used, and its handles dropped, by code that runs inside another call: no cell
+/// stays borrowed during a call.
 pub(crate) struct World<K: Kind> {
     pub(crate) tally: Tally,
     pub(crate) monitor: Monitor<Item>,
@@ -74,7 +74,7 @@ impl<K: Kind> World<K> {
         }
     }
 
-    /// Receives what is queued, without recording it.
+    /// Receives a queued item without recording it.
     pub(crate) fn receive(&self) -> Option<GivenBy<K, Item>> {
         self.receiver().and_then(|it| it.try_recv().ok())
     }

@@ -1,4 +1,4 @@
-//! What is told of the work: failures, discarded items, accounts that add up.
+//! Reports and failures: discarded items, and reports that add up.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ fn failed_sees_failure_of_last_task() {
     });
 }
 
-/// What is accepted and what is resolved may be equal, though never at one instant.
+/// The accepted and the resolved count may be equal, but never at one instant.
 #[test]
 fn failed_sees_failure_between_tasks() {
     model(|tally| {
@@ -122,7 +122,7 @@ fn report_of_two_outcomes_adds_up() {
     });
 }
 
-/// Looks again and again, so that it comes to every instant.
+/// Reads repeatedly, so that some read happens at every instant.
 #[test]
 fn report_adds_up_on_active_channel() {
     model(|tally| {
@@ -150,7 +150,7 @@ fn report_adds_up_on_active_channel() {
     });
 }
 
-/// What is done is told by what else became of the items, which one that is ending is ahead of.
+/// `done` is computed from the other counts; a task that is ending is ahead of them by one.
 #[test]
 fn done_falls_by_one_at_most() {
     model(|tally| {

@@ -1,5 +1,5 @@
-//! What is taken out of the queue and handed to no receiver: by `close_now`, and when the last
-//! receiver goes.
+//! Items that are taken out of the queue without a receiver: by `close_now`, and with the last
+//! receiver.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -30,7 +30,7 @@ use crate::support::shared;
 use crate::support::tasks;
 use crate::support::work_until_the_end;
 
-/// A plain channel of two with `count` items queued.
+/// A plain channel of capacity 2 with `count` items queued.
 fn queued(tally: &Tally, count: usize) -> (Arc<Sender<Item>>, Arc<Receiver<Item>>) {
     let (sender, receiver) = shared(bounded(2));
     for number in 1..=count {
@@ -39,7 +39,7 @@ fn queued(tally: &Tally, count: usize) -> (Arc<Sender<Item>>, Arc<Receiver<Item>
     (sender, receiver)
 }
 
-/// Receives an item unless the channel is closed and empty; how many that was.
+/// Receives an item unless the channel is closed and empty; returns how many.
 fn receive_once(receiver: &Receiver<Item>) -> u64 {
     match operation(|| receiver.try_recv()) {
         Ok(_) => 1,
@@ -50,7 +50,7 @@ fn receive_once(receiver: &Receiver<Item>) -> u64 {
     }
 }
 
-/// Does a task if there is one; how many that was.
+/// Does a task if there is one; returns how many.
 fn work_once(receiver: &TaskReceiver<Item>) -> u64 {
     let task = operation(|| receiver.try_recv());
     task.map_or(0, |task| {
@@ -59,7 +59,7 @@ fn work_once(receiver: &TaskReceiver<Item>) -> u64 {
     })
 }
 
-/// The joiner may look at any instant: the account that it gets is that of what really happened.
+/// The joiner may read at any instant: its report must be what really happened.
 #[test]
 fn report_separates_received_from_discarded() {
     model(|tally| {
@@ -80,7 +80,7 @@ fn report_separates_received_from_discarded() {
     });
 }
 
-/// Two items, so that one may be received between two that are handed back.
+/// Two items, so that one may be received between two that are returned.
 #[test]
 fn close_now_races_with_receivers() {
     large_model(|tally| {
@@ -215,7 +215,7 @@ fn close_now_races_with_last_receiver() {
     });
 }
 
-/// On a plain channel an item is resolved when it is taken out, before it is counted.
+/// On a plain channel, an item is resolved when it is taken out, before it is counted.
 #[test]
 fn failed_returns_discard_of_last_item() {
     model(|tally| {
@@ -262,8 +262,7 @@ fn close_now_races_with_task_receiver() {
     });
 }
 
-/// Nothing is queued, and the end comes with the last of closing, handing back nothing, and the
-/// task.
+/// Nothing is queued. The end comes with the last of these: the close, the empty discard, the task.
 #[test]
 fn task_in_hand_outlives_close_now() {
     model(|tally| {
@@ -329,7 +328,7 @@ fn is_finished(monitor: &Monitor<Item>) -> bool {
     poll(&mut monitor.finished(), &waker).is_ready()
 }
 
-/// Of a plain channel too, whose items are resolved when they are taken out.
+/// Also for a plain channel, whose items are resolved when they are taken out.
 #[test]
 fn seen_end_outlasts_close_now() {
     model(|tally| {
@@ -342,7 +341,7 @@ fn seen_end_outlasts_close_now() {
         });
         let received = receive_once(&receiver);
         if is_finished(&monitor) {
-            assert!(is_finished(&monitor), "the end was taken back");
+            assert!(is_finished(&monitor), "the channel was finished before");
             let report = account(block_on(monitor.join()));
             assert_eq!(
                 (report.received, report.discarded),
@@ -363,14 +362,14 @@ fn seen_end_outlasts_last_receiver() {
         drop(task.done());
         let monitor = sender.monitor();
         if is_finished(&monitor) {
-            assert!(is_finished(&monitor), "the end was taken back");
+            assert!(is_finished(&monitor), "the channel was finished before");
         }
         last.join().unwrap();
         assert!(is_finished(&monitor));
     });
 }
 
-/// What is handed back is resolved before it is told of.
+/// Returned items are resolved before waiters are notified.
 #[test]
 fn task_receiver_ends_when_channel_is_finished() {
     model(|tally| {
@@ -387,7 +386,7 @@ fn task_receiver_ends_when_channel_is_finished() {
     });
 }
 
-/// What is found at a join of an open channel is no end: more may be sent, and discarded.
+/// A join of an open channel is not the end: more items may be sent, and discarded.
 #[test]
 fn join_of_open_channel_is_no_end() {
     model(|tally| {
@@ -403,15 +402,15 @@ fn join_of_open_channel_is_no_end() {
     });
 }
 
-/// Sends, closes, and leaves the item behind.
+/// Sends, closes, and leaves the item in the channel.
 fn send_and_leave<R>(sender: Sender<Item>, receiver: R, item: Item) {
     send(&sender, item);
     drop(sender);
     drop(receiver);
 }
 
-/// A look may find nothing left before the send, and the channel closed after it. That is no end
-/// either, so what is told of it later has the item in it.
+/// A reader may find nothing left before the send, and the channel closed after it. That is not the
+/// end either, so later reports count the item.
 fn look_while_it_closes<R: Send + 'static>(
     tally: &Tally,
     (sender, receiver): (Sender<Item>, R),

@@ -1,4 +1,5 @@
-//! Closing, and the last handle of a side: every item is delivered, given back or dropped, once.
+//! Closing, and dropping the last handle of a side: every item is delivered, returned or dropped,
+//! once.
 
 use loom::thread;
 use tollgate::TryRecvError;
@@ -72,7 +73,7 @@ fn l08_close_keeps_sent_items() {
         let expected = match producer.join().unwrap() {
             Ok(()) => 1,
             Err(number) => {
-                assert_eq!(number, 1, "the item comes back");
+                assert_eq!(number, 1, "the item is returned");
                 0
             }
         };
@@ -81,7 +82,7 @@ fn l08_close_keeps_sent_items() {
     });
 }
 
-/// The same without waiting: `Closed` must not be said while an item may yet come.
+/// The same without waiting: `Closed` must not be returned while an item may still come.
 #[test]
 fn l08_try_recv_closed_is_final() {
     model(|tally| {
@@ -133,7 +134,7 @@ fn l09_last_receiver_races_with_send() {
         let sent = block_on(sender.send(tally.item(1)));
         last.join().unwrap();
         match sent {
-            // Not at the end, but now, while the sender lives.
+            // The item is dropped now, while the sender is alive.
             Ok(()) => assert_eq!(tally.alive(), 0),
             Err(refused) => assert_eq!(refused.into_inner().number, 1),
         }

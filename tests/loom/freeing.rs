@@ -1,4 +1,4 @@
-//! The channel's memory: freed once, by whoever comes last of its handles and its tasks.
+//! The channel's memory: the last of its handles and tasks frees it, once.
 
 use loom::thread;
 use tollgate::Monitor;
@@ -14,7 +14,7 @@ use crate::support::requeuing_tasks;
 use crate::support::send;
 use crate::support::tasks;
 
-/// A channel of which but a monitor is left, and as many tasks.
+/// A channel with only a monitor left, and as many tasks.
 fn last_handle<const N: usize>(tally: &Tally) -> (Monitor<Item>, [Task<Item>; N]) {
     let (sender, receiver) = tasks(2);
     let tasks = std::array::from_fn(|number| {
@@ -94,7 +94,7 @@ fn last_handle_ticket_and_task() {
     });
 }
 
-/// A failure is told to whoever has a handle: a worker makes one from a count that is falling.
+/// A failure needs a handle to notify waiters: a worker upgrades from a count that is falling.
 #[test]
 fn last_handle_and_two_abandoned_tasks() {
     model(|tally| {
@@ -137,7 +137,7 @@ fn both_ends_and_task() {
     });
 }
 
-/// Who awaits the end goes with it, while the worker who brought it still tells of it.
+/// A waiter completes and drops the last handle, while the worker still notifies.
 #[test]
 fn joiner_frees_channel_while_notified() {
     model(|tally| {
@@ -170,7 +170,7 @@ fn both_ends_of_plain_channel() {
     });
 }
 
-/// A channel of which but a monitor is left refuses what comes back.
+/// A channel with only a monitor left refuses a retry.
 #[test]
 fn last_handle_and_retried_task() {
     model(|tally| {

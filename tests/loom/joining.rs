@@ -1,4 +1,4 @@
-//! Awaiting quiescence, or the end.
+//! Waiting for quiescence, or for the end.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -170,7 +170,8 @@ fn dropped_joiner_leaves_other_joiner_listed() {
     });
 }
 
-/// A second round of work, while the first joiner is being told: its mark is not the second's.
+/// A second round of work begins while the first joiner is notified: its mark is not the second
+/// one's.
 #[test]
 fn joiner_of_next_round_is_woken() {
     model(|tally| {
@@ -192,8 +193,8 @@ fn joiner_of_next_round_is_woken() {
     });
 }
 
-/// The same for a joiner who has asked to be told of the first round and is not listed yet: the
-/// mark it then set is gone.
+/// The same for a joiner that has set its mark in the first round and is not listed yet: the mark
+/// is cleared.
 #[test]
 fn joiner_listed_between_rounds_is_woken() {
     deep_model(|tally| {
@@ -294,7 +295,7 @@ fn received_task_makes_room() {
     });
 }
 
-/// A pool of two that goes on until the end, as the documentation has it.
+/// A pool of two that works until the end, as in the documentation.
 #[test]
 fn pool_works_until_end() {
     large_model(|tally| {

@@ -1,4 +1,4 @@
-//! What comes back: items that are tried again, and new work that tasks leave.
+//! Retries, and the follow-ups of tasks.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -26,7 +26,7 @@ use crate::support::shared;
 use crate::support::tasks;
 use crate::support::work_until_the_end;
 
-/// A task in hand that is tried again when it is dropped, `most` times in all.
+/// A task in hand that is requeued when it is dropped, with `most` attempts in all.
 fn requeuing_in_hand(
     tally: &Tally,
     most: u32,
@@ -104,8 +104,7 @@ fn retry_into_full_channel_is_received() {
     });
 }
 
-/// A sender that waits for room is not told of what leaves the lane, and is of what leaves the
-/// ring.
+/// An item that leaves the lane does not wake a waiting sender; one that leaves the ring does.
 #[test]
 fn retry_into_full_channel_keeps_sender_wake() {
     large_model(|tally| {
@@ -221,7 +220,7 @@ fn join_waits_for_follow_up() {
     });
 }
 
-/// The receivers sleep on a closed channel, or are about to.
+/// The receivers wait on a closed channel, or are about to.
 #[test]
 fn follow_up_of_last_task_is_received() {
     model(|tally| {
@@ -392,8 +391,7 @@ fn two_receivers_get_item_and_follow_up() {
     });
 }
 
-/// Of two that receive while both hold something, one gets what waits in the lane, and one what
-/// waits in the ring.
+/// Two receive while both queues hold an item: one gets the lane's, the other the ring's.
 #[test]
 fn two_receivers_alternate_ring_and_lane() {
     model(|tally| {
@@ -434,7 +432,7 @@ fn cancelled_receiver_passes_on_wake_for_retry() {
         let taken = poll(&mut cancelled, Waker::noop());
         drop(cancelled);
         if let Poll::Ready(task) = taken {
-            // It was the first: the survivor needs another.
+            // The first item; the other receiver needs one too.
             task.unwrap().retry().unwrap();
         }
         survivor.join().unwrap();

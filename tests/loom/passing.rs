@@ -1,4 +1,4 @@
-//! Items from hand to hand, through channels that stay open.
+//! Items that pass through open channels.
 
 use loom::thread;
 use tollgate::TrySendError;
@@ -58,9 +58,9 @@ fn l03_two_producers_both_deliver() {
             let (sender, item) = (sender.clone(), tally.item(number));
             thread::spawn(move || block_on(sender.send(item)).unwrap())
         });
-        let mut heard = [(); 2].map(|()| block_on(receiver.recv()).unwrap().number);
-        heard.sort();
-        assert_eq!(heard, [1, 2]);
+        let mut received = [(); 2].map(|()| block_on(receiver.recv()).unwrap().number);
+        received.sort();
+        assert_eq!(received, [1, 2]);
         for producer in producers {
             producer.join().unwrap();
         }
@@ -84,8 +84,8 @@ fn l04_two_consumers_get_one_each() {
     });
 }
 
-/// Room for both items, so that the second may be published while the first is being written: its
-/// receiver must not sleep behind that.
+/// Room for both items, so the second may be published while the first is being written: its
+/// receiver must not sleep because of that.
 #[test]
 fn l05_two_producers_two_consumers_strand_nothing() {
     large_model(|tally| {
@@ -107,7 +107,7 @@ fn l05_two_producers_two_consumers_strand_nothing() {
     });
 }
 
-/// The same with room for what were items: two blocked senders, and two slots that become vacant.
+/// The same for room: two blocked senders, and two slots that become vacant.
 #[test]
 fn l06_two_blocked_senders_strand_no_room() {
     large_model(|tally| {
@@ -178,7 +178,7 @@ fn l15_closed_sees_close_or_is_woken() {
     });
 }
 
-/// Never was the channel empty, whatever of the other's doings is seen first.
+/// The channel was never empty, whichever operation of the other thread is seen first.
 #[test]
 fn never_empty_channel_is_not_reported_empty() {
     model(|tally| {
@@ -198,7 +198,7 @@ fn never_empty_channel_is_not_reported_empty() {
     });
 }
 
-/// Never was the channel full.
+/// The channel was never full.
 #[test]
 fn never_full_channel_is_not_reported_full() {
     model(|tally| {
@@ -218,7 +218,7 @@ fn never_full_channel_is_not_reported_full() {
     });
 }
 
-/// An item that is there may stand behind one that is being written: that is not to be empty.
+/// An item may be behind one that is still being written: the channel is not empty.
 #[test]
 fn receiver_waits_behind_slow_send() {
     model(|tally| {
@@ -235,7 +235,7 @@ fn receiver_waits_behind_slow_send() {
     });
 }
 
-/// Nor is it full where the next slot to be filled is just being emptied.
+/// The channel is not full while the next slot to be filled is being emptied.
 #[test]
 fn sender_waits_behind_slow_receive() {
     model(|tally| {

@@ -1,5 +1,5 @@
-//! Waiters that are notified in vain and return to their places; the row and the crowd behind it.
-//! (In a model the row takes two waiters.)
+//! Waiters that are notified in vain and return to their positions; the row, and the crowd behind
+//! it. (In a model the row takes two waiters.)
 
 use std::task::Poll;
 use std::task::Waker;
@@ -28,8 +28,8 @@ fn poll_next(stream: &mut Receiver<Item>, waker: &Waker) -> Poll<Option<Item>> {
     poll(&mut next(stream), waker)
 }
 
-/// The first waiter is notified in vain while it is polled: whenever it finds out, it stands before
-/// the second afterwards.
+/// The first waiter is notified in vain while it is polled: whenever it notices, it is ahead of the
+/// second afterwards.
 #[test]
 fn vainly_notified_waiter_stays_ahead() {
     model(|tally| {
@@ -49,7 +49,7 @@ fn vainly_notified_waiter_stays_ahead() {
         let (sender, receiver, stolen) = thief.join().unwrap();
         assert_ne!(early.is_ready(), stolen);
         assert!(poll_next(&mut first, &first_waker).is_pending());
-        // It had to list itself anew only if the item was stolen.
+        // It listed itself again only if the item was stolen.
         let before = (first_flag.calls(), second_flag.calls());
         send(&sender, tally.item(2));
         if stolen {
@@ -64,7 +64,7 @@ fn vainly_notified_waiter_stays_ahead() {
     });
 }
 
-/// One waiter returns to its place while the one behind it leaves.
+/// One waiter returns to its position while the one behind it leaves.
 #[test]
 fn waiter_returns_while_another_leaves() {
     model(|tally| {
@@ -86,8 +86,8 @@ fn waiter_returns_while_another_leaves() {
     });
 }
 
-/// Two waiters and two notifications, of which one is in vain: its waiter returns while the other
-/// one leaves with its notification, which it passes on.
+/// Two waiters and two notifications, one of them in vain: its waiter returns while the other one
+/// leaves and passes on its notification.
 #[test]
 fn leaving_waiter_notifies_returned_waiter() {
     model(|tally| {
@@ -97,7 +97,7 @@ fn leaving_waiter_notifies_returned_waiter() {
         park(&mut second, Waker::noop());
         send(&sender, tally.item(1));
         drop(receive(&receiver));
-        // The first owes an answer, the second waits.
+        // The first was notified and not polled, the second waits.
         let item = tally.item(2);
         let producer = thread::spawn(move || {
             send(&sender, item);
@@ -114,7 +114,7 @@ fn leaving_waiter_notifies_returned_waiter() {
     });
 }
 
-/// A waiter that was notified finds a slot claimed and not yet filled, gives up and tries again. It
+/// A notified waiter finds a slot that is claimed and not yet filled, gives up and tries again. It
 /// must be listed once at most, and not at all after it has succeeded.
 #[test]
 fn waiter_behind_slow_send_is_listed_once() {
@@ -143,7 +143,7 @@ fn waiter_behind_slow_send_is_listed_once() {
     });
 }
 
-/// A sender that returns to its place while a receiver makes room is notified or sees the room.
+/// A sender that returns to its position while a receiver makes room is notified or sees the room.
 #[test]
 fn returning_sender_sees_room_or_is_woken() {
     model(|tally| {
@@ -164,7 +164,7 @@ fn returning_sender_sees_room_or_is_woken() {
     });
 }
 
-/// The third waiter stands in the crowd, and moves to the row while it changes its waker.
+/// The third waiter is in the crowd, and moves to the row while its waker is replaced.
 #[test]
 fn waiter_changes_waker_while_moving_to_row() {
     model(|tally| {
@@ -186,8 +186,8 @@ fn waiter_changes_waker_while_moving_to_row() {
     });
 }
 
-/// The third waiter leaves the crowd while those ahead of it are notified; the fourth must not be
-/// forgotten.
+/// The third waiter leaves the crowd while those ahead of it are notified; the fourth must still be
+/// notified.
 #[test]
 fn waiter_leaves_while_moving_to_row() {
     large_model(|tally| {
@@ -215,7 +215,7 @@ fn waiter_leaves_while_moving_to_row() {
     });
 }
 
-/// A newcomer finds the row full and joins the crowd, while the row is emptied.
+/// A newcomer finds the row full and joins the crowd, while the row empties.
 #[test]
 fn newcomer_joins_crowd_while_row_empties() {
     model(|tally| {
@@ -253,7 +253,7 @@ fn close_wakes_row_and_crowd() {
 }
 
 /// A waiter that was notified in vain too often asks newcomers to yield, and leaves. The newcomer
-/// gets its item all the same.
+/// still gets its item.
 #[test]
 fn yielding_newcomer_gets_item() {
     model(|tally| {
@@ -280,7 +280,7 @@ fn yielding_newcomer_gets_item() {
     });
 }
 
-/// Q3 of `waiters`, where the condition is the close: it has no partner but `tail`.
+/// Q3 of `waiters`, where the condition is the close: only `tail` orders the two.
 #[test]
 fn close_wakes_sender_that_is_entering() {
     model(|tally| {
@@ -297,7 +297,7 @@ fn close_wakes_sender_that_is_entering() {
     });
 }
 
-/// The third waiter stands in the crowd, and changes its waker while the channel is closed.
+/// The third waiter is in the crowd, and its waker is replaced while the channel is closed.
 #[test]
 fn close_wakes_crowd_while_waker_changes() {
     model(|_| {
@@ -333,7 +333,7 @@ fn close_wakes_crowd_while_waiter_leaves() {
         });
         drop(third);
         let _sender = closer.join().unwrap();
-        // The second and the fourth at least.
+        // At least the second and the fourth.
         assert!(flag.calls() >= 2);
         assert!(matches!(poll_next(&mut fourth, &waker), Poll::Ready(None)));
         drop((first, second));

@@ -1,5 +1,5 @@
-//! What the models share: running one, items that are counted, wakers, and an allocator that makes
-//! the use of freed memory visible.
+//! What the models share: running a model, items that are counted, wakers, and an allocator that
+//! reveals the use of freed memory.
 
 use std::alloc::GlobalAlloc;
 use std::alloc::Layout;
@@ -42,29 +42,29 @@ use tollgate::TaskReceiver;
 
 use crate::report::assert_adds_up;
 
-/// Tries `scenario` in every interleaving with as many preemptions as `LOOM_MAX_PREEMPTIONS` says,
-/// 2 if it does not. All items of an execution must be gone at its end, each dropped once.
+/// Runs `scenario` in every interleaving with up to `LOOM_MAX_PREEMPTIONS` preemptions, by default
+/// 2. At the end of each execution, every item must have been dropped once.
 pub(crate) fn model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
     let mut builder = Builder::new();
     builder.preemption_bound.get_or_insert(2);
     explore(builder, scenario);
 }
 
-/// As [`model`], with three preemptions at least: for a race that takes as many.
+/// Like [`model`], with at least three preemptions: for a race that needs them.
 pub(crate) fn deep_model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(builder.preemption_bound.map_or(3, |bound| bound.max(3)));
     explore(builder, scenario);
 }
 
-/// As [`model`], with two preemptions at most: for what has too many interleavings with more.
+/// Like [`model`], with at most two preemptions: for a scenario with too many interleavings.
 pub(crate) fn large_model<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(builder.preemption_bound.map_or(2, |bound| bound.min(2)));
     explore(builder, scenario);
 }
 
-/// As [`model`], in every interleaving there is.
+/// Like [`model`], without a limit on preemptions.
 pub(crate) fn model_without_bound<F: Fn(&Tally) + Sync + Send + 'static>(scenario: F) {
     let mut builder = Builder::new();
     builder.preemption_bound = None;
@@ -100,7 +100,7 @@ fn explore<F: Fn(&Tally) + Sync + Send + 'static>(mut builder: Builder, scenario
     );
 }
 
-/// How many items there were and are. Loom sees none of its accesses, so it orders nothing.
+/// Counts items. Loom does not see its accesses, so they order nothing.
 #[derive(Clone, Default)]
 pub(crate) struct Tally(Arc<[AtomicUsize; 2]>);
 
@@ -122,13 +122,13 @@ impl Tally {
         self.0[1].load(Ordering::Relaxed)
     }
 
-    /// How many items there are just now.
+    /// How many items are alive.
     pub(crate) fn alive(&self) -> usize {
         self.created() - self.dropped()
     }
 }
 
-/// A payload that is counted, and whose leak loom reports. Also an error.
+/// A payload that is counted, and whose leak loom reports. It is also an error.
 pub(crate) struct Item {
     pub(crate) number: usize,
     tally: Tally,
@@ -166,7 +166,7 @@ pub(crate) fn tasks(cap: usize) -> (Sender<Item>, TaskReceiver<Item>) {
     seen_by_the_allocator(|| tollgate::tasks(cap))
 }
 
-/// A channel of two whose tasks are tried again when they are dropped, `most` times in all.
+/// A channel of capacity 2 that requeues dropped tasks, with `most` attempts in all.
 pub(crate) fn requeuing_tasks(most: u32) -> (Sender<Item>, TaskReceiver<Item>) {
     let builder = tollgate::Builder::new()
         .capacity(2)
@@ -175,14 +175,14 @@ pub(crate) fn requeuing_tasks(most: u32) -> (Sender<Item>, TaskReceiver<Item>) {
     seen_by_the_allocator(|| builder.build_tasks())
 }
 
-/// What somebody does before telling of it: a plain write, which loom wants ordered before the
-/// read. Read it in the future that is told: [`block_on`] fences.
+/// Work that a thread does before it notifies another: a plain write, which loom requires to be
+/// ordered before the read. Read it in the future that is notified: [`block_on`] fences.
 #[derive(Clone)]
 pub(crate) struct Work(Arc<Ordered>);
 
 struct Ordered(loom::cell::UnsafeCell<bool>);
 
-// SAFETY: loom checks that accesses are ordered, which is what it is for.
+// SAFETY: loom checks that accesses are ordered; that is the purpose of this type.
 unsafe impl Sync for Ordered {}
 
 impl Work {
@@ -191,24 +191,24 @@ impl Work {
     }
 
     pub(crate) fn perform(&self) {
-        // SAFETY: loom panics if anybody else has access now.
+        // SAFETY: loom panics if another thread has access now.
         self.0.0.with_mut(|done| unsafe { *done = true });
     }
 
     #[track_caller]
     pub(crate) fn assert_performed(&self) {
-        // SAFETY: loom panics if anybody writes now.
+        // SAFETY: loom panics if another thread writes now.
         assert!(self.0.0.with(|done| unsafe { *done }));
     }
 }
 
-/// Both ends of a channel, shared by reference: without counts of handles, which multiply the
-/// interleavings. The models of handles do without this.
+/// Shares both ends of a channel by reference, without handle counts, which multiply the
+/// interleavings. Models of handles do not use this.
 pub(crate) fn shared<S, R>((sender, receiver): (S, R)) -> (Arc<S>, Arc<R>) {
     (Arc::new(sender), Arc::new(receiver))
 }
 
-/// The account of work that ended well, once it has been found to add up.
+/// The report of work that all succeeded, after checking that it adds up.
 #[track_caller]
 pub(crate) fn account(outcome: Result<Report, JoinError>) -> Report {
     let report = outcome.expect("nothing failed");
@@ -217,7 +217,7 @@ pub(crate) fn account(outcome: Result<Report, JoinError>) -> Report {
     report
 }
 
-/// The account of work that did not all end well, once it has been found to add up.
+/// The error of work that did not all succeed, after checking that its report adds up.
 #[track_caller]
 pub(crate) fn failed_account(outcome: Result<Report, JoinError>) -> JoinError {
     let error = outcome.expect_err("something failed");
@@ -225,13 +225,13 @@ pub(crate) fn failed_account(outcome: Result<Report, JoinError>) -> JoinError {
     error
 }
 
-/// Runs a future as an executor does. Unlike loom's, it comes back for no reason but a call, and
-/// its wakers are counted without loom: cloning one is no step of the model.
+/// Runs a future as an executor does. Unlike loom's `block_on`, it polls only after a wake, and its
+/// wakers are counted outside of loom, so that cloning one is not a step of the model.
 ///
-/// A future that calls its waker while it is polled has met a slot that is claimed and asks to be
-/// polled again. Two that do so could take turns for ever, in an interleaving that is not fair. So
-/// it is polled once more, and then when some other [operation](operation) has come to its end, as
-/// that of the claimant must.
+/// A future that wakes itself while it is polled has met a claimed slot and asks to be polled
+/// again. Two such futures could alternate forever in an unfair interleaving. So the future is
+/// polled once more, and then when another [operation](operation) has ended, as the one that
+/// claimed the slot must.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let (calls, called) = mpsc::channel();
@@ -273,7 +273,8 @@ struct Parker {
 unsafe impl Sync for Parker {}
 
 impl Parker {
-    /// True if it did not do so before, so that operations may have ended that will not tell.
+    /// Registers for the end of operations. Returns true if it was not registered before, since
+    /// operations may have ended in the meantime.
     fn await_operations(self: &Arc<Self>) -> bool {
         let news = BUSY.with_borrow_mut(|busy| {
             let news = !busy.iter().any(|other| Arc::ptr_eq(self, other));
@@ -302,11 +303,11 @@ impl Wake for Parker {
     }
 }
 
-/// Runs `f`, and tells those who saw a slot claimed that it may be released now.
+/// Runs `f`, and then wakes those who saw a claimed slot, which may be released now.
 pub(crate) fn operation<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
-    // Between this and the fence in `await_operations`, the second sees the first. Neither is a
-    // step.
+    // Orders this and the fence in `await_operations`: the second sees the first. Neither is a step
+    // of the model.
     fence(Ordering::SeqCst);
     for parker in BUSY.take() {
         parker.calls.send(()).expect("the parker has a receiver");
@@ -314,7 +315,7 @@ pub(crate) fn operation<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Receives what is there.
+/// Receives an item that is there.
 #[track_caller]
 pub(crate) fn receive(receiver: &Receiver<Item>) -> Item {
     operation(|| receiver.try_recv()).unwrap()
@@ -326,7 +327,7 @@ pub(crate) fn send(sender: &Sender<Item>, item: Item) {
     operation(|| sender.try_send(item)).unwrap();
 }
 
-/// Does all tasks there are, until the end; how many that was.
+/// Does all tasks until the end; returns how many.
 pub(crate) fn work_until_the_end(receiver: &TaskReceiver<Item>) -> u64 {
     let mut count = 0;
     while let Ok(task) = block_on(receiver.recv()) {
@@ -341,12 +342,12 @@ pub(crate) fn next<S: Stream + Unpin>(stream: &mut S) -> impl Future<Output = Op
     std::future::poll_fn(move |cx| Pin::new(&mut *stream).poll_next(cx))
 }
 
-/// Polls once, with this waker.
+/// Polls once with this waker.
 pub(crate) fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// A waker that notes that it was called. Loom sees none of it, so it orders nothing.
+/// A waker that counts its calls. Loom does not see them, so they order nothing.
 pub(crate) fn flag() -> (Arc<Flag>, Waker) {
     let flag = Arc::new(Flag {
         calls: AtomicUsize::new(0),
@@ -384,20 +385,19 @@ pub(crate) fn calling(f: impl Fn() + Send + Sync + 'static) -> Waker {
 }
 
 thread_local! {
-    // All threads of a model are one thread of the system.
+    // Loom runs all threads of a model on one system thread.
 
-    /// Who awaits the end of operations.
+    /// Those that wait for the end of an operation.
     static BUSY: RefCell<Vec<Arc<Parker>>> = const { RefCell::new(Vec::new()) };
 
     static CHANNELS: Cell<usize> = const { Cell::new(0) };
-    /// Whether what is allocated now is a channel.
+    /// Whether the next allocation is a channel.
     static MAKING: Cell<bool> = const { Cell::new(false) };
-    /// How a channel is allocated, once there was one. Nothing else is as large and as widely
-    /// aligned.
+    /// The layout of a channel, once there was one. Nothing else has the same size and alignment.
     static LAYOUT: Cell<Option<Layout>> = const { Cell::new(None) };
 }
 
-/// How many channels there are just now.
+/// How many channels are allocated.
 pub(crate) fn channels() -> usize {
     CHANNELS.get()
 }
@@ -415,9 +415,9 @@ fn seen_by_the_allocator<R>(make: impl FnOnce() -> R) -> R {
     made
 }
 
-/// Keeps freed channels apart for a while, overwritten, so that what still uses one meets nonsense
-/// and not what was there: loom does not follow plain memory, but its atomics are indices, which it
-/// checks. A channel is told by its alignment.
+/// Keeps freed channels for a while and overwrites them, so that a use after free reads invalid
+/// data: loom does not track plain memory, but its atomics contain indices, which it checks.
+/// Channels are recognized by their layout.
 struct Quarantine {
     lock: AtomicBool,
     kept: UnsafeCell<([*mut u8; KEPT], usize)>,
@@ -426,14 +426,14 @@ struct Quarantine {
 /// The alignment of a channel.
 const CHANNEL: usize = 128;
 const KEPT: usize = 64;
-/// What freed channels are full of.
+/// The byte that freed channels are filled with.
 const NONSENSE: u8 = 0xDB;
 
 // SAFETY: `kept` is used under `lock` only.
 unsafe impl Sync for Quarantine {}
 
 impl Quarantine {
-    /// Keeps `block`, and gives up what was kept longest.
+    /// Keeps `block`, and returns the block that was kept longest.
     fn exchange(&self, block: *mut u8) -> *mut u8 {
         while self.lock.swap(true, Ordering::Acquire) {
             std::hint::spin_loop();
@@ -445,35 +445,35 @@ impl Quarantine {
         *oldest = (*oldest + 1) % KEPT;
         self.lock.store(false, Ordering::Release);
         if freed_twice {
-            // A panic would allocate and free, and has nowhere to go.
+            // A panic would allocate and free, inside the allocator.
             std::process::abort();
         }
         out
     }
 }
 
-// SAFETY: hands out what the system does, and gives it back once, if late.
+// SAFETY: it returns the system's blocks, and frees each once, if later.
 unsafe impl GlobalAlloc for Quarantine {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() == CHANNEL && MAKING.get() {
             LAYOUT.set(Some(layout));
             CHANNELS.set(CHANNELS.get() + 1);
         }
-        // SAFETY: the caller's word.
+        // SAFETY: the caller's obligations are the same.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if LAYOUT.get() != Some(layout) {
-            // SAFETY: the caller's word.
+            // SAFETY: the caller's obligations are the same.
             return unsafe { System.dealloc(block, layout) };
         }
         CHANNELS.set(CHANNELS.get() - 1);
-        // SAFETY: the block is the caller's, who gives it up.
+        // SAFETY: the caller gives up the block.
         unsafe { ptr::write_bytes(block, NONSENSE, layout.size()) };
         let block = self.exchange(block);
         if !block.is_null() {
-            // SAFETY: it came here by a call of this, with that layout.
+            // SAFETY: an earlier call of this function took it, with the same layout.
             unsafe { System.dealloc(block, layout) };
         }
     }

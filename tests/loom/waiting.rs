@@ -1,4 +1,4 @@
-//! Waiters that go away, change their wakers, stand behind others, or call back.
+//! Waiters that leave, replace their wakers, wait behind others, or use the channel when woken.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ use crate::support::receive;
 use crate::support::send;
 use crate::support::shared;
 
-/// Puts a stream to wait.
+/// Registers a stream.
 fn park(stream: &mut Receiver<Item>, waker: &Waker) {
     assert!(poll_next(stream, waker).is_pending());
 }
@@ -47,7 +47,7 @@ fn l11_cancelled_receiver_passes_on_wake() {
         let taken = poll(&mut cancelled, Waker::noop());
         drop(cancelled);
         if let Poll::Ready(item) = taken {
-            // It was the first: the survivor needs another.
+            // The first item; the other receiver needs one too.
             assert_eq!(item.unwrap().number, 1);
             send(&sender, tally.item(1));
         }
@@ -77,7 +77,7 @@ fn l12_cancelled_sender_passes_on_wake() {
         if sent {
             assert_eq!(block_on(receiver.recv()).unwrap().number, 3);
         } else {
-            assert!(tally.alive() <= alive, "its item went with it");
+            assert!(tally.alive() <= alive, "its item was dropped with it");
         }
         survivor.join().unwrap();
         consumer.join().unwrap();
@@ -105,7 +105,7 @@ fn l13_only_last_waker_is_woken() {
     });
 }
 
-/// As the last, for a waiter behind another.
+/// The same for a waiter behind another.
 #[test]
 fn l13_only_last_waker_is_woken_behind_another() {
     model(|tally| {
@@ -184,7 +184,7 @@ fn close_wakes_all_blocked_senders() {
     });
 }
 
-/// The first waiter leaves, notified or not, while another stands behind it.
+/// The first waiter leaves, notified or not, with another one behind it.
 #[test]
 fn first_waiter_passes_on_wake() {
     model(|tally| {
@@ -240,7 +240,7 @@ fn middle_waiter_passes_on_wake() {
     });
 }
 
-/// A waiter that was notified leaves while another enters: it must not take that one with it.
+/// A notified waiter leaves while another enters: it must not remove that one.
 #[test]
 fn late_leaver_keeps_next_waiter_listed() {
     model(|tally| {
@@ -249,7 +249,7 @@ fn late_leaver_keeps_next_waiter_listed() {
         let mut second = receiver.clone();
         let (flag, waker) = flag();
         park(&mut first, &waker);
-        // Notifies the first, and takes the item away.
+        // Notifies the first, and takes the item.
         send(&sender, tally.item(1));
         drop(receive(&receiver));
         assert_eq!(flag.calls(), 1);
@@ -269,7 +269,7 @@ fn late_leaver_keeps_next_waiter_listed() {
     });
 }
 
-/// The same, where the first is polled again instead of dropped.
+/// The same, but the first is polled again instead of dropped.
 #[test]
 fn notified_waiter_keeps_next_waiter_listed() {
     model(|tally| {
@@ -285,7 +285,7 @@ fn notified_waiter_keeps_next_waiter_listed() {
             let item = block_on(next(&mut second)).unwrap();
             (item.number, second)
         });
-        // Both wait now, in whichever order; two items are there for them.
+        // Both wait now, in either order; there are two items for them.
         let early = poll_next(&mut first, &waker);
         for number in 2..=3 {
             send(&sender, tally.item(number));
@@ -300,7 +300,7 @@ fn notified_waiter_keeps_next_waiter_listed() {
     });
 }
 
-/// Q4 of `waiters`: a stream that was notified and is left alone keeps one wake, and no more.
+/// Q4 of `waiters`: a stream that was notified and is not polled keeps one wake, and no more.
 #[test]
 fn unpolled_receiver_keeps_one_wake() {
     model(|tally| {
@@ -325,7 +325,7 @@ fn unpolled_receiver_keeps_one_wake() {
     });
 }
 
-/// As the last, for senders.
+/// The same for senders.
 #[test]
 fn unpolled_sender_keeps_one_wake() {
     model(|tally| {
@@ -350,7 +350,7 @@ fn unpolled_sender_keeps_one_wake() {
     });
 }
 
-/// A waker that receives and sends inline, under whatever its caller holds.
+/// A waker that receives and sends inside `wake`, whatever locks its caller holds.
 #[test]
 fn waker_uses_channel_from_front() {
     a_waker_may_use_the_channel(false);
@@ -362,7 +362,7 @@ fn waker_uses_channel_from_behind() {
 }
 
 fn a_waker_may_use_the_channel(behind: bool) {
-    // `try_recv` spins here, in two threads at once.
+    // Two threads spin in `try_recv` at once.
     large_model(move |tally| {
         let (sender, receiver) = shared(bounded(2));
         let mut first = receiver.recv();
@@ -380,7 +380,7 @@ fn a_waker_may_use_the_channel(behind: bool) {
             move || {
                 if let Ok(item) = receiver.try_recv() {
                     keep(item);
-                    // The lock is the system's: it must be free before a step of the model.
+                    // A lock of the system must be released before the next step of the model.
                     let answer = answer.lock().unwrap().take();
                     if let Some(answer) = answer {
                         // There may be no room.

@@ -1,4 +1,4 @@
-//! The parts that futures play in a cell.
+//! The actors of a cell.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -23,23 +23,23 @@ use crate::truth::Outcome;
 use crate::truth::Truth;
 use crate::truth::mark;
 
-/// What the actors of one cell share, and each one's own luck.
+/// What the actors of one cell share, and a random generator for each.
 pub(crate) struct Part {
     cell: Cell,
     truth: Arc<Truth>,
     rng: fastrand::Rng,
     hostility: Hostility,
-    /// Whether every task of this cell ends well.
+    /// Whether every task of this cell succeeds.
     clean: bool,
-    /// How many tasks this part has ended.
+    /// How many tasks this actor has ended.
     ended: usize,
 }
 
-/// Those who do the same work.
+/// Actors that do the same work.
 struct Crew {
-    /// How many of them are neither resting nor gone.
+    /// How many of them neither rest nor have left.
     active: AtomicUsize,
-    /// How much they have done.
+    /// How many steps they have done.
     done: AtomicUsize,
 }
 
@@ -78,7 +78,7 @@ impl Part {
         }
     }
 
-    /// Whether each consumer's first task fails, of which there is one.
+    /// Whether the first task of each consumer fails; each consumer has one.
     fn is_sure_to_fail(&self) -> bool {
         self.cell.kind == Kind::Tasks && !self.clean
     }
@@ -103,8 +103,8 @@ impl Part {
         self.truth.check_failed(failure.as_ref());
     }
 
-    /// After a cancellation, perhaps: does nothing until somebody else of the crew has done some
-    /// work, if anybody is active. A wake that the cancelled future kept to itself is then missed.
+    /// Sometimes, after a cancellation, does nothing until another active member of the crew has
+    /// done a step. If the cancelled future has kept a wake, that step never comes.
     async fn rest(&mut self, crew: &Crew) {
         let relaxed = Ordering::Relaxed;
         let leave_one = |active| (active > 1).then(|| active - 1);
@@ -128,7 +128,7 @@ impl Part {
 
     fn check_len(&self, len: usize) {
         let capacity = self.cell.capacity;
-        assert!(len <= capacity, "{len} items where {capacity} fit");
+        assert!(len <= capacity, "{len} items queued, capacity {capacity}");
     }
 }
 
@@ -171,7 +171,7 @@ pub(crate) fn cast<I: Inbound>(
     let monitor = inbound.monitor();
     act!("finisher", |part| finish(part, monitor));
     let monitor = sender.monitor();
-    act!("mourner", |part| mourn(part, monitor));
+    act!("failure watcher", |part| await_failure(part, monitor));
 
     let closer = match cell.ending {
         Ending::Drained | Ending::ReceiversLeave => None,
@@ -192,7 +192,7 @@ pub(crate) fn cast<I: Inbound>(
 async fn produce(mut part: Part, crew: Arc<Crew>, producer: usize, mut sender: Sender<Item>) {
     for attempt in 0..part.cell.attempts {
         let item = part.truth.item(producer, attempt);
-        // The first is not given up, so that there is one.
+        // The first send is not cancelled, so that at least one item is sent.
         let mark = if attempt == 0 {
             match sender.send(item).await {
                 Ok(()) => mark::SENT,
@@ -248,7 +248,7 @@ async fn send_by_trying(part: &mut Part, sender: &Sender<Item>, mut item: Item) 
     }
 }
 
-/// How a consumer receives, for a while.
+/// How a consumer receives for a while.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Future,
@@ -256,12 +256,12 @@ enum Way {
     Trying,
 }
 
-/// Receives until the end, or until it has had its share and leaves.
+/// Receives until the end, or leaves after a number of items.
 async fn consume<I: Inbound>(mut part: Part, crew: Arc<Crew>, mut inbound: I) {
     const WAYS: [Way; 3] = [Way::Future, Way::Stream, Way::Trying];
     let mut way = WAYS[part.rng.usize(0..3)];
-    // Whether the stream has been left while it waits. It is then polled again or dropped, for
-    // otherwise it keeps a wake to itself.
+    // Whether the stream is pending. It is then polled again or dropped; otherwise it would keep a
+    // wake.
     let mut stream_waits = false;
     let mut left = match part.cell.ending {
         Ending::ReceiversLeave => {
@@ -275,7 +275,7 @@ async fn consume<I: Inbound>(mut part: Part, crew: Arc<Crew>, mut inbound: I) {
     while left > 0 {
         part.check_len(inbound.len());
         if way != Way::Trying || part.rng.u8(0..4) == 0 {
-            // Who awaits a task while holding one may wait for itself.
+            // Waiting for a task while holding one may deadlock.
             settle(&mut part, &mut hand).await;
         }
         let next = match way {
@@ -329,7 +329,7 @@ async fn consume<I: Inbound>(mut part: Part, crew: Arc<Crew>, mut inbound: I) {
     }
     if left > 0 {
         let holds_a_task = part.cell.kind == Kind::Tasks && !hand.is_empty();
-        assert!(!holds_a_task, "the end comes with a task in hand");
+        assert!(!holds_a_task, "the channel ended with a task in hand");
         part.truth.check_end();
         assert!(matches!(inbound.try_recv(), Err(TryRecvError::Closed)));
         assert!(inbound.recv().await.is_err());
@@ -342,7 +342,7 @@ async fn consume<I: Inbound>(mut part: Part, crew: Arc<Crew>, mut inbound: I) {
     settle(&mut part, &mut hand).await;
 }
 
-/// Ends what is in hand, sooner or later, in any order.
+/// Ends what is in hand, in random order, with pauses.
 async fn settle(part: &mut Part, hand: &mut Vec<impl Given<Item>>) {
     while !hand.is_empty() {
         if part.rng.u8(0..8) == 0 {
@@ -369,7 +369,7 @@ async fn join(mut part: Part, monitor: Monitor<Item>) {
     }
 }
 
-/// Awaits the end from the beginning, and then once more.
+/// Waits for the end from the start, and then once more.
 async fn finish(mut part: Part, monitor: Monitor<Item>) {
     for _ in 0..2 {
         loop {
@@ -383,8 +383,8 @@ async fn finish(mut part: Part, monitor: Monitor<Item>) {
     }
 }
 
-/// Awaits the first failure, if there is any.
-async fn mourn(mut part: Part, monitor: Monitor<Item>) {
+/// Waits for the first failure, if there is one.
+async fn await_failure(mut part: Part, monitor: Monitor<Item>) {
     part.first_failure(&monitor).await;
 }
 
@@ -394,11 +394,11 @@ enum Closer<I> {
     Monitor(Monitor<Item>),
 }
 
-/// Closes the channel in the middle.
+/// Closes the channel halfway.
 async fn close<I: Inbound>(mut part: Part, closer: Closer<I>) {
     if let Closer::Monitor(monitor) = &closer {
         if part.is_sure_to_fail() {
-            // It must be told in the middle, for nothing else brings the end.
+            // `failed` must complete now: only this actor closes the channel.
             part.first_failure(monitor).await;
         }
     }
@@ -413,10 +413,10 @@ async fn close<I: Inbound>(mut part: Part, closer: Closer<I>) {
         Closer::Receiver(inbound) => inbound.close(),
         Closer::Monitor(monitor) => monitor.close(),
     };
-    assert!(was_open, "closed before its time");
+    assert!(was_open, "the channel was closed already");
 }
 
-/// Awaits that nothing can be sent any more.
+/// Waits until the channel is closed.
 async fn witness(mut part: Part, sender: Sender<Item>) {
     loop {
         if part.hostility.around(sender.closed()).await.is_some() {

@@ -1,4 +1,4 @@
-//! One cell of the matrix: what is run, and by whom.
+//! One cell of the matrix.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub(crate) enum Kind {
     Tasks,
 }
 
-/// Who polls the futures of a cell.
+/// The executor that polls the futures of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Executor {
     TokioMultiThread,
@@ -19,20 +19,20 @@ pub(crate) enum Executor {
     LocalPool,
     /// One operating system thread for each future.
     Threads,
-    /// Tokio for every other future, smol for the rest.
+    /// Tokio for every second future, smol for the rest.
     TokioAndSmol,
 }
 
-/// How a cell comes to its end.
+/// How a cell ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The producers are done and drop their senders.
+    /// The producers finish and drop their senders.
     Drained,
-    /// Closed in the middle.
+    /// Closed halfway.
     ClosedBySender,
     ClosedByReceiver,
     ClosedByMonitor,
-    /// The consumers drop their receivers one by one, in the middle.
+    /// The consumers drop their receivers one by one, halfway.
     ReceiversLeave,
 }
 
@@ -46,7 +46,7 @@ const ENDINGS: [Ending; 5] = [
     Ending::ReceiversLeave,
 ];
 
-/// What is run, and all that is needed to run it again.
+/// A configuration, with all that is needed to run it again.
 #[derive(Clone, Copy)]
 pub(crate) struct Cell {
     pub(crate) kind: Kind,
@@ -55,9 +55,9 @@ pub(crate) struct Cell {
     pub(crate) consumers: usize,
     pub(crate) capacity: usize,
     pub(crate) ending: Ending,
-    /// How many sends each producer tries.
+    /// How many sends each producer attempts.
     pub(crate) attempts: usize,
-    /// Of the whole matrix; each cell makes its own of it.
+    /// The seed of the whole matrix; each cell derives its own.
     seed: u64,
 }
 
@@ -79,7 +79,7 @@ impl Cell {
         })
     }
 
-    /// The cell of [`orphans`](crate::orphans): a producer is a channel there.
+    /// The cell of [`orphans`](crate::orphans), where each producer stands for a channel.
     pub(crate) fn of_orphans(seed: u64, channels: usize, items: usize) -> Self {
         Self {
             kind: Kind::Tasks,
@@ -93,8 +93,8 @@ impl Cell {
         }
     }
 
-    /// As many as fit the time that the whole matrix may take: futures that share a thread are
-    /// cheap to switch between, threads are not.
+    /// As many as the run time of the whole matrix allows: switching between futures on one thread
+    /// is cheap, switching threads is not.
     fn attempts(executor: Executor, capacity: usize) -> usize {
         let on_one_place = match executor {
             Executor::TokioCurrentThread | Executor::LocalPool => 4800,
@@ -107,10 +107,10 @@ impl Cell {
         on_one_place * on_many * optimized
     }
 
-    /// Decisions for the part of the cell with this name. They are the same in every run with the
-    /// same seed; what the threads make of them is not.
+    /// Decisions for this part of the cell. They are the same in every run with the same seed; how
+    /// the threads interleave is not.
     pub(crate) fn rng(&self, part: &str) -> fastrand::Rng {
-        // FNV-1a: all that matters is that parts of cells differ.
+        // FNV-1a: parts of cells must only differ.
         let name = format!("{self:?} {part}");
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,5 +1,5 @@
-//! Surroundings as hostile as a future must expect: it is cancelled, polled for nothing, and polled
-//! with another waker each time, as it is when it moves between tasks or out of a `select!`.
+//! The worst that a future must expect: it is cancelled, polled without a wake, and polled with a
+//! new waker each time, as if it moved between tasks or out of a `select!`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,18 +12,18 @@ use std::task::Poll;
 use std::task::Wake;
 use std::task::Waker;
 
-/// How hostile they are.
+/// How often each of these happens.
 #[derive(Clone)]
 pub(crate) struct Hostility {
     pub(crate) rng: fastrand::Rng,
-    /// Of 256 polls that find nothing, how many end with a cancellation.
+    /// Of 256 pending polls, how many end with a cancellation.
     pub(crate) cancels: u8,
-    /// Counts the wakers that are alive.
+    /// Counts the live wakers.
     pub(crate) wakers: Arc<AtomicUsize>,
 }
 
 impl Hostility {
-    /// The future in such surroundings. Gives none if it was cancelled.
+    /// Wraps the future. The output is `None` if it was cancelled.
     pub(crate) fn around<F: Future + Unpin>(&mut self, future: F) -> Chaos<F> {
         Chaos {
             future: Some(future),
@@ -43,7 +43,7 @@ impl Hostility {
 
 pub(crate) struct Chaos<F> {
     future: Option<F>,
-    /// It is cancelled at the next poll, whatever that is for.
+    /// It is cancelled at the next poll.
     doomed: bool,
     waker: Option<Arc<Moved>>,
     hostility: Hostility,
@@ -64,7 +64,7 @@ impl<F: Future + Unpin> Future for Chaos<F> {
         }
         let cancels = self.hostility.cancels;
         if self.hostility.chance(cancels) {
-            // At once; or after a while, in which it may be woken; or when it is woken.
+            // Cancel at once; or after a while, in which it may be woken; or when it is woken.
             match self.hostility.rng.u8(0..3) {
                 0 => {
                     self.future = None;
@@ -82,7 +82,7 @@ impl<F: Future + Unpin> Future for Chaos<F> {
 }
 
 impl<F> Chaos<F> {
-    /// The waker to poll with. Often a new one, and then those of earlier polls are deaf.
+    /// The waker to poll with. Often a new one; then wakes of earlier ones are ignored.
     fn waker(&mut self, cx: &Context<'_>) -> Waker {
         let fresh = self.hostility.chance(96);
         let current = self.waker.take();
@@ -102,7 +102,7 @@ impl<F> Chaos<F> {
 /// The waker of a task that a future may move out of.
 struct Moved {
     target: Waker,
-    /// The future has been polled with another since: only a wake of that one counts.
+    /// The future was polled with another waker since, so a wake of this one has no effect.
     is_deaf: AtomicBool,
     alive: Arc<AtomicUsize>,
 }

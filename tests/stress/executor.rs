@@ -1,4 +1,4 @@
-//! Running futures on everybody's executor, under a watchdog.
+//! Running futures on each executor, with a time limit.
 
 use std::future::Future;
 use std::future::pending;
@@ -17,11 +17,11 @@ use tokio::runtime;
 
 use crate::cell::Executor;
 
-/// How long the futures of one cell, which need milliseconds, may take before they are held to
-/// hang.
+/// How long the futures of one cell may take. They need milliseconds; after this time they are
+/// taken to hang.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A part in a cell, and its name.
+/// A future of a cell, and its name.
 pub(crate) struct Actor {
     name: String,
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -35,15 +35,15 @@ impl Actor {
         }
     }
 
-    /// Plays the part, and tells how it ended.
+    /// Runs the future, and reports how it ended.
     async fn act(self, ended: mpsc::Sender<Ended>) {
         let result = AssertUnwindSafe(self.future).catch_unwind().await;
         let panic = result.err().map(|payload| {
             let text = payload.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| payload.downcast_ref().copied());
-            String::from(text.unwrap_or("a panic without words"))
+            String::from(text.unwrap_or("a panic without a message"))
         });
-        // Nobody listens any more if another actor has panicked.
+        // The receiver is gone if another actor has panicked.
         let _ = ended.send(Ended {
             name: self.name,
             panic,
@@ -57,13 +57,13 @@ struct Ended {
 }
 
 impl Executor {
-    /// Runs all actors to their end, or says which panicked, or which hang. In that case they, and
-    /// the threads they run on, are left behind.
+    /// Runs all actors to their end, or reports which one panicked or which ones hang. In that case
+    /// they and their threads are left running.
     pub(crate) fn run(self, actors: Vec<Actor>) -> Result<(), String> {
-        let (tell, ended) = mpsc::channel();
+        let (report, ended) = mpsc::channel();
         let mut running: Vec<String> = actors.iter().map(|actor| actor.name.clone()).collect();
-        self.start(actors.into_iter().map(|actor| actor.act(tell.clone())));
-        drop(tell);
+        self.start(actors.into_iter().map(|actor| actor.act(report.clone())));
+        drop(report);
 
         let deadline = Instant::now() + PATIENCE;
         while !running.is_empty() {
@@ -73,7 +73,7 @@ impl Executor {
                 Ok(Ended { name, panic }) => {
                     return Err(format!("{name} panicked: {}", panic.unwrap_or_default()));
                 }
-                Err(_) => return Err(format!("not at an end: {}", running.join(", "))),
+                Err(_) => return Err(format!("still running: {}", running.join(", "))),
             }
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Executor {
         }
     }
 
-    /// Lets others run.
+    /// Yields to other futures.
     pub(crate) async fn pause(self) {
         if self == Self::Threads {
             thread::yield_now();
@@ -133,7 +133,7 @@ impl Executor {
     }
 }
 
-/// Never shut down, which would wait for actors that hang.
+/// Never shut down, since that would wait for actors that hang.
 fn tokio() -> &'static runtime::Runtime {
     static RUNTIME: OnceLock<runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
@@ -142,7 +142,7 @@ fn tokio() -> &'static runtime::Runtime {
     })
 }
 
-/// Smol's executor on two threads; its global one has one.
+/// Smol's executor on two threads; its global executor has one.
 fn smol() -> &'static smol::Executor<'static> {
     static EXECUTOR: OnceLock<smol::Executor<'static>> = OnceLock::new();
     static THREADS: OnceLock<()> = OnceLock::new();

@@ -21,7 +21,7 @@ impl<R> Inbound for R where
 {
 }
 
-/// Notes that an item was received. A plain item has ended with that.
+/// Records that an item was received. That ends a plain item.
 pub(crate) fn arrived(given: &impl Given<Item>, truth: &Truth) {
     let item = given.peek();
     truth.received(item);
@@ -31,7 +31,7 @@ pub(crate) fn arrived(given: &impl Given<Item>, truth: &Truth) {
     }
 }
 
-/// Ends a task in this way, either whole or split into item and ticket. A plain item is dropped.
+/// Ends a task with this outcome, whole or split into item and ticket. A plain item is dropped.
 pub(crate) fn settle(given: impl Given<Item>, truth: &Truth, outcome: Outcome, split: bool) {
     if !truth.has_tasks() {
         return;

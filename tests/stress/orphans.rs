@@ -1,5 +1,4 @@
-//! Handles and tasks of one channel, dropped by two threads at once: whoever comes last frees it,
-//! and nobody does twice.
+//! Two threads drop the handles and tasks of one channel at once: the last of them frees it, once.
 
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -23,10 +22,10 @@ use crate::truth::Outcome;
 use crate::truth::Truth;
 use crate::truth::mark;
 
-/// How many items each channel is sent.
+/// How many items are sent into each channel.
 pub(crate) const ITEMS: usize = 5;
 
-/// Something that keeps a channel alive.
+/// A handle or task, which keeps a channel alive.
 enum Piece {
     Sender(Sender<Item>),
     Receiver(TaskReceiver<Item>),
@@ -38,7 +37,7 @@ struct Pile {
     pieces: Vec<Piece>,
     rng: fastrand::Rng,
     truth: Arc<Truth>,
-    /// How many piles are still to be cleared before any is.
+    /// How many piles are not yet ready to be cleared.
     gate: Arc<AtomicUsize>,
 }
 
@@ -67,7 +66,7 @@ impl Pile {
     }
 }
 
-/// Runs as many channels to their end as `cell` says there are producers.
+/// Runs as many channels to their end as `cell` has producers.
 pub(crate) fn run(cell: Cell) {
     let truth = Arc::new(Truth::new(cell));
     let (to_partner, piles) = mpsc::channel::<Pile>();
@@ -86,14 +85,14 @@ pub(crate) fn run(cell: Cell) {
         if let Err(error) = cleared.recv_timeout(PATIENCE) {
             panic!("channel {channel}: {error}");
         }
-        // One of the errors was the channel's to keep.
+        // The channel kept one of the errors.
         truth.check_errors_are_gone();
     }
     drop(to_partner);
     partner.join().unwrap();
 }
 
-/// A channel with something queued, something in hand and an error to keep; in two piles.
+/// Makes a channel with items queued, tasks in hand and a kept error; splits it into two piles.
 fn piles_of_a_channel(channel: usize, truth: &Arc<Truth>, rng: &mut fastrand::Rng) -> [Pile; 2] {
     let (sender, receiver) = tollgate::tasks(ITEMS);
     for attempt in 0..ITEMS {

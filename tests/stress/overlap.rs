@@ -1,5 +1,5 @@
-//! Work that overlaps: the next item is sent before the last is ended, so that there is no instant
-//! without any, however short the steps. Who reads the counts at different instants sees one.
+//! Overlapping work: the next item is sent before the last one ends, so there is always work. A
+//! join that read the counts at different instants might see none.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -13,17 +13,17 @@ use tollgate::Monitor;
 
 use crate::common::assert_adds_up;
 
-/// How often items are sent before earlier ones are ended.
+/// How often items are sent before earlier ones end.
 const STEPS: usize = if cfg!(debug_assertions) {
     300_000
 } else {
     6_000_000
 };
 
-/// How many items there are at most.
+/// The largest number of items at once.
 pub(crate) const CAPACITY: usize = 4;
 
-/// Joins all the time, which must be in vain until all that was sent is ended.
+/// Joins repeatedly; no join may complete until all work has ended.
 pub(crate) fn run<T: Send>(
     monitor: &Monitor<T>,
     mut rng: fastrand::Rng,
@@ -42,7 +42,7 @@ pub(crate) fn run<T: Send>(
                 break;
             }
         }
-        // Relaxed: that the join sees it is the channel's business.
+        // Relaxed: the channel must order this store before the join.
         over.store(true, Ordering::Relaxed);
         end();
     });
@@ -51,7 +51,7 @@ pub(crate) fn run<T: Send>(
     assert_eq!(report.sent, report.done);
 }
 
-/// Polls joins, each several times, until one is ready.
+/// Polls joins, several times each, until one is ready.
 fn join<T>(monitor: &Monitor<T>, over: &AtomicBool) {
     let mut cx = Context::from_waker(noop_waker_ref());
     loop {

@@ -1,19 +1,19 @@
-//! A pool of workers that do whatever a task allows: they end it well, fail it, try it again, drop
-//! it, panic, split it, leave new work; several at a time, in any order. Somebody joins throughout.
+//! A pool of workers that do everything a task allows: they end it well, fail it, retry it, drop
+//! it, panic, split it, and leave follow-ups, with several tasks at a time, in any order. Other
+//! actors join throughout.
 //!
-//! It is run in *lives*: a channel with a capacity, a policy and a way to end. In each life several
-//! producers send items in rounds, and after each round but the last all work is awaited; then
-//! nothing moves, and the channel's account must be that of the items, to the last one. What is
-//! known of an item:
+//! It runs in *lives*: a channel with a capacity, a policy and a way to end. In each life several
+//! producers send items in rounds. After each round but the last, all work is joined; then nothing
+//! moves, and the report must match the items exactly. The test tracks each item:
 //!
-//! * It has one fate, noted before its end. Whether dropping a task ends its item, the item tells:
-//!   if it is dropped while its thread drops the task, it was abandoned. If it is dropped at any
-//!   other moment, it was discarded.
-//! * It knows how often it was delivered, which is what `attempt` must say.
+//! * It has one fate, recorded before the call that ends it. The item itself finds out whether
+//!   dropping a task ended it: if it is dropped while its thread drops the task, it was abandoned;
+//!   if it is dropped at any other moment, it was discarded.
+//! * It counts its deliveries, which `attempt` must equal.
 //!
-//! A *chain* is work that is certainly outstanding for a while: one item after the other, each left
-//! by the one before, with retries in between. A join that begins and ends while the same chain is
-//! alive has seen an instant that there was not.
+//! A *chain* is work that is certainly outstanding for a while: each item is a follow-up of the one
+//! before, with retries in between. A join that begins and ends during the same chain has completed
+//! too early.
 
 use std::cell::Cell as ThreadCell;
 use std::num::NonZeroU32;
@@ -46,13 +46,13 @@ use crate::common::assert_adds_up;
 use crate::common::assert_each_is_counted;
 use crate::executor::Actor;
 
-/// How many tasks are dealt with in all.
+/// How many tasks there are in all.
 const TASKS: u64 = if cfg!(debug_assertions) {
     200_000
 } else {
     1_000_000
 };
-/// How many items a life may have at most.
+/// How many items a life may have.
 const ITEMS: usize = 16_000;
 
 const PRODUCERS: usize = 3;
@@ -70,7 +70,7 @@ const EXECUTORS: [Executor; 6] = [
     Executor::AsyncStd,
 ];
 
-/// Deals with all tasks, life by life.
+/// Runs lives until there were enough tasks.
 pub(crate) fn run(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let start = Instant::now();
@@ -126,37 +126,36 @@ enum Fate {
 const FATES: usize = 8;
 
 thread_local! {
-    /// The item whose task this thread drops just now, and what that is for it, if it drops the
-    /// item.
+    /// The item whose task this thread is dropping, and the fate of the item if that drops it.
     static DROPPING: ThreadCell<Option<(usize, Fate)>> = const { ThreadCell::new(None) };
 }
 
-/// What all know of the items of a life.
+/// What the actors of a life share.
 #[derive(Default)]
 struct Truth {
     fates: Vec<AtomicU8>,
-    /// How many items have been made, and are gone.
+    /// How many items were made, and how many were dropped.
     made: AtomicUsize,
-    gone: AtomicUsize,
+    dropped: AtomicUsize,
     sent: AtomicU64,
     followed_up: AtomicU64,
     delivered: AtomicU64,
     /// Odd while a chain is alive.
     chain: AtomicUsize,
     most_attempts: Option<NonZeroU32>,
-    /// Workers are to leave.
+    /// Whether the workers should leave.
     leave: AtomicBool,
-    /// How many joins came back.
+    /// How many joins completed.
     joins: AtomicUsize,
     finished: Mutex<Option<Result<Report, JoinError>>>,
 }
 
-/// An item, and what it knows of itself.
+/// An item, with a record of its deliveries.
 struct Item {
     number: usize,
     deliveries: u32,
     is_noted: bool,
-    /// How many links of its chain are to follow, if it is of one.
+    /// How many links follow in its chain, if it is part of one.
     chain: Option<u32>,
     truth: Arc<Truth>,
 }
@@ -168,7 +167,7 @@ impl Item {
         self.is_noted = true;
     }
 
-    /// It is given back by the channel, which has nothing to do with it any more.
+    /// The channel returned the item; its destructor must not record another fate.
     fn came_back(mut self, fate: Fate) {
         self.note(fate);
     }
@@ -185,7 +184,7 @@ impl Drop for Item {
         if self.chain.is_some() {
             self.truth.chain_ends();
         }
-        self.truth.gone.fetch_add(1, Ordering::Relaxed);
+        self.truth.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -198,7 +197,7 @@ impl Truth {
         }
     }
 
-    /// One more item, unless there have been enough.
+    /// Makes another item, unless the life has had enough.
     fn item(self: &Arc<Self>, chain: Option<u32>) -> Option<Item> {
         let made = self
             .made
@@ -214,7 +213,7 @@ impl Truth {
         })
     }
 
-    /// A chain is certainly outstanding, for its first link is in hand.
+    /// A chain is certainly outstanding: its first link is in hand.
     fn chain_begins(&self) {
         let begin = |epoch| (epoch % 2 == 0).then_some(epoch + 1);
         let _ = self
@@ -222,7 +221,7 @@ impl Truth {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, begin);
     }
 
-    /// It may be over soon: to be called before that.
+    /// Must be called before the chain may end.
     fn chain_ends(&self) {
         let end = |epoch| (epoch % 2 == 1).then_some(epoch + 1);
         let _ = self
@@ -230,7 +229,7 @@ impl Truth {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, end);
     }
 
-    /// Nothing is queued nor in hand: then the account is that of the items.
+    /// Checks the report of a join while nothing is queued or in hand.
     fn check(&self, result: &Result<Report, JoinError>) {
         let report = report_of(result);
         assert_adds_up(report);
@@ -265,9 +264,9 @@ fn report_of(result: &Result<Report, JoinError>) -> &Report {
 enum Ending {
     SendersGo,
     Close,
-    /// In the middle of a round.
+    /// Halfway through a round.
     CloseNow,
-    /// In the middle of a round.
+    /// Halfway through a round.
     ReceiversGo,
 }
 
@@ -286,7 +285,7 @@ struct Life {
     most_attempts: Option<NonZeroU32>,
     abandon: Abandon,
     ending: Ending,
-    /// Of all lives.
+    /// The seed of all lives.
     seed: u64,
 }
 
@@ -318,7 +317,7 @@ impl Life {
         builder.build_tasks()
     }
 
-    /// Lives it; how it went, and how many joins came back.
+    /// Runs this life; returns its report and how many joins completed.
     fn run(self) -> (Report, u64) {
         let _named = Named(self);
         let truth = Arc::new(Truth::new(self.most_attempts));
@@ -361,13 +360,13 @@ impl Life {
         let result = finished.expect("the end was awaited");
         truth.check(&result);
         let made = truth.made.load(Ordering::Relaxed);
-        assert_eq!(truth.gone.load(Ordering::Relaxed), made, "items leak");
+        assert_eq!(truth.dropped.load(Ordering::Relaxed), made, "items leak");
         let joins = truth.joins.load(Ordering::Relaxed);
         (*report_of(&result), joins as u64)
     }
 }
 
-/// Names the life in which a test fails.
+/// Prints the life in which a test fails.
 struct Named(Life);
 
 impl Drop for Named {
@@ -404,19 +403,19 @@ impl Part {
     }
 }
 
-/// What one producer is to do in a round.
+/// What one producer should do in a round.
 struct Round {
     items: usize,
     may_have_chains: bool,
 }
 
-/// The driver's lines to the producers, and theirs to the driver.
+/// The driver's channels to the producers, and the one back.
 struct Rounds {
     producers: Vec<channel::Sender<Round>>,
     over: channel::Receiver<()>,
 }
 
-/// Sends what each round asks for, or as much as is taken.
+/// Sends the items of each round, or as many as the channel accepts.
 async fn produce(
     mut part: Part,
     rounds: channel::Receiver<Round>,
@@ -436,15 +435,15 @@ async fn produce(
     }
 }
 
-/// Has items sent in rounds, joins after each, and brings the end.
+/// Has items sent in rounds, joins after each, and ends the life.
 async fn drive(mut part: Part, rounds: Rounds, ending: Ending, sender: Sender<Item>) {
     let monitor = sender.monitor();
     loop {
         let most = 1 << part.rng.u32(0..10);
         let made = part.truth.made.load(Ordering::Relaxed);
         let is_last = made + PRODUCERS * most > ITEMS / 2;
-        // What `close_now` takes is resolved before it is given out, so no chain can be told to
-        // end.
+        // Items that `close_now` takes are resolved before it returns them, so their chains could
+        // not be ended in time.
         let may_have_chains = !(is_last && ending == Ending::CloseNow);
         for producer in &rounds.producers {
             let round = Round {
@@ -483,7 +482,7 @@ async fn drive(mut part: Part, rounds: Rounds, ending: Ending, sender: Sender<It
     *part.truth.finished.lock().unwrap() = Some(result);
 }
 
-/// The end comes from elsewhere than the sender.
+/// Ends the life by other means than the sender.
 fn turn(part: &Part, ending: Ending, monitor: &Monitor<Item>) {
     match ending {
         Ending::CloseNow => {
@@ -495,7 +494,7 @@ fn turn(part: &Part, ending: Ending, monitor: &Monitor<Item>) {
     }
 }
 
-/// Sends one item; whether the channel is open.
+/// Sends one item; returns whether the channel is open.
 async fn send(part: &Part, sender: &Sender<Item>, chain: Option<u32>) -> bool {
     let Some(item) = part.truth.item(chain) else {
         return true;
@@ -512,17 +511,17 @@ async fn send(part: &Part, sender: &Sender<Item>, chain: Option<u32>) -> bool {
     }
 }
 
-/// Receives, and deals with what it received, until the end or until it is to leave.
+/// Receives tasks and ends them, until the channel ends or the worker should leave.
 async fn work(mut part: Part, receiver: TaskReceiver<Item>) {
     let mut hand = Vec::new();
     while !part.truth.leave.load(Ordering::Relaxed) {
         let Ok(task) = receiver.recv().await else {
-            // Nothing can come any more, then or now.
+            // Nothing more can come.
             assert!(receiver.is_closed());
             assert_eq!(
                 receiver.monitor().outstanding(),
                 0,
-                "the end comes with work left"
+                "the channel ended with work left"
             );
             break;
         };
@@ -556,7 +555,7 @@ fn arrived(part: &Part, mut task: Task<Item>) -> Task<Item> {
     task
 }
 
-/// Ends what is in hand, sooner or later, in any order.
+/// Ends what is in hand, in random order, with pauses.
 async fn settle(part: &mut Part, hand: &mut Vec<Task<Item>>) {
     while !hand.is_empty() {
         part.rest(8).await;
@@ -568,7 +567,7 @@ async fn settle(part: &mut Part, hand: &mut Vec<Task<Item>>) {
     }
 }
 
-/// Passes the chain on, to the next link or to the next attempt.
+/// Continues the chain, with a follow-up or a retry.
 fn hold_chain(part: &mut Part, mut task: Task<Item>, links: u32) {
     let may_retry = part
         .truth
@@ -578,7 +577,7 @@ fn hold_chain(part: &mut Part, mut task: Task<Item>, links: u32) {
         return retry(task);
     }
     if links > 0 && follow_up(part, &task, Some(links - 1)) {
-        // It is the next one's now.
+        // The chain is the follow-up's now.
         task.chain = None;
     }
     if task.chain.is_some() {
@@ -631,7 +630,7 @@ fn retry(task: Task<Item>) {
     }
 }
 
-/// Leaves new work; whether it was taken.
+/// Leaves a follow-up; returns whether the channel accepted it.
 fn follow_up(part: &Part, task: &Task<Item>, chain: Option<u32>) -> bool {
     let Some(item) = part.truth.item(chain) else {
         return false;
@@ -660,7 +659,7 @@ fn split(part: &mut Part, task: Task<Item>) {
     }
 }
 
-/// A task of this item is about to be dropped.
+/// Marks that a task of this item is about to be dropped.
 struct Dropping(usize, Fate);
 
 fn dropping(task: &Task<Item>, fate: Fate) -> Dropping {
@@ -675,11 +674,11 @@ impl Dropping {
     }
 }
 
-/// Joins again and again, and looks at the figures.
+/// Joins again and again, and checks the statistics.
 async fn join(mut part: Part, monitor: Monitor<Item>) {
     loop {
         let is_last = monitor.stats().closed;
-        // SeqCst: what is read here has happened, and no later end of this chain has.
+        // SeqCst: if the epoch is the same afterwards, this chain was alive throughout.
         let before = part.truth.chain.load(Ordering::SeqCst);
         let result = monitor.join().await;
         let after = part.truth.chain.load(Ordering::SeqCst);

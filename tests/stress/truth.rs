@@ -1,10 +1,10 @@
-//! What the actors of a cell know of their own doing, and what a channel may say in view of it.
+//! What the actors of a cell record, and what the channel may report in view of it.
 //!
-//! Everything is noted on the safe side: sending and the end of a task take some time, and when
-//! exactly the channel counted them is not known, only that it did so in between.
+//! Sending and ending a task take some time, and the instant at which the channel counts them is
+//! not known. So the checks allow every instant in between.
 //!
-//! Orderings are `Relaxed` wherever the channel itself must have ordered the two sides, so that
-//! the checks rely on the channel and not the channel on the checks.
+//! Orderings are `Relaxed` wherever the channel itself must have ordered the two sides, so that the
+//! checks do not provide the order they test.
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ use crate::cell::Ending;
 use crate::cell::Kind;
 use crate::common::assert_adds_up;
 
-/// What has become of an attempt to send: each mark is set once.
+/// The history of an attempt to send: each mark is set once.
 pub(crate) mod mark {
     pub(crate) const SENT: u8 = 1;
     pub(crate) const CANCELLED: u8 = 2;
@@ -67,41 +67,41 @@ impl Outcome {
     }
 }
 
-/// See the [module](self).
+/// See the [module documentation](self).
 pub(crate) struct Truth {
     cell: Cell,
-    /// One of [`mark`]s for each attempt, producer by producer.
+    /// A set of [`mark`]s for each attempt, producer by producer.
     marks: Vec<AtomicU8>,
-    /// What workers leave for whoever joins.
+    /// What workers write for joiners.
     traces: Vec<Trace>,
-    /// How many attempts each producer has made, their marks included.
+    /// How many attempts each producer has completed, with their marks.
     made: Vec<AtomicUsize>,
     /// How many attempts each producer has begun.
     begun: Vec<AtomicUsize>,
-    /// In the upper half, how many sends have succeeded; in the lower, how many ends have begun.
-    /// Both in one word, so that what comes first is certain.
+    /// The upper half counts sends that have succeeded, the lower half ends that have begun. They
+    /// share one word so that their order is certain.
     gauge: AtomicU64,
     /// How many sends had succeeded when the n-th end began.
     sent_when_ended: Vec<AtomicU32>,
-    /// How many tasks are about to end in each way, and how many have.
+    /// How many tasks are about to end with each outcome, and how many have.
     ending: [AtomicU64; 4],
     ended: [AtomicU64; 4],
-    /// Somebody is about to close the channel, or to drop a receiver.
+    /// Set before an actor closes the channel or drops a receiver.
     closing: AtomicBool,
     /// Producers that have not dropped their senders.
     producing: AtomicUsize,
-    /// What joins said: how many items were sent, and how many of those discarded.
+    /// What joins reported: how many items were sent and how many discarded.
     joins: Mutex<BTreeSet<(u64, u64)>>,
     finished: Mutex<Option<Result<Report, JoinError>>>,
-    /// Errors that are alive.
+    /// Live errors.
     errors: Arc<AtomicUsize>,
 }
 
-/// Plain memory, written by a worker before it ends a task and read by whoever has joined, so that
-/// a sanitizer sees whether the channel orders the two.
+/// Plain memory that a worker writes before it ends a task and a joiner reads, so that a sanitizer
+/// detects whether the channel orders the two.
 struct Trace(UnsafeCell<usize>);
 
-// SAFETY: that accesses are ordered is what is tested. `Truth::check_traces` says by what.
+// SAFETY: the channel orders the accesses, which is what the test checks; see `check_trace`.
 unsafe impl Sync for Trace {}
 
 /// What was certain before a join began.
@@ -148,8 +148,8 @@ impl Truth {
         );
     }
 
-    /// How many received items may not have been noted yet: of a plain channel, one for each
-    /// consumer. Ends of tasks are noted before they begin.
+    /// How many received items may not be recorded yet: on a plain channel, one for each consumer.
+    /// Ends of tasks are recorded before they begin.
     fn unnoted(&self) -> u64 {
         match self.cell.kind {
             Kind::Plain => self.cell.consumers as u64,
@@ -157,7 +157,7 @@ impl Truth {
         }
     }
 
-    /// A producer is about to send this item.
+    /// Makes an item that a producer is about to send.
     pub(crate) fn item(self: &Arc<Self>, producer: usize, attempt: usize) -> Item {
         self.begun[producer].store(attempt + 1, Ordering::Relaxed);
         Item {
@@ -168,7 +168,7 @@ impl Truth {
         }
     }
 
-    /// What came of sending it: `SENT`, `CANCELLED` or `REFUSED`.
+    /// Records the outcome of a send: `SENT`, `CANCELLED` or `REFUSED`.
     pub(crate) fn item_sent(&self, producer: usize, attempt: usize, mark: u8) {
         match mark {
             mark::SENT => drop(self.gauge.fetch_add(1 << 32, Ordering::Relaxed)),
@@ -176,7 +176,7 @@ impl Truth {
             _ => {}
         }
         self.set(producer, attempt, mark);
-        // Release: pairs with the Acquire in `before_join`; the marks and the gauge come with it.
+        // Release: pairs with the Acquire in `before_join`, and publishes the marks and the gauge.
         self.made[producer].store(attempt + 1, Ordering::Release);
     }
 
@@ -194,7 +194,7 @@ impl Truth {
         self.closing.load(Ordering::Relaxed) || self.producing.load(Ordering::Relaxed) == 0
     }
 
-    /// How many attempts have been made in all.
+    /// How many attempts have been completed in all.
     pub(crate) fn progress(&self) -> usize {
         self.made.iter().map(|it| it.load(Ordering::Relaxed)).sum()
     }
@@ -204,7 +204,8 @@ impl Truth {
         self.set(item.producer, item.attempt, mark::RECEIVED);
     }
 
-    /// The item's end begins: this is called before its task is ended, or when it was received.
+    /// Records that an item ends: called before its task is ended, or when a plain item is
+    /// received.
     pub(crate) fn end_begins(&self, producer: usize, attempt: usize, outcome: Outcome) {
         let trace = self.traces[self.index(producer, attempt)].0.get();
         // SAFETY: an item is received once, or `received` has panicked.
@@ -222,14 +223,14 @@ impl Truth {
         self.ended[outcome as usize].fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn error(&self) -> Sorry {
+    pub(crate) fn error(&self) -> CountedError {
         self.errors.fetch_add(1, Ordering::Relaxed);
-        Sorry(Arc::clone(&self.errors))
+        CountedError(Arc::clone(&self.errors))
     }
 
-    /// A consumer was told that the channel has ended.
+    /// Checks that the channel may have ended for a consumer.
     pub(crate) fn check_end(&self) {
-        assert!(self.may_be_closed(), "an open channel ends");
+        assert!(self.may_be_closed(), "an open channel ended");
         let gauge = self.gauge.load(Ordering::Relaxed);
         let (sent, ends) = (gauge >> 32, u64::from(gauge as u32));
         assert!(
@@ -239,7 +240,7 @@ impl Truth {
     }
 
     pub(crate) fn before_join(&self) -> Before {
-        // Acquire: pairs with `item_sent` and `end_is_over`; what is read here has happened.
+        // Acquire: pairs with `item_sent` and `end_is_over`; what was counted there has happened.
         let made = self.made.iter().map(|it| it.load(Ordering::Acquire));
         Before {
             made: made.collect(),
@@ -247,8 +248,7 @@ impl Truth {
         }
     }
 
-    /// A join that began after `before` was taken says that there was an instant without any work
-    /// left.
+    /// Checks the report of a join that began after `before` was taken.
     pub(crate) fn check_join(&self, before: &Before, result: &Result<Report, JoinError>) {
         let report = adds_up(result);
         let begun = self
@@ -276,7 +276,7 @@ impl Truth {
         joins.insert((report.sent, report.discarded));
     }
 
-    /// What was sent before the join began has ended.
+    /// Checks that what was sent before the join began has ended.
     fn check_items(&self, before: &Before, report: &Report) {
         let mut sent = 0;
         for (producer, made) in before.made.iter().enumerate() {
@@ -285,7 +285,7 @@ impl Truth {
                 let marks = self.marks[index].load(Ordering::Relaxed);
                 sent += u64::from(marks & mark::SENT != 0);
                 if self.has_tasks() && marks & mark::SENT != 0 {
-                    // Discarded items are dropped, and do not end.
+                    // Discarded items are dropped, but do not end.
                     let ended = marks & mark::ENDED != 0;
                     assert!(
                         ended || marks & mark::DROPPED != 0,
@@ -304,37 +304,40 @@ impl Truth {
     }
 
     fn check_trace(&self, index: usize, attempt: usize) {
-        // SAFETY: the worker's write is ordered by the end of the task and by the join.
+        // SAFETY: the end of the task and the join order the worker's write before this.
         let trace = unsafe { self.traces[index].0.get().read() };
-        assert_eq!(trace, attempt + 1, "the worker's doing is not seen");
+        assert_eq!(trace, attempt + 1, "the write of the worker is not visible");
     }
 
-    /// Whoever awaits the end of the channel was told so.
+    /// Checks that the channel may be finished, and the report.
     pub(crate) fn check_finished(&self, before: &Before, result: Result<Report, JoinError>) {
         self.check_join(before, &result);
         assert!(self.may_be_closed(), "an open channel is finished");
         let mut finished = self.finished.lock().unwrap();
         if let Some(earlier) = &*finished {
-            assert_eq!(adds_up(earlier), adds_up(&result), "the end has changed");
+            assert_eq!(
+                adds_up(earlier),
+                adds_up(&result),
+                "the final report has changed"
+            );
         }
         *finished = Some(result);
     }
 
-    /// Whoever awaits the first failure was told.
+    /// Checks the result of `failed`.
     pub(crate) fn check_failed(&self, failure: Option<&Failure>) {
         let failures: u64 = [Outcome::Failed, Outcome::Abandoned, Outcome::Panicked]
             .map(|it| self.ending[it as usize].load(Ordering::Relaxed))
             .iter()
             .sum();
         match failure {
-            None => assert_eq!(failures, 0, "no failure was told"),
+            None => assert_eq!(failures, 0, "a failure was not reported"),
             Some(Failure::Discarded) => assert_eq!(self.cell.ending, Ending::ReceiversLeave),
-            Some(_) => assert!(failures > 0, "failed without a failure"),
+            Some(_) => assert!(failures > 0, "reported a failure, but there was none"),
         }
     }
 
-    /// All actors have ended, and the channel is gone: what they know must be what it said, and it
-    /// must have let go of everything.
+    /// Checks the final state, after all actors have ended and the channel was freed.
     pub(crate) fn check_all(&self, wakers: &AtomicUsize) {
         let mut discarded = 0;
         for (index, marks) in self.marks.iter().enumerate() {
@@ -367,8 +370,8 @@ impl Truth {
         assert_eq!(wakers.load(Ordering::Relaxed), 0, "wakers are left");
     }
 
-    /// Each join must have been true at one real instant: when all the items that it says were sent
-    /// had ended, one more must not have been sent already.
+    /// Checks that each join was true at one real instant: when all items that it reports as sent
+    /// had ended, no further item had been sent.
     fn check_instants(&self) {
         for (sent, discarded) in self.joins.lock().unwrap().iter() {
             let ends = (sent - discarded).saturating_sub(self.unnoted()) as usize;
@@ -380,13 +383,13 @@ impl Truth {
         }
     }
 
-    /// The channel is gone, and so must be the first error, which it kept.
+    /// Checks that the channel has dropped the error it kept.
     pub(crate) fn check_errors_are_gone(&self) {
         assert_eq!(self.errors.load(Ordering::Relaxed), 0, "errors are left");
     }
 }
 
-/// The report of a result, which must be a failure exactly if anything failed.
+/// Checks that the report adds up, and that the result is an error exactly if there was a failure.
 fn adds_up(result: &Result<Report, JoinError>) -> &Report {
     let report = match result {
         Ok(report) | Err(JoinError { report, .. }) => report,
@@ -397,11 +400,11 @@ fn adds_up(result: &Result<Report, JoinError>) -> &Report {
     report
 }
 
-/// What is sent.
+/// An item.
 pub(crate) struct Item {
     pub(crate) producer: usize,
     pub(crate) attempt: usize,
-    /// Memory of its own, for sanitizers.
+    /// A separate allocation, for sanitizers.
     canary: Box<usize>,
     truth: Arc<Truth>,
 }
@@ -412,25 +415,25 @@ impl Drop for Item {
     }
 }
 
-/// An error that is counted while it lives.
-pub(crate) struct Sorry(Arc<AtomicUsize>);
+/// An error that is counted while it is alive.
+pub(crate) struct CountedError(Arc<AtomicUsize>);
 
-impl Drop for Sorry {
+impl Drop for CountedError {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl fmt::Debug for Sorry {
+impl fmt::Debug for CountedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sorry")
+        f.write_str("CountedError")
     }
 }
 
-impl fmt::Display for Sorry {
+impl fmt::Display for CountedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sorry")
+        f.write_str("an expected error")
     }
 }
 
-impl Error for Sorry {}
+impl Error for CountedError {}

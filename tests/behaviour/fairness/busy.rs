@@ -1,12 +1,12 @@
-//! Senders and receivers that work without a break: none waits for all others to wait.
+//! Senders and receivers that never pause: no task waits until all others wait.
 //!
-//! Here a task may find what it wants again and again without waiting, while waiters are woken and
-//! come too late. Each must get half of an even share all the same.
+//! Here a task may find an item or a slot again and again without waiting, while woken waiters come
+//! too late. Each must still get half of an even share.
 //!
-//! Where one side yields and the other does not, a third is asked for. A sender that never yields
-//! fills all vacant slots in one turn, also those that another was woken for: with two such senders
-//! and six receivers that yield, one sends five items for each of the other. To prevent that, a
-//! caller would have to yield whenever a waiter is on its way.
+//! If one side yields and the other does not, a third is required. A sender that never yields fills
+//! all vacant slots in one turn, including those that another sender was woken for: with two such
+//! senders and six receivers that yield, one sends five items for each item of the other. To
+//! prevent that, a caller would have to yield whenever a woken waiter is yet to be polled.
 
 use super::check;
 use super::sim::Line;
@@ -17,7 +17,7 @@ use super::workload::After;
 use super::workload::Consumer;
 use super::workload::Senders;
 use super::workload::THREE_SENDERS;
-use super::workload::come_to_an_end;
+use super::workload::run_to_end;
 use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
@@ -37,51 +37,51 @@ struct Traffic {
     senders: usize,
     receivers: usize,
     capacity: usize,
-    /// How many there are for each task.
+    /// How many polls there are for each task.
     polls: usize,
     after_send: After,
     after_recv: After,
 }
 
 impl Traffic {
-    /// The shares of the senders, and those of the receivers.
+    /// Returns the shares of the senders and those of the receivers.
     fn run<K: Kind>(&self) -> Result<[Vec<u64>; 2], String> {
         let (after_send, after_recv) = (self.after_send, self.after_recv);
         let (sender, receiver) = K::channel::<u32>(self.capacity);
         let mut sim = Sim::new(self.policy, self.seed);
         for _ in 0..self.senders {
             let sender = sender.clone();
-            sim.spawn(|me| async move {
-                while let Some(Ok(())) = me.wait(Line::Room, sender.send(1)).await {
-                    me.count();
-                    after_send.run(&me).await;
+            sim.spawn(|handle| async move {
+                while let Some(Ok(())) = handle.wait(Line::Room, sender.send(1)).await {
+                    handle.count();
+                    after_send.run(&handle).await;
                 }
             });
         }
         for _ in 0..self.receivers {
             let receiver = receiver.clone();
-            sim.spawn(|me| async move {
-                while let Some(Ok(given)) = me.wait(Line::Items, receiver.recv()).await {
+            sim.spawn(|handle| async move {
+                while let Some(Ok(given)) = handle.wait(Line::Items, receiver.recv()).await {
                     given.end();
-                    me.count();
-                    after_recv.run(&me).await;
+                    handle.count();
+                    after_recv.run(&handle).await;
                 }
             });
         }
         for _ in 0..self.polls * (self.senders + self.receivers) {
             if !sim.step() {
-                return Err(String::from("lost wake: nobody is runnable"));
+                return Err(String::from("lost wake: no task is runnable"));
             }
         }
         let mut senders = sim.shares();
         let receivers = senders.split_off(self.senders);
         sender.close();
-        come_to_an_end(sim)?;
+        run_to_end(sim)?;
         Ok([senders, receivers])
     }
 
-    /// Checks that each task gets at least one `part`th of an even share, but for the items that are
-    /// in the channel when the run ends, and the next one.
+    /// Checks that each task gets at least one `part`th of an even share, except for the items that
+    /// are in the channel when the run ends, and the next one.
     fn each_gets<K: Kind>(&self, part: u64) -> Result<(), String> {
         for shares in self.run::<K>()? {
             let even = shares.iter().sum::<u64>() / shares.len() as u64;
@@ -139,16 +139,16 @@ fn random_order_gives_each_waiter_half<K: Kind>() {
 
 /// `while tx.send(x).await.is_ok() {}` and `while rx.recv().await.is_ok() {}`, and nothing else.
 ///
-/// Keeping one's place is not enough. Four receivers share the items of a sender that finds room
-/// for two:
+/// It is not enough that a waiter keeps its position. Four receivers share the items of a sender
+/// that finds room for two:
 ///
-/// 1. B and D have been woken in vain before, and stand first. A has been called and is about to be
-///    polled.
-/// 2. The sender's two items call B and D, which are to run after A.
-/// 3. A takes one item, which calls the sender; it sees the other, and calls C. It takes that too,
-///    and waits anew.
-/// 4. B and D are polled in vain, and stand first again. The sender comes next, and then C: so C is
-///    now where A was in step 1.
+/// 1. B and D have been woken in vain before, and are at the front. A has been notified and is
+///    about to be polled.
+/// 2. The sender's two items notify B and D, which run after A.
+/// 3. A takes one item, which notifies the sender; it sees the other item, and notifies C. It takes
+///    that item as well, and waits anew.
+/// 4. B and D are polled in vain, and are at the front again. The sender is next, and then C: so C
+///    is now where A was in step 1.
 #[test]
 fn fifo_order_gives_each_waiter_half() {
     let _watchdog = Watchdog::start();
@@ -157,8 +157,7 @@ fn fifo_order_gives_each_waiter_half() {
 }
 
 /// The same with a `yield_now` in one of the loops or in both. Of two receivers that yield, one
-/// finds an item whenever it comes back, just before the other is polled, which was woken for that
-/// item.
+/// finds an item whenever it is polled again, just before the other, which was woken for that item.
 #[test]
 fn yielding_tasks_leave_waiters_a_share() {
     let _watchdog = Watchdog::start();

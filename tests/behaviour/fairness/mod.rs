@@ -14,7 +14,7 @@ mod workload;
 
 use std::fmt::Debug;
 
-/// Checks all patterns, and says how many fail and why the first does.
+/// Checks all patterns; reports how many fail, and why the first one does.
 #[track_caller]
 fn check<P: Debug>(
     patterns: impl IntoIterator<Item = P>,

@@ -1,4 +1,4 @@
-//! The patterns that were found first, on tokio's current-thread runtime.
+//! The most common patterns, on tokio's current-thread runtime.
 
 use std::future::Future;
 use std::future::poll_fn;
@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 
 use crate::common::Watchdog;
 
-/// What each of several tasks got, and how often any of them was polled.
+/// The share of each of several tasks, and how often any of them was polled.
 #[derive(Clone)]
 struct Figures(Arc<(Vec<AtomicU64>, AtomicU64)>);
 
@@ -26,7 +26,7 @@ impl Figures {
         self.0.0[task].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Runs a task, and counts the polls.
+    /// Runs a task, and counts its polls.
     async fn watch(self, task: impl Future<Output = ()>) {
         let mut task = pin!(task);
         poll_fn(|cx| {
@@ -36,7 +36,7 @@ impl Figures {
         .await;
     }
 
-    /// Lets the tasks run until none is polled any more.
+    /// Runs the tasks until none is polled any more.
     async fn settle(&self) {
         let polls = || self.0.1.load(Ordering::Relaxed);
         let mut before = None;
@@ -52,7 +52,7 @@ impl Figures {
         let shares = self.0.0.iter().map(|share| share.load(Ordering::Relaxed));
         let shares: Vec<_> = shares.collect();
         let even = shares.iter().sum::<u64>() / shares.len() as u64;
-        assert!(even >= 20, "too few to tell: {shares:?}");
+        assert!(even >= 20, "too few to judge: {shares:?}");
         let starved = shares.iter().any(|share| 2 * share < even);
         assert!(!starved, "of {even} each: {shares:?}");
     }
@@ -88,8 +88,8 @@ fn five_receivers_share_bursts_of_two() {
     figures.assert_no_starvation();
 }
 
-/// Senders that send one item after the other, to a consumer that awaits one, takes along what is
-/// there, and pauses until all wait.
+/// Senders that send one item after another, to a consumer that waits for one, takes what is there,
+/// and pauses until all senders wait.
 fn share_slots(senders: usize, capacity: usize) {
     let _watchdog = Watchdog::start();
     let figures = Figures::new(senders);
@@ -122,8 +122,8 @@ fn six_senders_share_five_slots() {
     share_slots(6, 5);
 }
 
-/// One end of a channel is one task, the other is four, and no task pauses: see
-/// [`without_a_break`](super::busy).
+/// One side of the channel is one task, the other is four, and no task pauses: see
+/// [`busy`](super::busy).
 #[test]
 fn four_busy_tasks_share_two_slots() {
     let _watchdog = Watchdog::start();

@@ -1,4 +1,4 @@
-//! Which waiter is woken next, when some have been woken in vain.
+//! Which waiter is woken next, after some were woken in vain.
 
 use std::task::Poll;
 
@@ -32,11 +32,11 @@ fn vainly_woken_receiver_keeps_position<K: Kind>() {
                 assert!(waiters[index].poll().is_pending());
             }
             waiters.extend(mixed::<K>(&receiver, 1));
-            // A spurious poll changes no place.
+            // A spurious poll changes no position.
             for waiter in waiters.iter_mut().rev() {
                 assert!(waiter.poll().is_pending());
             }
-            // The newcomer has yielded, and so woken itself.
+            // The newcomer has yielded, and so has woken itself.
             let mut expected = wakes(&waiters);
             for index in 0..=count {
                 sender.try_send(2).unwrap();
@@ -66,7 +66,7 @@ fn vainly_woken_sender_keeps_position<K: Kind>() {
             for send in sends.iter_mut().rev() {
                 assert!(send.poll().is_pending());
             }
-            // The newcomer has yielded, and so woken itself.
+            // The newcomer has yielded, and so has woken itself.
             let mut expected = wakes(&sends);
             for index in 0..=count {
                 receiver.take_one().unwrap();
@@ -90,7 +90,7 @@ fn position_ends_on_success_or_drop<K: Kind>() {
     assert!(stream.poll().is_pending());
     let first = Waiter::waiting(receiver.recv());
     let mut second = Waiter::waiting(receiver.recv());
-    // Woken in vain, and then with success: it waits anew, behind both others.
+    // Woken in vain, then with success: it waits anew, behind both others.
     sender.try_send(1).unwrap();
     receiver.take_one().unwrap();
     assert!(stream.poll().is_pending());
@@ -102,7 +102,7 @@ fn position_ends_on_success_or_drop<K: Kind>() {
     sender.try_send(3).unwrap();
     receiver.take_one().unwrap();
     seen([2, 1, 0], &first, &second);
-    // The first is woken in vain too, then given up: its place is gone.
+    // The first is woken in vain too, and then dropped: its position is gone.
     let mut first = first;
     assert!(first.poll().is_pending());
     drop(first);

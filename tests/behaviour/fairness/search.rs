@@ -1,4 +1,4 @@
-//! A search through random patterns. Each is made from its seed.
+//! A search through random patterns, each made from its seed.
 
 use std::env;
 use std::ops::Range;
@@ -21,9 +21,9 @@ use crate::common::Plain;
 use crate::common::Tasks;
 use crate::common::Watchdog;
 
-/// How many patterns [`random_patterns_starve_no_waiter`] tries on each side, from seed zero on:
-/// `TOLLGATE_STARVATION_PATTERNS=100000 cargo test --release --test behaviour random_patterns` tries
-/// more.
+/// How many patterns [`random_patterns_starve_no_waiter`] tries on each side, starting with seed 0:
+/// `TOLLGATE_STARVATION_PATTERNS=100000 cargo test --release --test behaviour random_patterns`
+/// tries more.
 fn patterns() -> Range<u64> {
     match env::var("TOLLGATE_STARVATION_PATTERNS") {
         Ok(number) => 0..number.parse().unwrap(),
@@ -53,7 +53,7 @@ fn random_patterns_starve_no_waiter() {
     });
 }
 
-/// Few mostly, so that each has its turn often; sometimes many.
+/// Mostly few, so that each waiter is served often; sometimes many.
 fn any_number(rng: &mut fastrand::Rng) -> usize {
     match rng.u32(..50) {
         0 => rng.usize(20..=100),
@@ -82,7 +82,7 @@ fn any_disturbance(waiters: usize, burst: usize, rng: &mut fastrand::Rng) -> Dis
     }
 }
 
-/// More where some rounds are for nothing.
+/// More where some rounds serve no waiter.
 fn rounds_for_each(policy: Policy, waiters: usize, most: usize, disturbance: Disturbance) -> u64 {
     let thin = [
         most == 1,
@@ -131,7 +131,7 @@ fn any_senders(seed: u64) -> Senders {
         batch,
         rounds: rounds_for_each(policy, senders, batch.min(capacity), disturbance),
         after: [After::Again, After::Yield][rng.usize(..2)],
-        consumer: [Consumer::Task, Consumer::Passerby][rng.usize(..2)],
+        consumer: [Consumer::Task, Consumer::Caller][rng.usize(..2)],
         disturbance,
     }
 }

@@ -1,13 +1,13 @@
-//! Proves that no waiter starves: each gets at least half of an even share,
-//! whatever the pattern in which items are sent, room is made and tasks are polled.
+//! No waiter starves: each gets at least half of an even share, whatever the pattern in which items
+//! are sent, room is made and tasks are polled.
 //!
-//! Most of it runs on a deterministic executor, [`sim`], which also sees whether a wake is lost,
-//! and whether a waiter is woken before one that came earlier. A failure prints the pattern, its
-//! seed, and what each waiter got.
+//! Most of these tests run on a deterministic executor, [`sim`](super::sim), which also detects a
+//! lost wake, and a waiter that is woken before one that came earlier. A failure prints the
+//! pattern, its seed, and the share of each waiter.
 //!
-//! Here senders and receivers are given the time to wait: nothing new comes before all have been
-//! polled that can be. Traffic without pauses is tested apart: see [`without_a_break`].
-//! A task that is always polled last, as the last future of a `join!` is, may get nothing.
+//! Here senders and receivers have time to wait: new items or room come only after every runnable
+//! task has been polled. [`busy`](super::busy) tests traffic without pauses. A task that is always
+//! polled last, like the last future of a `join!`, may get nothing.
 
 use super::check;
 use super::sim::POLICIES;
@@ -56,7 +56,7 @@ fn no_starvation_among_senders<K: Kind>(patterns: impl IntoIterator<Item = Sende
     check(patterns, |it| it.run::<K>()?.no_waiter_starves());
 }
 
-/// Bursts of each of some sizes for each of some numbers of receivers, in each order of polling.
+/// Bursts of these sizes for these numbers of receivers, in each order of polling.
 fn bursts(
     receivers: impl IntoIterator<Item = usize>,
     sizes: impl IntoIterator<Item = usize> + Clone,
@@ -66,7 +66,7 @@ fn bursts(
         for size in sizes.clone() {
             for policy in POLICIES {
                 for after in [After::Again, After::Yield, After::Rest] {
-                    // At least one has its turn in each round.
+                    // At least one receiver is served in each round.
                     patterns.push(Receivers {
                         policy,
                         receivers,
@@ -83,8 +83,8 @@ fn bursts(
 }
 
 fn five_receivers_share_bursts_of_two<K: Kind>() {
-    // Two are called; the first takes an item, sees the other, and calls a third, in vain. Those
-    // that succeed wait again behind it.
+    // Two are notified; the first takes an item, sees the other one, and notifies a third, in vain.
+    // The receivers that succeed wait again behind it.
     for after in [After::Yield, After::Rest] {
         let pattern = Receivers {
             after,
@@ -95,7 +95,8 @@ fn five_receivers_share_bursts_of_two<K: Kind>() {
 }
 
 fn three_senders_share_two_slots<K: Kind>() {
-    // `while tx.send(x).await.is_ok() {}`, three times: one finds the room that two were called for.
+    // `while tx.send(x).await.is_ok() {}`, three times: one sender finds the room that two were
+    // notified of.
     no_starvation_among_senders::<K>([THREE_SENDERS]);
 }
 
@@ -148,7 +149,7 @@ fn random_bursts_are_shared_evenly<K: Kind>() {
     let patterns = bursts(2..=6, 1..=7).into_iter().map(|pattern| {
         seed += 1;
         let Burst::Of(most) = pattern.burst else {
-            unreachable!("that is what it makes");
+            unreachable!("`bursts` makes bursts of one size");
         };
         Receivers {
             seed,
@@ -161,18 +162,18 @@ fn random_bursts_are_shared_evenly<K: Kind>() {
     no_starvation_among_receivers::<K>(patterns);
 }
 
-/// More than are kept in any one place.
+/// Up to more waiters than the row of a list holds.
 const CROWDS: [usize; 4] = [40, 65, 100, 300];
 
-/// Bursts, or capacities, for a crowd; and what a waiter does after it got one. Where one may take
-/// all, there are few.
+/// The size of a burst, or a capacity, and what a waiter does after it got one. If a waiter may
+/// take all, bursts are small.
 fn large_and_small() -> impl Iterator<Item = (usize, After)> {
     let greedy = [2, 7].map(|size| (size, After::Again));
     let modest = [2, 7, 50, 130].map(|size| (size, After::Yield));
     greedy.into_iter().chain(modest)
 }
 
-/// How many rounds it takes until everybody has had its turn many times.
+/// The number of rounds in which each waiter is served many times.
 fn rounds_for_all(waiters: usize, size: usize, after: After) -> u64 {
     let at_a_time = match after {
         After::Again => 1,
@@ -244,7 +245,7 @@ fn barging_senders_starve_no_waiter<K: Kind>() {
                             batch: capacity,
                             rounds: 2 * turns(policy) * senders as u64,
                             after,
-                            consumer: Consumer::Passerby,
+                            consumer: Consumer::Caller,
                             disturbance: Disturbance {
                                 barging,
                                 ..Disturbance::NONE
@@ -335,7 +336,7 @@ fn waiters_are_woken_in_order<K: Kind>() {
                     capacity,
                     batch,
                     rounds,
-                    consumer: Consumer::Passerby,
+                    consumer: Consumer::Caller,
                     disturbance,
                     ..THREE_SENDERS
                 })
@@ -355,6 +356,6 @@ fn retries_and_follow_ups_are_shared_evenly() {
         })
         .collect();
     no_starvation_among_receivers::<Tasks>(patterns.iter().copied());
-    // Tasks that are tried again when they are dropped: twice at most.
+    // Task channels that requeue a dropped task once.
     no_starvation_among_receivers::<Requeued>(patterns);
 }

@@ -1,7 +1,7 @@
 //! A deterministic executor that knows which task waits for what.
 //!
-//! Tasks wait in one of two lines, through [`Me::wait`]. The executor sees every wake, and so knows
-//! at each moment which tasks are parked, since when, and on which a wake has been spent.
+//! Tasks wait in one of two lines, through [`Handle::wait`]. The executor sees every wake, so it knows
+//! at each moment which tasks are parked, since when, and which ones were woken.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -20,12 +20,12 @@ use std::task::Waker;
 
 use fastrand::Rng;
 
-/// Which of the runnable tasks is polled next.
+/// Which runnable task is polled next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
     /// The one that became runnable first.
     Fifo,
-    /// Any.
+    /// A random one.
     Random,
 }
 
@@ -38,56 +38,56 @@ pub(crate) enum Line {
     Room,
 }
 
-/// Where a task stands in a line. It has come to it by the first poll that was pending, and its
-/// number says when that was.
+/// A task's position in a line. The number counts arrivals: a task arrives with the first poll that
+/// returns `Pending`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Nowhere,
-    /// Not woken since it was polled last.
+    /// Not woken since the last poll.
     Parked(Line, u64),
     /// Woken, and not polled since.
-    Called(Line, u64),
+    Woken(Line, u64),
 }
 
 #[derive(Debug)]
-struct Seat {
+struct TaskState {
     place: Place,
-    /// Whether it is in the ready queue, or held back with a wake.
+    /// Whether it is in the ready queue, or delayed.
     woken: bool,
-    /// Whether it is kept from being polled.
-    left_alone: bool,
-    /// Whether it is to give up waiting when it is polled next.
+    /// Whether it is not polled even if it is woken.
+    unpolled: bool,
+    /// Whether it gives up waiting at the next poll.
     interrupted: bool,
     share: u64,
 }
 
-/// What the tasks, their wakers and the executor share.
+/// State that the tasks, their wakers and the executor share.
 #[derive(Debug)]
-struct Board {
+struct Shared {
     ready: VecDeque<usize>,
-    seats: Vec<Seat>,
-    /// The numbers and tasks of those parked in each line.
+    states: Vec<TaskState>,
+    /// The arrival numbers and ids of the tasks parked in each line.
     parked: [BTreeSet<(u64, usize)>; 2],
     arrivals: u64,
-    /// Tasks that rest until the next round, in the order they came to rest.
+    /// Tasks that rest until the next round, in the order in which they began to.
     resting: Vec<usize>,
     rounds: u64,
-    /// The first wake that went to a task although one that had come earlier was parked.
+    /// The first wake of a task while an earlier one was parked.
     overtaking: Option<String>,
-    /// One wake in how many is late; none if zero.
+    /// One wake in this many is delayed; none if 0.
     late: u32,
-    /// Tasks whose wake is late.
+    /// Tasks whose wake is delayed.
     delayed: Vec<usize>,
     rng: Rng,
 }
 
-impl Board {
+impl Shared {
     fn line(&mut self, line: Line) -> &mut BTreeSet<(u64, usize)> {
         &mut self.parked[line as usize]
     }
 
     fn place(&mut self, id: usize, place: Place) {
-        if let Place::Parked(line, number) = mem::replace(&mut self.seats[id].place, place) {
+        if let Place::Parked(line, number) = mem::replace(&mut self.states[id].place, place) {
             self.line(line).remove(&(number, id));
         }
         if let Place::Parked(line, number) = place {
@@ -96,7 +96,7 @@ impl Board {
     }
 
     fn woken(&mut self, id: usize) {
-        if let Place::Parked(line, number) = self.seats[id].place {
+        if let Place::Parked(line, number) = self.states[id].place {
             let first = *self.line(line).first().expect("this one is parked");
             if first != (number, id) && self.overtaking.is_none() {
                 self.overtaking = Some(format!(
@@ -104,9 +104,9 @@ impl Board {
                     first.1
                 ));
             }
-            self.place(id, Place::Called(line, number));
+            self.place(id, Place::Woken(line, number));
         }
-        if mem::replace(&mut self.seats[id].woken, true) || self.seats[id].left_alone {
+        if mem::replace(&mut self.states[id].woken, true) || self.states[id].unpolled {
             return;
         }
         if self.late != 0 && self.rng.u32(..self.late) == 0 {
@@ -116,45 +116,45 @@ impl Board {
         }
     }
 
-    /// How many tasks have been called in a line and are not about to be polled.
+    /// How many tasks of a line were woken and are not about to be polled.
     fn absent(&self, line: Line) -> usize {
-        let absent = self.seats.iter().enumerate().filter(|(id, seat)| {
-            matches!(seat.place, Place::Called(at, _) if at == line)
-                && (seat.left_alone || self.delayed.contains(id))
+        let absent = self.states.iter().enumerate().filter(|(id, state)| {
+            matches!(state.place, Place::Woken(at, _) if at == line)
+                && (state.unpolled || self.delayed.contains(id))
         });
         absent.count()
     }
 }
 
-fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    board.lock().unwrap()
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap()
 }
 
 struct TaskWaker {
-    board: Arc<Mutex<Board>>,
+    shared: Arc<Mutex<Shared>>,
     id: usize,
 }
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        lock(&self.board).woken(self.id);
+        lock(&self.shared).woken(self.id);
     }
 }
 
-/// What a task does its waiting with.
+/// A task's access to the executor.
 #[derive(Clone, Debug)]
-pub(crate) struct Me {
-    board: Arc<Mutex<Board>>,
+pub(crate) struct Handle {
+    shared: Arc<Mutex<Shared>>,
     id: usize,
 }
 
-/// A future that waits in a line; none if its task gives up.
+/// A future that waits in a line; its output is `None` if the task gives up.
 struct Waiting<'a, F> {
-    me: &'a Me,
+    handle: &'a Handle,
     line: Line,
     future: F,
     number: Option<u64>,
-    /// After how many vain polls it gives up.
+    /// The number of pending polls after which the task gives up.
     patience: u32,
 }
 
@@ -162,22 +162,22 @@ impl<F: Future + Unpin> Future for Waiting<'_, F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { me, line, .. } = *self;
+        let Self { handle, line, .. } = *self;
         {
-            let mut board = lock(&me.board);
-            board.place(me.id, Place::Nowhere);
-            if mem::take(&mut board.seats[me.id].interrupted) {
+            let mut shared = lock(&handle.shared);
+            shared.place(handle.id, Place::Nowhere);
+            if mem::take(&mut shared.states[handle.id].interrupted) {
                 return Poll::Ready(None);
             }
         }
         if let Poll::Ready(output) = Pin::new(&mut self.future).poll(cx) {
             return Poll::Ready(Some(output));
         }
-        let mut board = lock(&me.board);
-        if board.seats[me.id].woken {
+        let mut shared = lock(&handle.shared);
+        if shared.states[handle.id].woken {
             // It asked to be polled again.
             if let Some(number) = self.number {
-                board.place(me.id, Place::Called(line, number));
+                shared.place(handle.id, Place::Woken(line, number));
             }
             return Poll::Pending;
         }
@@ -186,21 +186,21 @@ impl<F: Future + Unpin> Future for Waiting<'_, F> {
             return Poll::Ready(None);
         }
         let number = *self.number.get_or_insert_with(|| {
-            board.arrivals += 1;
-            board.arrivals
+            shared.arrivals += 1;
+            shared.arrivals
         });
-        board.place(me.id, Place::Parked(line, number));
+        shared.place(handle.id, Place::Parked(line, number));
         Poll::Pending
     }
 }
 
-impl Me {
-    /// Waits for what is in `line`; none if it was interrupted.
+impl Handle {
+    /// Waits in `line`; returns `None` if it was interrupted.
     pub(crate) async fn wait<F: Future + Unpin>(&self, line: Line, future: F) -> Option<F::Output> {
         self.wait_patiently(line, future, u32::MAX).await
     }
 
-    /// Waits for what is in `line`, and gives up when it has been polled `patience` times in vain.
+    /// Waits in `line`, and gives up after `patience` pending polls.
     pub(crate) async fn wait_patiently<F: Future + Unpin>(
         &self,
         line: Line,
@@ -208,7 +208,7 @@ impl Me {
         patience: u32,
     ) -> Option<F::Output> {
         let waiting = Waiting {
-            me: self,
+            handle: self,
             line,
             future,
             number: None,
@@ -217,12 +217,12 @@ impl Me {
         waiting.await
     }
 
-    /// Gets one.
+    /// Counts one item or slot as this task's share.
     pub(crate) fn count(&self) {
-        lock(&self.board).seats[self.id].share += 1;
+        lock(&self.shared).states[self.id].share += 1;
     }
 
-    /// Lets others run that are runnable already.
+    /// Lets the other runnable tasks run.
     pub(crate) async fn yield_now(&self) {
         let mut yielded = false;
         poll_fn(|cx| {
@@ -238,11 +238,11 @@ impl Me {
     /// Rests until the next round.
     pub(crate) async fn rest(&self) {
         let round = {
-            let mut board = lock(&self.board);
-            board.resting.push(self.id);
-            board.rounds
+            let mut shared = lock(&self.shared);
+            shared.resting.push(self.id);
+            shared.rounds
         };
-        poll_fn(|_| match lock(&self.board).rounds.cmp(&round) {
+        poll_fn(|_| match lock(&self.shared).rounds.cmp(&round) {
             Ordering::Greater => Poll::Ready(()),
             _ => Poll::Pending,
         })
@@ -256,7 +256,7 @@ struct Task {
 }
 
 pub(crate) struct Sim {
-    board: Arc<Mutex<Board>>,
+    shared: Arc<Mutex<Shared>>,
     tasks: Vec<Task>,
     policy: Policy,
     rng: Rng,
@@ -265,9 +265,9 @@ pub(crate) struct Sim {
 impl Sim {
     pub(crate) fn new(policy: Policy, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let board = Board {
+        let shared = Shared {
             ready: VecDeque::new(),
-            seats: Vec::new(),
+            states: Vec::new(),
             parked: [BTreeSet::new(), BTreeSet::new()],
             arrivals: 0,
             resting: Vec::new(),
@@ -278,43 +278,43 @@ impl Sim {
             rng: rng.fork(),
         };
         Self {
-            board: Arc::new(Mutex::new(board)),
+            shared: Arc::new(Mutex::new(shared)),
             tasks: Vec::new(),
             policy,
             rng,
         }
     }
 
-    /// Starts a task, and gives its number: they count from zero.
-    pub(crate) fn spawn<F>(&mut self, task: impl FnOnce(Me) -> F) -> usize
+    /// Starts a task and returns its id; ids count from 0.
+    pub(crate) fn spawn<F>(&mut self, task: impl FnOnce(Handle) -> F) -> usize
     where
         F: Future<Output = ()> + 'static,
     {
         let id = self.tasks.len();
-        let board = Arc::clone(&self.board);
-        lock(&board).seats.push(Seat {
+        let shared = Arc::clone(&self.shared);
+        lock(&shared).states.push(TaskState {
             place: Place::Nowhere,
             woken: true,
-            left_alone: false,
+            unpolled: false,
             interrupted: false,
             share: 0,
         });
-        lock(&board).ready.push_back(id);
-        let future = Box::pin(task(Me {
-            board: Arc::clone(&board),
+        lock(&shared).ready.push_back(id);
+        let future = Box::pin(task(Handle {
+            shared: Arc::clone(&shared),
             id,
         }));
         self.tasks.push(Task {
             future: Some(future),
-            waker: Waker::from(Arc::new(TaskWaker { board, id })),
+            waker: Waker::from(Arc::new(TaskWaker { shared, id })),
         });
         id
     }
 
-    /// Polls one of the runnable tasks, if there are any.
+    /// Polls a runnable task; returns whether there was one.
     pub(crate) fn step(&mut self) -> bool {
         let next = {
-            let ready = &mut lock(&self.board).ready;
+            let ready = &mut lock(&self.shared).ready;
             match self.policy {
                 Policy::Fifo => ready.pop_front(),
                 Policy::Random if ready.is_empty() => None,
@@ -325,7 +325,7 @@ impl Sim {
     }
 
     fn poll(&mut self, id: usize) {
-        lock(&self.board).seats[id].woken = false;
+        lock(&self.shared).states[id].woken = false;
         let Task { future, waker } = &mut self.tasks[id];
         let mut cx = Context::from_waker(waker);
         if let Some(running) = future {
@@ -339,95 +339,95 @@ impl Sim {
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         let most = 1_000 * (self.tasks.len() + 100);
         match (0..most).all(|_| self.step()) {
-            true => Err(String::from("the tasks do not come to rest")),
+            true => Err(String::from("the tasks never become idle")),
             false => Ok(()),
         }
     }
 
     /// Ends the round: wakes the tasks that rest.
     pub(crate) fn next_round(&mut self) {
-        let mut board = lock(&self.board);
-        board.rounds += 1;
-        for id in mem::take(&mut board.resting) {
-            board.woken(id);
+        let mut shared = lock(&self.shared);
+        shared.rounds += 1;
+        for id in mem::take(&mut shared.resting) {
+            shared.woken(id);
         }
     }
 
-    /// From now on one wake in `late` does not make its task runnable until
+    /// From now on, one wake in `late` does not make its task runnable until
     /// [`catch_up`](Self::catch_up).
     pub(crate) fn delay_one_wake_in(&mut self, late: u32) {
-        lock(&self.board).late = late;
+        lock(&self.shared).late = late;
     }
 
     pub(crate) fn catch_up(&mut self) {
-        let mut board = lock(&self.board);
-        let delayed = mem::take(&mut board.delayed);
-        board.ready.extend(delayed);
+        let mut shared = lock(&self.shared);
+        let delayed = mem::take(&mut shared.delayed);
+        shared.ready.extend(delayed);
     }
 
-    /// Polls a task although it was not woken.
-    pub(crate) fn poll_for_nothing(&mut self, id: usize) {
-        if !lock(&self.board).seats[id].woken {
+    /// Polls a task that was not woken.
+    pub(crate) fn poll_spuriously(&mut self, id: usize) {
+        if !lock(&self.shared).states[id].woken {
             self.poll(id);
         }
     }
 
-    /// Has a task that waits in a line give up.
+    /// Makes a waiting task give up.
     pub(crate) fn interrupt(&mut self, id: usize) {
-        let mut board = lock(&self.board);
-        if board.seats[id].place != Place::Nowhere {
-            board.seats[id].interrupted = true;
-            board.seats[id].woken = true;
-            board.delayed.retain(|delayed| *delayed != id);
-            if !board.ready.contains(&id) {
-                board.ready.push_back(id);
+        let mut shared = lock(&self.shared);
+        if shared.states[id].place != Place::Nowhere {
+            shared.states[id].interrupted = true;
+            shared.states[id].woken = true;
+            shared.delayed.retain(|delayed| *delayed != id);
+            if !shared.ready.contains(&id) {
+                shared.ready.push_back(id);
             }
         }
     }
 
-    /// Does not poll a task until it is [attended](Self::attend) to, however it is woken.
-    pub(crate) fn leave_alone(&mut self, id: usize) {
-        lock(&self.board).seats[id].left_alone = true;
+    /// Does not poll a task, even if it is woken, until it is [attended](Self::resume_polling) to.
+    pub(crate) fn stop_polling(&mut self, id: usize) {
+        lock(&self.shared).states[id].unpolled = true;
     }
 
-    pub(crate) fn attend(&mut self, id: usize) {
-        let mut board = lock(&self.board);
-        if mem::take(&mut board.seats[id].left_alone) && board.seats[id].woken {
-            board.ready.push_back(id);
+    pub(crate) fn resume_polling(&mut self, id: usize) {
+        let mut shared = lock(&self.shared);
+        if mem::take(&mut shared.states[id].unpolled) && shared.states[id].woken {
+            shared.ready.push_back(id);
         }
     }
 
-    /// How much each task got so far.
+    /// The share of each task so far.
     pub(crate) fn shares(&self) -> Vec<u64> {
-        let board = lock(&self.board);
-        board.seats.iter().map(|seat| seat.share).collect()
+        let shared = lock(&self.shared);
+        shared.states.iter().map(|state| state.share).collect()
     }
 
     pub(crate) fn are_all_done(&self) -> bool {
         self.tasks.iter().all(|task| task.future.is_none())
     }
 
-    /// Checks, while no task is runnable, that none is parked next to what it waits for. Only a
-    /// task that was called and is not polled may keep it from others: one each.
+    /// Checks, while no task is runnable, that no task is parked although what it waits for is
+    /// available. Each task that was woken and not polled may hold back one.
     pub(crate) fn no_wake_is_lost(&self, line: Line, available: usize) -> Result<(), String> {
-        let mut board = lock(&self.board);
-        assert!(board.ready.is_empty(), "tasks are runnable");
-        let parked = board.line(line).len();
+        let mut shared = lock(&self.shared);
+        assert!(shared.ready.is_empty(), "tasks are runnable");
+        let parked = shared.line(line).len();
         if parked == 0 || available == 0 {
             return Ok(());
         }
-        let absent = board.absent(line);
+        let absent = shared.absent(line);
         if available <= absent {
             return Ok(());
         }
         Err(format!(
-            "lost wake: {parked} tasks are parked for {line:?}, of which there are {available}, \
-             and {absent} tasks have been called and left alone"
+            "lost wake: {parked} tasks are parked, {line:?} available: {available}, \
+             and {absent} tasks were woken and not polled"
         ))
     }
 
-    /// Checks that no task was woken while one was parked that had come earlier.
+    /// Checks that no task was woken while one that came earlier was parked.
     pub(crate) fn no_waiter_is_overtaken(&self) -> Result<(), String> {
-        lock(&self.board).overtaking.take().map_or(Ok(()), Err)
+        lock(&self.shared).overtaking.take().map_or(Ok(()), Err)
     }
 }

@@ -1,4 +1,4 @@
-//! Waiters that are woken and not polled, and what they keep from others; and what a close does to
+//! Waiters that are woken and not polled, and what they hold back from others; and how a close ends
 //! all waiters.
 
 use futures_util::StreamExt;
@@ -18,16 +18,18 @@ on_both_kinds! {
     close_ends_all_waiters,
 }
 
-/// A stream that is polled, woken, and not polled again keeps to itself what it was woken for, and
+/// A stream that was woken and is not polled again holds back the item it was woken for, and
 /// nothing else.
 fn unpolled_streams_hide_one_item_each<K: Kind>() {
     for policy in POLICIES {
-        for alone in 1..=3 {
+        for unpolled in 1..=3 {
             for burst in 1..=5 {
-                // Also those that have been woken in vain before.
+                // Including streams that were woken in vain before.
                 for vain in 0..=2 {
-                    let what = format!("{policy:?}, {alone} of 6 left alone, {burst}, {vain}");
-                    leave_streams_alone::<K>(policy, alone, burst, vain)
+                    let what = format!(
+                        "{policy:?}, {unpolled} of 6 unpolled, burst {burst}, {vain} in vain"
+                    );
+                    run_with_unpolled_streams::<K>(policy, unpolled, burst, vain)
                         .unwrap_or_else(|why| panic!("{why} ({what})"));
                 }
             }
@@ -35,21 +37,21 @@ fn unpolled_streams_hide_one_item_each<K: Kind>() {
     }
 }
 
-fn leave_streams_alone<K: Kind>(
+fn run_with_unpolled_streams<K: Kind>(
     policy: Policy,
-    alone: usize,
+    unpolled: usize,
     burst: usize,
     vain: usize,
 ) -> Result<(), String> {
     const STREAMS: usize = 6;
-    let (sender, receiver) = K::channel::<u32>(2 * burst + alone);
+    let (sender, receiver) = K::channel::<u32>(2 * burst + unpolled);
     let mut sim = Sim::new(policy, 7);
     for _ in 0..STREAMS {
         let mut stream = receiver.clone();
-        sim.spawn(|me| async move {
-            while let Some(Some(given)) = me.wait(Line::Items, stream.next()).await {
+        sim.spawn(|handle| async move {
+            while let Some(Some(given)) = handle.wait(Line::Items, stream.next()).await {
                 given.end();
-                me.count();
+                handle.count();
             }
         });
     }
@@ -59,39 +61,43 @@ fn leave_streams_alone<K: Kind>(
         (0..burst).for_each(|_| _ = receiver.take_one());
         sim.settle()?;
     }
-    (0..alone).for_each(|id| sim.leave_alone(id));
+    (0..unpolled).for_each(|id| sim.stop_polling(id));
     let before = sim.shares();
     for _ in 0..50 {
         (0..burst).for_each(|_| sender.try_send(1).unwrap());
         sim.settle()?;
         sim.no_wake_is_lost(Line::Items, receiver.len())?;
     }
-    assert_eq!(before[..alone], sim.shares()[..alone], "they were polled");
-    // Polled at last, they find what is there, or wait on.
-    (0..alone).for_each(|id| sim.attend(id));
+    assert_eq!(
+        before[..unpolled],
+        sim.shares()[..unpolled],
+        "an unpolled task was polled"
+    );
+    // Polled at last, they find what is there, or keep waiting.
+    (0..unpolled).for_each(|id| sim.resume_polling(id));
     sim.settle()?;
     sim.no_wake_is_lost(Line::Items, receiver.len())?;
     match receiver.len() {
         0 => Ok(()),
-        left => Err(format!("{left} items are left, and all wait")),
+        left => Err(format!("{left} items are left, and all tasks wait")),
     }
 }
 
 fn unpolled_senders_hide_one_slot_each<K: Kind>() {
     for policy in POLICIES {
-        for alone in 1..=3 {
+        for unpolled in 1..=3 {
             for capacity in 1..=5 {
-                let what = format!("{policy:?}, {alone} of 6 left alone, capacity {capacity}");
-                leave_senders_alone::<K>(policy, alone, capacity)
+                let what = format!("{policy:?}, {unpolled} of 6 unpolled, capacity {capacity}");
+                run_with_unpolled_senders::<K>(policy, unpolled, capacity)
                     .unwrap_or_else(|why| panic!("{why} ({what})"));
             }
         }
     }
 }
 
-fn leave_senders_alone<K: Kind>(
+fn run_with_unpolled_senders<K: Kind>(
     policy: Policy,
-    alone: usize,
+    unpolled: usize,
     capacity: usize,
 ) -> Result<(), String> {
     let (sender, receiver) = K::channel::<u32>(capacity);
@@ -99,27 +105,26 @@ fn leave_senders_alone<K: Kind>(
     (0..capacity).for_each(|_| sender.try_send(0).unwrap());
     for _ in 0..6 {
         let sender = sender.clone();
-        sim.spawn(|me| async move {
-            while let Some(Ok(())) = me.wait(Line::Room, sender.send(1)).await {}
+        sim.spawn(|handle| async move {
+            while let Some(Ok(())) = handle.wait(Line::Room, sender.send(1)).await {}
         });
     }
     sim.settle()?;
-    (0..alone).for_each(|id| sim.leave_alone(id));
+    (0..unpolled).for_each(|id| sim.stop_polling(id));
     for _ in 0..50 {
         (0..capacity).for_each(|_| _ = receiver.take_one());
         sim.settle()?;
         sim.no_wake_is_lost(Line::Room, capacity - sender.len())?;
     }
-    (0..alone).for_each(|id| sim.attend(id));
+    (0..unpolled).for_each(|id| sim.resume_polling(id));
     sim.settle()?;
     match receiver.is_full() {
         true => Ok(()),
-        false => Err(String::from("there is room left, and all wait")),
+        false => Err(String::from("there is room left, and all tasks wait")),
     }
 }
 
-/// Some have been woken in vain, some have been woken and not been polled, and some have not been
-/// woken.
+/// Some waiters were woken in vain, some were woken and not polled, and some were not woken.
 fn close_ends_all_waiters<K: Kind>() {
     for policy in POLICIES {
         for waiters in [1, 2, 5, 30, 100] {
@@ -139,15 +144,18 @@ fn close_on_receivers<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> 
     let mut sim = Sim::new(policy, 3);
     for index in 0..waiters {
         let mut stream = receiver.clone();
-        sim.spawn(|me| async move {
+        sim.spawn(|handle| async move {
             loop {
                 let given = match index % 2 {
-                    0 => me.wait(Line::Items, stream.recv()).await.map(Result::ok),
-                    _ => me.wait(Line::Items, stream.next()).await,
+                    0 => handle
+                        .wait(Line::Items, stream.recv())
+                        .await
+                        .map(Result::ok),
+                    _ => handle.wait(Line::Items, stream.next()).await,
                 };
                 let Some(Some(given)) = given else { break };
                 given.end();
-                me.count();
+                handle.count();
             }
         });
     }
@@ -162,7 +170,7 @@ fn close_on_receivers<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> 
     assert_eq!(sim.shares().iter().sum::<u64>(), burst as u64);
     match sim.are_all_done() {
         true => Ok(()),
-        false => Err(String::from("lost wake: they wait after the close")),
+        false => Err(String::from("lost wake: tasks wait after the close")),
     }
 }
 
@@ -172,9 +180,9 @@ fn close_on_senders<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> Re
     while sender.try_send(0).is_ok() {}
     for _ in 0..waiters {
         let sender = sender.clone();
-        sim.spawn(|me| async move {
-            while let Some(Ok(())) = me.wait(Line::Room, sender.send(1)).await {
-                me.count();
+        sim.spawn(|handle| async move {
+            while let Some(Ok(())) = handle.wait(Line::Room, sender.send(1)).await {
+                handle.count();
             }
         });
     }
@@ -190,6 +198,6 @@ fn close_on_senders<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> Re
     assert_eq!(sent, sim.shares(), "something was sent after the close");
     match sim.are_all_done() {
         true => Ok(()),
-        false => Err(String::from("lost wake: they wait after the close")),
+        false => Err(String::from("lost wake: tasks wait after the close")),
     }
 }

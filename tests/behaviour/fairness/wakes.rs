@@ -1,5 +1,5 @@
-//! Proves who is woken and how often: first come, first woken, whatever waits; one for an item; and
-//! nobody for nothing.
+//! Which waiter is woken and how often: in order of arrival, whatever waits; one for each item;
+//! none without a reason.
 
 use std::task::Poll;
 
@@ -69,10 +69,10 @@ fn senders_are_woken_in_order<K: Kind>() {
 fn order_holds_when_front_waiters_leave<K: Kind>() {
     let (sender, receiver) = K::channel(3);
     let mut waiters = mixed::<K>(&receiver, 5);
-    // The first, and one in the middle.
+    // The first one, and one in the middle.
     drop(waiters.remove(0));
     drop(waiters.remove(1));
-    // A newcomer does not get ahead.
+    // A newcomer does not overtake.
     waiters.extend(mixed::<K>(&receiver, 1));
     for expected in [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]] {
         sender.try_send(1).unwrap();
@@ -156,7 +156,7 @@ fn burst_costs_two_wakes_per_item_at_most<K: Kind>() {
         }
     }
     assert_eq!(received, ITEMS);
-    // One for each item, and one that each but the last receiver passes on.
+    // One for each item, and one that each receiver but the last passes on.
     assert_eq!(wakes(&waiters).iter().sum::<usize>(), 2 * ITEMS - 1);
 }
 
@@ -212,7 +212,7 @@ fn receiver_that_sees_more_items_wakes_another<K: Kind>() {
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
     assert_eq!(wakes(&waiters), [1, 1, 0]);
-    // The first is slow; the second takes an item, sees the other, and calls the third.
+    // The first is slow; the second takes an item, sees the other one, and notifies the third.
     assert!(waiters[1].poll().is_ready());
     assert_eq!(wakes(&waiters), [1, 1, 1]);
     assert!(waiters[2].poll().is_ready());
@@ -245,7 +245,8 @@ fn vainly_notified_waiters_keep_their_order<K: Kind>() {
         assert_eq!(wakes(&waiters), expected);
         assert!(waiters[0].poll().is_pending());
     }
-    // Also if it returns after a waiter behind it was notified, and before one that was too.
+    // Also if it returns after a waiter behind it was notified, and before one that was notified
+    // too.
     for expected in [[4, 0, 0], [4, 1, 0], [4, 1, 1]] {
         sender.try_send(1).unwrap();
         receiver.take_one().unwrap();
@@ -315,7 +316,7 @@ fn forgotten_receiver_absorbs_one_wake<K: Kind>() {
         sender.try_send(2).unwrap();
         assert_eq!((forgotten.wakes(), recv.wakes()), (1, 1));
         assert!(recv.poll().is_ready());
-        // Those who come later are not touched by it.
+        // Later waiters are not affected.
         receiver.take_one().unwrap();
         let mut late = Waiter::waiting(receiver.recv());
         sender.try_send(3).unwrap();
@@ -346,7 +347,7 @@ fn unpolled_stream_absorbs_one_wake<K: Kind>() {
     let mut recv = Waiter::waiting(receiver.recv());
     sender.try_send(1).unwrap();
     assert_eq!((waker.wakes(), recv.wakes()), (1, 0));
-    // Dropped after all, it passes the wake on.
+    // When it is dropped, it passes on the wake.
     drop(stream);
     assert_eq!(recv.wakes(), 1);
     assert!(recv.poll().is_ready());
@@ -356,7 +357,7 @@ fn ready_poll_leaves_no_waker<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let mut waiters = mixed::<K>(&receiver, 3);
     sender.try_send(1).unwrap();
-    // Out of turn: it was not called, and must not be later.
+    // It was not notified, and must not be notified later.
     assert_eq!(waiters[2].poll(), Poll::Ready(Some(1)));
     sender.try_send(2).unwrap();
     assert_eq!(wakes(&waiters), [1, 1, 0]);

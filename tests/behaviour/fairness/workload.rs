@@ -1,12 +1,12 @@
-//! What the tasks of a simulation do: receivers that share what is sent in bursts, and senders that
-//! share the room a consumer makes.
+//! The tasks of a simulation: receivers that share bursts of items, and senders that share the room
+//! that a consumer makes.
 
 use futures_util::StreamExt;
 
 use tollgate::Sender;
 
+use super::sim::Handle;
 use super::sim::Line;
-use super::sim::Me;
 use super::sim::Policy;
 use super::sim::Sim;
 use crate::common::AnyReceiver;
@@ -14,23 +14,23 @@ use crate::common::Given;
 use crate::common::GivenBy;
 use crate::common::Kind;
 
-/// What a task does when it has got one.
+/// What a task does after it got an item or a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
-    /// The same again.
+    /// Tries to get the next one.
     Again,
     /// Lets others run first.
     Yield,
-    /// Comes back in the next round.
+    /// Rests until the next round.
     Rest,
 }
 
 impl After {
-    pub(crate) async fn run(self, me: &Me) {
+    pub(crate) async fn run(self, handle: &Handle) {
         match self {
             Self::Again => {}
-            Self::Yield => me.yield_now().await,
-            Self::Rest => me.rest().await,
+            Self::Yield => handle.yield_now().await,
+            Self::Rest => handle.rest().await,
         }
     }
 }
@@ -40,7 +40,7 @@ impl After {
 pub(crate) enum Style {
     Futures,
     Streams,
-    /// Every other one is a stream.
+    /// Every second receiver is a stream.
     Mixed,
 }
 
@@ -48,9 +48,9 @@ pub(crate) enum Style {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Sent,
-    /// Left by a task. Only task channels have this.
+    /// Follow-ups of a task. Only task channels have these.
     FollowedUp,
-    /// Each in one of both ways; and every fourth task is retried.
+    /// Either, at random; and every fourth task is retried.
     Both,
 }
 
@@ -60,25 +60,25 @@ pub(crate) enum Burst {
     UpTo(usize),
 }
 
-/// A caller that does not wait: takes `count` in one round in `every`, before any task is polled.
-/// Not at regular intervals, which might always hit the same one.
+/// Callers that do not wait: they take `count` items or slots in one round in `every`, before any
+/// task is polled. The rounds are random, since regular ones might always affect the same task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Barging {
     pub(crate) every: u32,
     pub(crate) count: usize,
 }
 
-/// What disturbs the waiting.
+/// What disturbs the waiters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Disturbance {
     pub(crate) barging: Option<Barging>,
-    /// How many of the tasks give up after one or two polls, to wait anew. The first ones.
+    /// How many tasks give up after one or two polls, and wait anew. The first ones.
     pub(crate) fickle: usize,
-    /// How many tasks are made to give up between two rounds, from time to time. The first ones.
+    /// How many tasks are made to give up between two rounds, at random. The first ones.
     pub(crate) interrupted: usize,
-    /// One wake in how many is answered a round late; none if zero.
+    /// One wake in this many is delayed by a round; none if 0.
     pub(crate) late: u32,
-    /// Whether tasks are polled although they were not woken.
+    /// Whether tasks are polled without a wake.
     pub(crate) spurious: bool,
 }
 
@@ -91,12 +91,12 @@ impl Disturbance {
         spurious: false,
     };
 
-    /// How many tasks do not wait until they succeed.
+    /// How many tasks do not always wait until they succeed.
     fn unsteady(&self) -> usize {
         self.fickle.max(self.interrupted)
     }
 
-    /// How many are taken in this round by callers that do not wait.
+    /// How many items or slots callers that do not wait take in this round.
     fn barge(&self, rng: &mut fastrand::Rng) -> usize {
         match self.barging {
             Some(Barging { every, count }) if rng.u32(..every) == 0 => count,
@@ -104,17 +104,17 @@ impl Disturbance {
         }
     }
 
-    /// Between two rounds, `tasks` being those that may be disturbed.
-    fn strike(&self, sim: &mut Sim, tasks: usize, rng: &mut fastrand::Rng) {
+    /// Disturbs some of the first `tasks` tasks between two rounds.
+    fn disturb(&self, sim: &mut Sim, tasks: usize, rng: &mut fastrand::Rng) {
         if self.interrupted != 0 && rng.u32(..3) == 0 {
             sim.interrupt(rng.usize(..self.interrupted));
         }
         if self.spurious && rng.bool() {
-            sim.poll_for_nothing(rng.usize(..tasks));
+            sim.poll_spuriously(rng.usize(..tasks));
         }
     }
 
-    /// How long the task of this number is willing to wait.
+    /// After how many pending polls a task gives up.
     fn patience(&self, index: usize) -> u32 {
         match index < self.fickle {
             true => 2 + index as u32 % 2,
@@ -123,14 +123,14 @@ impl Disturbance {
     }
 }
 
-/// What came of a simulation.
+/// The result of a simulation.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// What each of the tasks got that do not give up waiting.
+    /// The shares of the tasks that never give up.
     pub(crate) shares: Vec<u64>,
-    /// What each would have got if all had got the same.
+    /// The share of each task if all were equal.
     pub(crate) even: u64,
-    /// Whether all were woken in the order they came.
+    /// Whether all tasks were woken in order of arrival.
     pub(crate) order: Result<(), String>,
 }
 
@@ -144,10 +144,10 @@ impl Outcome {
         }
     }
 
-    /// Checks that everybody got at least half of an even share.
+    /// Checks that each task got at least half of an even share.
     pub(crate) fn no_waiter_starves(&self) -> Result<(), String> {
         if self.even < 20 {
-            return Err(format!("too few to tell: {self:?}"));
+            return Err(format!("too few to judge: {self:?}"));
         }
         match self.shares.iter().all(|share| 2 * share >= self.even) {
             true => Ok(()),
@@ -156,7 +156,7 @@ impl Outcome {
     }
 }
 
-/// Receivers, and bursts of items for them. A burst is sent when no task is runnable.
+/// Receivers and bursts of items for them. A burst is sent when no task is runnable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receivers {
     pub(crate) seed: u64,
@@ -174,21 +174,21 @@ impl Receivers {
     pub(crate) fn run<K: Kind>(&self) -> Result<Outcome, String> {
         let mut rng = fastrand::Rng::with_seed(!self.seed);
         let (sender, receiver) = K::channel::<u32>(self.largest_burst());
-        let seedling = self.seedling::<K>(&sender, &receiver);
+        let parent = self.parent::<K>(&sender, &receiver);
         let mut sim = Sim::new(self.policy, self.seed);
         for index in 0..self.receivers {
             let receiver = receiver.clone();
-            sim.spawn(|me| self.receiver::<K>(me, receiver, index));
+            sim.spawn(|handle| self.receiver::<K>(handle, receiver, index));
         }
         sim.settle()?;
         sim.delay_one_wake_in(self.disturbance.late);
         for _ in 0..self.rounds {
             for _ in 0..self.size_of_burst(&mut rng) {
-                // Some may be left, if the woken tasks are late or all rest.
+                // Some items may be left, if the woken tasks are delayed or rest.
                 if receiver.len() == self.largest_burst() {
                     break;
                 }
-                match &seedling {
+                match &parent {
                     Some(task) if self.source == Source::FollowedUp || rng.bool() => {
                         task.follow_up(1);
                     }
@@ -199,9 +199,9 @@ impl Receivers {
                 let _ = receiver.take_one();
             }
             self.rest(&mut sim, &receiver)?;
-            self.disturbance.strike(&mut sim, self.receivers, &mut rng);
+            self.disturbance.disturb(&mut sim, self.receivers, &mut rng);
             self.rest(&mut sim, &receiver)?;
-            // They find what they were called for, unless another task took it.
+            // They find what they were woken for, unless another task took it.
             sim.catch_up();
             sim.next_round();
             self.rest(&mut sim, &receiver)?;
@@ -209,8 +209,8 @@ impl Receivers {
         let outcome = Outcome::new(&sim, self.receivers, self.disturbance.unsteady());
         sim.delay_one_wake_in(0);
         sender.close();
-        drop(seedling);
-        come_to_an_end(sim)?;
+        drop(parent);
+        run_to_end(sim)?;
         Ok(outcome)
     }
 
@@ -227,8 +227,8 @@ impl Receivers {
         }
     }
 
-    /// A task that leaves work for the others, if the source is that.
-    fn seedling<K: Kind>(
+    /// A task whose follow-ups are the source, if there is one.
+    fn parent<K: Kind>(
         &self,
         sender: &Sender<u32>,
         receiver: &K::Receiver<u32>,
@@ -239,7 +239,7 @@ impl Receivers {
         })
     }
 
-    async fn receiver<K: Kind>(self, me: Me, receiver: K::Receiver<u32>, index: usize) {
+    async fn receiver<K: Kind>(self, handle: Handle, receiver: K::Receiver<u32>, index: usize) {
         let patience = self.disturbance.patience(index);
         let streams = match self.style {
             Style::Futures => false,
@@ -252,24 +252,24 @@ impl Receivers {
             let given = match streams {
                 true => {
                     let next = stream.next();
-                    me.wait_patiently(Line::Items, next, patience).await
+                    handle.wait_patiently(Line::Items, next, patience).await
                 }
                 false => {
                     let recv = receiver.recv();
-                    let given = me.wait_patiently(Line::Items, recv, patience).await;
+                    let given = handle.wait_patiently(Line::Items, recv, patience).await;
                     given.map(Result::ok)
                 }
             };
             match given {
-                // A stream waits as long as it lives.
+                // A stream waits until it is dropped.
                 None => {
                     stream = receiver.clone();
-                    me.yield_now().await;
+                    handle.yield_now().await;
                     continue;
                 }
                 Some(None) => break,
                 Some(Some(given)) => {
-                    me.count();
+                    handle.count();
                     received += 1;
                     match self.source == Source::Both && received % 4 == 0 {
                         true => given.retry(),
@@ -277,7 +277,7 @@ impl Receivers {
                     }
                 }
             }
-            self.after.run(&me).await;
+            self.after.run(&handle).await;
         }
     }
 
@@ -291,10 +291,10 @@ impl Receivers {
 /// What makes room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consumer {
-    /// A task that awaits one item, takes along what is there, and comes back in the next round.
+    /// A task that waits for an item, takes what is there, and rests until the next round.
     Task,
     /// A caller that takes items when no task is runnable.
-    Passerby,
+    Caller,
 }
 
 /// Senders, and a consumer that takes up to `batch` items in a round.
@@ -318,23 +318,23 @@ impl Senders {
         let mut sim = Sim::new(self.policy, self.seed);
         for index in 0..self.senders {
             let sender = sender.clone();
-            sim.spawn(|me| self.sender(me, sender, index));
+            sim.spawn(|handle| self.sender(handle, sender, index));
         }
         if self.consumer == Consumer::Task {
             let receiver = receiver.clone();
-            sim.spawn(|me| self.consumer::<K>(me, receiver));
+            sim.spawn(|handle| self.consumer::<K>(handle, receiver));
         }
         sim.settle()?;
         sim.delay_one_wake_in(self.disturbance.late);
         for _ in 0..self.rounds {
-            if self.consumer == Consumer::Passerby {
+            if self.consumer == Consumer::Caller {
                 (0..self.batch).for_each(|_| _ = receiver.take_one());
             }
             for _ in 0..self.disturbance.barge(&mut rng) {
                 let _ = sender.try_send(0);
             }
             self.rest(&mut sim, &sender)?;
-            self.disturbance.strike(&mut sim, self.senders, &mut rng);
+            self.disturbance.disturb(&mut sim, self.senders, &mut rng);
             self.rest(&mut sim, &sender)?;
             sim.catch_up();
             sim.next_round();
@@ -344,32 +344,32 @@ impl Senders {
         sim.delay_one_wake_in(0);
         receiver.close();
         drop(receiver);
-        come_to_an_end(sim)?;
+        run_to_end(sim)?;
         Ok(outcome)
     }
 
-    async fn sender(self, me: Me, sender: Sender<u32>, index: usize) {
+    async fn sender(self, handle: Handle, sender: Sender<u32>, index: usize) {
         let patience = self.disturbance.patience(index);
         loop {
             let send = sender.send(1);
-            match me.wait_patiently(Line::Room, send, patience).await {
-                None => me.yield_now().await,
+            match handle.wait_patiently(Line::Room, send, patience).await {
+                None => handle.yield_now().await,
                 Some(Err(_)) => break,
                 Some(Ok(())) => {
-                    me.count();
-                    self.after.run(&me).await;
+                    handle.count();
+                    self.after.run(&handle).await;
                 }
             }
         }
     }
 
-    async fn consumer<K: Kind>(self, me: Me, receiver: K::Receiver<u32>) {
-        while let Some(Ok(first)) = me.wait(Line::Items, receiver.recv()).await {
+    async fn consumer<K: Kind>(self, handle: Handle, receiver: K::Receiver<u32>) {
+        while let Some(Ok(first)) = handle.wait(Line::Items, receiver.recv()).await {
             first.end();
             for _ in 1..self.batch {
                 let _ = receiver.take_one();
             }
-            me.rest().await;
+            handle.rest().await;
         }
     }
 
@@ -381,9 +381,9 @@ impl Senders {
     }
 }
 
-/// The channel has been closed: all come to an end.
-pub(crate) fn come_to_an_end(mut sim: Sim) -> Result<(), String> {
-    // Tasks that rest take one item in a round, and may put it back a few times.
+/// Runs all tasks to their end, after the channel was closed.
+pub(crate) fn run_to_end(mut sim: Sim) -> Result<(), String> {
+    // Tasks that rest take one item in a round, and may retry it a few times.
     for _ in 0..1_000 {
         sim.catch_up();
         sim.settle()?;
@@ -395,7 +395,7 @@ pub(crate) fn come_to_an_end(mut sim: Sim) -> Result<(), String> {
     Err(String::from("lost wake: tasks wait after the close"))
 }
 
-/// How often each waiter has its turn: under a random policy often enough to tell chance from
+/// How often each waiter is served: under a random policy, often enough to tell chance from
 /// unfairness.
 pub(crate) fn turns(policy: Policy) -> u64 {
     match policy {

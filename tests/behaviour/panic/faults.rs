@@ -1,4 +1,4 @@
-//! User code that panics on demand: wakers, items, errors, and the tasks that use them.
+//! User code that panics on demand: wakers, items, errors, and futures with such wakers.
 
 #![allow(dead_code)] // Each test binary uses a part.
 
@@ -34,11 +34,11 @@ pub(crate) enum Site {
     ItemDrop,
     ErrorInto,
     ErrorDrop,
-    /// The closure of a `run`, and the futures that it gives.
+    /// The closure of a `run`, and the futures that it returns.
     JobBegin,
     JobPoll,
     JobDrop,
-    CrewDrop,
+    ClosureDrop,
 }
 
 pub(crate) const SITES: [Site; 10] = [
@@ -51,113 +51,114 @@ pub(crate) const SITES: [Site; 10] = [
     Site::JobBegin,
     Site::JobPoll,
     Site::JobDrop,
-    Site::CrewDrop,
+    Site::ClosureDrop,
 ];
 
-/// At which call of a site it panics; 0: at every call. Of two fuses of one site, the second
-/// counts from where the first has blown.
+/// At which call of a site it panics; 0 means every call. Of two faults at one site, the second
+/// counts from the call at which the first has fired.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Fuse {
+pub(crate) struct Fault {
     pub(crate) site: Site,
     pub(crate) call: u32,
 }
 
 #[derive(Clone, Copy)]
 struct Armed {
-    fuse: Fuse,
+    fault: Fault,
     calls: u32,
-    blown: bool,
+    fired: bool,
 }
 
 thread_local! {
-    static FUSES: Cell<[Option<Armed>; 2]> = const { Cell::new([None; 2]) };
+    static FAULTS: Cell<[Option<Armed>; 2]> = const { Cell::new([None; 2]) };
     /// How often each site was called.
     static CALLS: Cell<[u32; SITES.len()]> = const { Cell::new([0; SITES.len()]) };
     /// How many panics have been injected.
-    static BURNT: Cell<u32> = const { Cell::new(0) };
-    /// Whether a [`call`] is running; elsewhere nothing panics.
+    static INJECTED: Cell<u32> = const { Cell::new(0) };
+    /// Whether a [`call`] is running; outside of calls, nothing panics.
     static CALLING: Cell<bool> = const { Cell::new(false) };
-    /// Whether each [`call`] is made by a destructor, while the thread unwinds.
+    /// Whether a destructor makes each [`call`], while the thread unwinds.
     static UNWINDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A panic that was injected: the n-th. Its destructor is user code too, which no call owes.
-struct Burnt(u32);
+/// The payload of the n-th injected panic. Its destructor is user code too, and no call should run
+/// it.
+struct Injected(u32);
 
-impl Drop for Burnt {
+impl Drop for Injected {
     fn drop(&mut self) {
         if CALLING.get() {
-            resume_unwind(Box::new("the channel dropped what a panic carried"));
+            resume_unwind(Box::new("the channel dropped the payload of a panic"));
         }
     }
 }
 
-/// What a worker panics with.
+/// The payload of a worker's panic.
 struct Crash;
 
-/// What user code calls where it might panic.
-pub(crate) fn burn(site: Site) {
+/// User code calls this where it might panic.
+pub(crate) fn may_panic(site: Site) {
     if !CALLING.get() {
         return;
     }
     let mut calls = CALLS.get();
     calls[site as usize] += 1;
     CALLS.set(calls);
-    let mut fuses = FUSES.get();
-    let mut armed = fuses.iter_mut().flatten();
-    let is_next = |it: &&mut Armed| it.fuse.site == site && (it.fuse.call == 0 || !it.blown);
+    let mut faults = FAULTS.get();
+    let mut armed = faults.iter_mut().flatten();
+    let is_next = |it: &&mut Armed| it.fault.site == site && (it.fault.call == 0 || !it.fired);
     let Some(armed) = armed.find(is_next) else {
         return;
     };
     armed.calls += 1;
-    let blows = armed.fuse.call == 0 || armed.fuse.call == armed.calls;
-    armed.blown |= blows;
-    FUSES.set(fuses);
-    if blows {
-        BURNT.set(BURNT.get() + 1);
-        // Without the message of `panic`.
-        resume_unwind(Box::new(Burnt(BURNT.get())));
+    let fires = armed.fault.call == 0 || armed.fault.call == armed.calls;
+    armed.fired |= fires;
+    FAULTS.set(faults);
+    if fires {
+        INJECTED.set(INJECTED.get() + 1);
+        // Without the message of `panic!`.
+        resume_unwind(Box::new(Injected(INJECTED.get())));
     }
 }
 
-/// Whether the calls of user code that follow are to be made while the thread unwinds.
-pub(crate) fn unwind_meanwhile(unwinding: bool) {
+/// Sets whether the calls that follow are made while the thread unwinds.
+pub(crate) fn set_unwinding(unwinding: bool) {
     UNWINDING.set(unwinding);
 }
 
-/// Arms up to two fuses.
-pub(crate) fn arm(fuses: &[Fuse]) {
+/// Arms up to two faults.
+pub(crate) fn arm(faults: &[Fault]) {
     let mut armed = [None; 2];
-    for (armed, &fuse) in armed.iter_mut().zip(fuses) {
+    for (armed, &fault) in armed.iter_mut().zip(faults) {
         *armed = Some(Armed {
-            fuse,
+            fault,
             calls: 0,
-            blown: false,
+            fired: false,
         });
     }
-    FUSES.set(armed);
+    FAULTS.set(armed);
     CALLS.set([0; SITES.len()]);
 }
 
-/// What the fuses came to: which have blown, and how often each site was called.
+/// Which faults have fired, and how often each site was called.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ashes {
-    pub(crate) blown: [bool; 2],
+pub(crate) struct Outcome {
+    pub(crate) fired: [bool; 2],
     pub(crate) calls: [u32; SITES.len()],
 }
 
-pub(crate) fn disarm() -> Ashes {
-    let fuses = FUSES.take();
-    Ashes {
-        blown: fuses.map(|armed| armed.is_some_and(|it| it.blown)),
+pub(crate) fn disarm() -> Outcome {
+    let faults = FAULTS.take();
+    Outcome {
+        fired: faults.map(|armed| armed.is_some_and(|it| it.fired)),
         calls: CALLS.get(),
     }
 }
 
-/// Makes a call of the channel, in which user code may panic. The first panic must come out, and
-/// no other; then there is no result. While the thread unwinds, it may be swallowed, too.
+/// Makes a call of the channel in which user code may panic. The first panic must propagate, and no
+/// other; then there is no result. While the thread unwinds, it may also be swallowed.
 pub(crate) fn call<R>(act: impl FnOnce() -> R) -> Option<R> {
-    let before = BURNT.get();
+    let before = INJECTED.get();
     let mut result = None;
     let act = || {
         CALLING.set(true);
@@ -168,7 +169,7 @@ pub(crate) fn call<R>(act: impl FnOnce() -> R) -> Option<R> {
         act();
     } else {
         let worker = || {
-            let _late = Late(Some(act));
+            let _on_drop = OnDrop(Some(act));
             resume_unwind(Box::new(Crash));
         };
         let crash = catch_unwind(AssertUnwindSafe(worker)).unwrap_err();
@@ -176,8 +177,11 @@ pub(crate) fn call<R>(act: impl FnOnce() -> R) -> Option<R> {
     }
     match result.unwrap() {
         Ok(result) => {
-            let swallowed = BURNT.get() - before;
-            assert!(UNWINDING.get() || swallowed == 0, "a panic did not go on");
+            let swallowed = INJECTED.get() - before;
+            assert!(
+                UNWINDING.get() || swallowed == 0,
+                "a panic did not propagate"
+            );
             Some(result)
         }
         Err(panic) => {
@@ -187,14 +191,17 @@ pub(crate) fn call<R>(act: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
-/// A [`call`] that drops what is the channel's. While the thread unwinds, nothing may come out.
-pub(crate) fn let_go<L>(load: L) {
+/// A [`call`] that drops a value of the channel. While the thread unwinds, no panic may propagate.
+pub(crate) fn drop_in_call<L>(load: L) {
     let dropped = call(|| drop(load));
-    assert!(!UNWINDING.get() || dropped.is_some(), "it would abort");
+    assert!(
+        !UNWINDING.get() || dropped.is_some(),
+        "a panic would abort the process"
+    );
 }
 
-/// Calls a worker that drops `load` by a panic, which is all that comes out of it.
-pub(crate) fn crash_with<L>(load: L) {
+/// Runs a worker that drops `load` in a panic; no other panic may propagate.
+pub(crate) fn drop_in_panic<L>(load: L) {
     CALLING.set(true);
     let worker = || {
         let _load = load;
@@ -208,7 +215,7 @@ pub(crate) fn crash_with<L>(load: L) {
 fn expect_first(panic: &(dyn Any + Send), before: u32) {
     match panic.downcast_ref() {
         Some(_) if UNWINDING.get() => {}
-        Some(&Burnt(nth)) => assert_eq!(nth, before + 1, "not the first panic went on"),
+        Some(&Injected(nth)) => assert_eq!(nth, before + 1, "not the first panic propagated"),
         None => panic!("the channel panicked by itself: {:?}", message(panic)),
     }
 }
@@ -218,10 +225,10 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> Option<&str> {
     of_format.or_else(|| panic.downcast_ref::<&str>().copied())
 }
 
-/// Runs when it is dropped.
-struct Late<F: FnOnce()>(Option<F>);
+/// Runs a closure when it is dropped.
+struct OnDrop<F: FnOnce()>(Option<F>);
 
-impl<F: FnOnce()> Drop for Late<F> {
+impl<F: FnOnce()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         self.0.take().into_iter().for_each(|act| act());
     }
@@ -229,39 +236,39 @@ impl<F: FnOnce()> Drop for Late<F> {
 
 /// A waker that counts its wakes and may panic.
 #[derive(Default)]
-pub(crate) struct Probe(AtomicUsize);
+pub(crate) struct FaultyWaker(AtomicUsize);
 
-static PROBE: RawWakerVTable = RawWakerVTable::new(
-    |probe| {
-        burn(Site::WakerClone);
-        // SAFETY: of `Arc::into_raw`, and alive.
-        unsafe { Arc::increment_strong_count(probe.cast::<Probe>()) };
-        RawWaker::new(probe, &PROBE)
+static FAULTY_WAKER: RawWakerVTable = RawWakerVTable::new(
+    |waker| {
+        may_panic(Site::WakerClone);
+        // SAFETY: the pointer is from `Arc::into_raw`, and this waker keeps the value alive.
+        unsafe { Arc::increment_strong_count(waker.cast::<FaultyWaker>()) };
+        RawWaker::new(waker, &FAULTY_WAKER)
     },
-    |probe| {
-        // SAFETY: of `Arc::into_raw`, and given up with this.
-        let probe = unsafe { Arc::from_raw(probe.cast::<Probe>()) };
-        probe.0.fetch_add(1, Ordering::SeqCst);
-        burn(Site::WakerWake);
+    |waker| {
+        // SAFETY: the pointer is from `Arc::into_raw`, and this call consumes the waker.
+        let waker = unsafe { Arc::from_raw(waker.cast::<FaultyWaker>()) };
+        waker.0.fetch_add(1, Ordering::SeqCst);
+        may_panic(Site::WakerWake);
     },
-    |probe| {
-        // SAFETY: of `Arc::into_raw`, and alive.
-        let probe = unsafe { &*probe.cast::<Probe>() };
-        probe.0.fetch_add(1, Ordering::SeqCst);
-        burn(Site::WakerWake);
+    |waker| {
+        // SAFETY: the pointer is from `Arc::into_raw`, and this waker keeps the value alive.
+        let waker = unsafe { &*waker.cast::<FaultyWaker>() };
+        waker.0.fetch_add(1, Ordering::SeqCst);
+        may_panic(Site::WakerWake);
     },
-    |probe| {
-        // SAFETY: of `Arc::into_raw`, and given up with this.
-        let _probe = unsafe { Arc::from_raw(probe.cast::<Probe>()) };
-        burn(Site::WakerDrop);
+    |waker| {
+        // SAFETY: the pointer is from `Arc::into_raw`, and this call consumes the waker.
+        let _waker = unsafe { Arc::from_raw(waker.cast::<FaultyWaker>()) };
+        may_panic(Site::WakerDrop);
     },
 );
 
-impl Probe {
+impl FaultyWaker {
     pub(crate) fn waker(self: &Arc<Self>) -> Waker {
         let data = Arc::into_raw(Arc::clone(self)).cast();
         // SAFETY: the functions above keep the contract of a `RawWaker`.
-        unsafe { Waker::from_raw(RawWaker::new(data, &PROBE)) }
+        unsafe { Waker::from_raw(RawWaker::new(data, &FAULTY_WAKER)) }
     }
 
     pub(crate) fn wakes(&self) -> usize {
@@ -270,28 +277,28 @@ impl Probe {
 }
 
 /// An item whose destructor may panic.
-pub(crate) struct Bomb(Option<Item>);
+pub(crate) struct FaultyItem(Option<Item>);
 
-impl Bomb {
+impl FaultyItem {
     pub(crate) fn of(tally: &Tally) -> Self {
         Self(Some(tally.item()))
     }
 
-    /// Takes out what will not panic.
-    pub(crate) fn defuse(mut self) -> Option<Item> {
+    /// Takes out the item, whose destructor does not panic.
+    pub(crate) fn into_item(mut self) -> Option<Item> {
         self.0.take()
     }
 }
 
-impl Drop for Bomb {
+impl Drop for FaultyItem {
     fn drop(&mut self) {
         if let Some(_item) = self.0.take() {
-            burn(Site::ItemDrop);
+            may_panic(Site::ItemDrop);
         }
     }
 }
 
-/// A reason to fail whose conversion may panic, as may its destructor and that of the error.
+/// Converts into an error. The conversion may panic, and so may the destructors of both.
 pub(crate) struct Reason(Option<Item>);
 
 #[derive(Debug)]
@@ -306,7 +313,7 @@ impl Reason {
 impl Drop for Reason {
     fn drop(&mut self) {
         if let Some(_item) = self.0.take() {
-            burn(Site::ErrorDrop);
+            may_panic(Site::ErrorDrop);
         }
     }
 }
@@ -314,7 +321,7 @@ impl Drop for Reason {
 impl From<Reason> for Box<dyn Error + Send + Sync> {
     fn from(mut reason: Reason) -> Self {
         let item = reason.0.take().unwrap();
-        burn(Site::ErrorInto);
+        may_panic(Site::ErrorInto);
         Box::new(ReasonError(item))
     }
 }
@@ -329,54 +336,56 @@ impl Error for ReasonError {}
 
 impl Drop for ReasonError {
     fn drop(&mut self) {
-        burn(Site::ErrorDrop);
+        may_panic(Site::ErrorDrop);
     }
 }
 
-/// One that waits.
-pub(crate) struct Player<'a> {
-    future: Option<LocalBoxFuture<'a, Option<Bomb>>>,
-    /// The last is what it is polled with.
-    wakers: Vec<(Arc<Probe>, Waker)>,
-    heard: usize,
+/// A waiting future, and the wakers it was polled with.
+pub(crate) struct FaultyWaiter<'a> {
+    future: Option<LocalBoxFuture<'a, Option<FaultyItem>>>,
+    /// It is polled with the last one.
+    wakers: Vec<(Arc<FaultyWaker>, Waker)>,
+    seen: usize,
 }
 
-impl<'a> Player<'a> {
-    pub(crate) fn new(future: impl Future<Output = Option<Bomb>> + 'a) -> Self {
-        let mut player = Self {
+impl<'a> FaultyWaiter<'a> {
+    pub(crate) fn new(future: impl Future<Output = Option<FaultyItem>> + 'a) -> Self {
+        let mut waiter = Self {
             future: Some(future.boxed_local()),
             wakers: Vec::new(),
-            heard: 0,
+            seen: 0,
         };
-        player.replace_waker();
-        player
+        waiter.replace_waker();
+        waiter
     }
 
-    /// One that has been polled; none if it has nothing to wait for.
-    pub(crate) fn if_waiting(future: impl Future<Output = Option<Bomb>> + 'a) -> Option<Self> {
-        let mut player = Self::new(future);
-        player.poll().is_pending().then_some(player)
+    /// Polls the future; returns `None` if it has nothing to wait for.
+    pub(crate) fn if_waiting(
+        future: impl Future<Output = Option<FaultyItem>> + 'a,
+    ) -> Option<Self> {
+        let mut waiter = Self::new(future);
+        waiter.poll().is_pending().then_some(waiter)
     }
 
     #[track_caller]
-    pub(crate) fn waiting(future: impl Future<Output = Option<Bomb>> + 'a) -> Self {
+    pub(crate) fn waiting(future: impl Future<Output = Option<FaultyItem>> + 'a) -> Self {
         Self::if_waiting(future).expect("something to wait for")
     }
 
     pub(crate) fn replace_waker(&mut self) {
-        let probe = Arc::new(Probe::default());
-        let waker = probe.waker();
-        self.wakers.push((probe, waker));
-        self.heard = 0;
+        let faulty = Arc::new(FaultyWaker::default());
+        let waker = faulty.waker();
+        self.wakers.push((faulty, waker));
+        self.seen = 0;
     }
 
     fn wakes(&self) -> usize {
-        self.wakers.last().map_or(0, |(probe, _)| probe.wakes())
+        self.wakers.last().map_or(0, |(faulty, _)| faulty.wakes())
     }
 
-    /// As an executor does: a future that panics is dropped.
+    /// Polls as an executor does: a future that panics is dropped.
     pub(crate) fn poll(&mut self) -> Poll<()> {
-        self.heard = self.wakes();
+        self.seen = self.wakes();
         let (Some(future), Some((_, waker))) = (&mut self.future, self.wakers.last()) else {
             return Poll::Ready(());
         };
@@ -384,59 +393,62 @@ impl<'a> Player<'a> {
         if matches!(polled, Some(Poll::Pending)) {
             return Poll::Pending;
         }
-        self.leave();
+        self.drop_future();
         Poll::Ready(())
     }
 
-    pub(crate) fn leave(&mut self) {
-        let_go(self.future.take());
+    pub(crate) fn drop_future(&mut self) {
+        drop_in_call(self.future.take());
     }
 
-    /// One that has left, and so borrows nothing any more.
-    pub(crate) fn gone(mut self) -> Player<'static> {
-        self.leave();
-        Player {
+    /// Drops the future, so that it borrows nothing any more.
+    pub(crate) fn into_dropped(mut self) -> FaultyWaiter<'static> {
+        self.drop_future();
+        FaultyWaiter {
             future: None,
             wakers: self.wakers,
-            heard: self.heard,
+            seen: self.seen,
         }
     }
 
-    /// One whose future has been forgotten.
-    pub(crate) fn forgotten(mut self) -> Player<'static> {
+    /// Leaks the future.
+    pub(crate) fn forgotten(mut self) -> FaultyWaiter<'static> {
         std::mem::forget(self.future.take());
-        self.gone()
+        self.into_dropped()
     }
 
-    /// Gives the future to another task.
-    pub(crate) fn take_future(&mut self) -> Option<LocalBoxFuture<'a, Option<Bomb>>> {
+    /// Takes out the future, for another task.
+    pub(crate) fn take_future(&mut self) -> Option<LocalBoxFuture<'a, Option<FaultyItem>>> {
         self.future.take()
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.future.is_none()
     }
 
     pub(crate) fn is_woken(&self) -> bool {
-        self.future.is_some() && self.wakes() > self.heard
+        self.future.is_some() && self.wakes() > self.seen
     }
 
-    /// Whether nothing else holds its wakers.
+    /// Whether every other clone of the wakers was dropped.
     pub(crate) fn has_all_wakers(&self) -> bool {
-        // This, and the one in the waker.
-        let has = |(probe, _): &(Arc<Probe>, Waker)| Arc::strong_count(probe) == 2;
+        // `faulty`, and the one in the waker.
+        let has = |(faulty, _): &(Arc<FaultyWaker>, Waker)| Arc::strong_count(faulty) == 2;
         self.wakers.iter().all(has)
     }
 }
 
-/// Polls all that have been woken until none is.
-pub(crate) fn run_to_rest(players: &mut [Player<'_>]) {
-    while let Some(player) = players.iter_mut().find(|player| player.is_woken()) {
-        let _ = player.poll();
+/// Polls the woken futures until none is woken.
+pub(crate) fn run_until_idle(waiters: &mut [FaultyWaiter<'_>]) {
+    while let Some(waiter) = waiters.iter_mut().find(|waiter| waiter.is_woken()) {
+        let _ = waiter.poll();
     }
-    for (index, player) in players.iter_mut().enumerate() {
-        if !player.is_over() {
-            assert!(player.poll().is_pending(), "stranded number {index}");
+    for (index, waiter) in waiters.iter_mut().enumerate() {
+        if !waiter.is_done() {
+            assert!(
+                waiter.poll().is_pending(),
+                "number {index} was ready, but not woken"
+            );
         }
     }
 }

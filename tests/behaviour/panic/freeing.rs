@@ -1,17 +1,17 @@
-//! A channel that is freed by a call, with what users have left in it.
+//! A call that frees a channel while values of its users are still in it.
 
 use futures_util::FutureExt;
 
-use super::faults::Ashes;
-use super::faults::Bomb;
-use super::faults::Fuse;
-use super::faults::Player;
+use super::faults::Fault;
+use super::faults::FaultyItem;
+use super::faults::FaultyWaiter;
+use super::faults::Outcome;
 use super::faults::Reason;
 use super::faults::arm;
 use super::faults::call;
 use super::faults::disarm;
-use super::faults::let_go;
-use super::faults::unwind_meanwhile;
+use super::faults::drop_in_call;
+use super::faults::set_unwinding;
 use super::matrix::Name;
 use super::matrix::expect_each_dropped_once;
 use super::matrix::with_name;
@@ -23,7 +23,7 @@ use crate::common::Requeued;
 use crate::common::Tally;
 use crate::common::Tasks;
 
-/// What is the last to go.
+/// What is dropped last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Last {
     Sender,
@@ -56,14 +56,14 @@ const LASTS: [Last; 12] = [
     Last::TicketDrop,
 ];
 
-/// One way of being freed.
+/// One way to free a channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Freeing {
     kind: Name,
     last: Last,
-    /// Whether a task has failed before, and its error is still there.
+    /// Whether a task has failed before, and its error is still kept.
     failed: bool,
-    /// Whether waiters have been forgotten, and their wakers are still there.
+    /// Whether waiters were leaked, and their wakers are still registered.
     forgotten: bool,
     unwinding: bool,
 }
@@ -97,45 +97,45 @@ impl Freeing {
         !handles.contains(&self.last)
     }
 
-    pub(crate) fn run(self, fuses: &[Fuse]) -> Ashes {
-        with_name((self, fuses), || match self.kind {
-            Name::Plain => run::<Plain>(self, fuses),
-            Name::Tasks => run::<Tasks>(self, fuses),
-            Name::Requeued => run::<Requeued>(self, fuses),
+    pub(crate) fn run(self, faults: &[Fault]) -> Outcome {
+        with_name((self, faults), || match self.kind {
+            Name::Plain => run::<Plain>(self, faults),
+            Name::Tasks => run::<Tasks>(self, faults),
+            Name::Requeued => run::<Requeued>(self, faults),
         })
     }
 }
 
-fn run<K: Kind>(freeing: Freeing, fuses: &[Fuse]) -> Ashes {
+fn run<K: Kind>(freeing: Freeing, faults: &[Fault]) -> Outcome {
     let tally = Tally::new();
-    let bomb = || Bomb::of(&tally);
+    let new_item = || FaultyItem::of(&tally);
     let reason = || Reason::of(&tally);
-    let (sender, receiver) = K::channel::<Bomb>(2);
+    let (sender, receiver) = K::channel::<FaultyItem>(2);
     let monitor = sender.monitor();
     if freeing.failed {
-        assert!(sender.try_send(bomb()).is_ok());
+        assert!(sender.try_send(new_item()).is_ok());
         drop(receiver.try_recv().unwrap().fail(reason()));
     }
     let mut task = None;
     if freeing.is_task() {
-        assert!(sender.try_send(bomb()).is_ok());
+        assert!(sender.try_send(new_item()).is_ok());
         task = receiver.try_recv().ok();
     } else {
         for _ in 0..2 {
-            assert!(sender.try_send(bomb()).is_ok());
+            assert!(sender.try_send(new_item()).is_ok());
         }
     }
-    // One for each seat: event-listener keeps what is forgotten in a crowd.
-    let mut players = Vec::new();
+    // One for each front slot: event-listener leaks the waiters behind it.
+    let mut waiters = Vec::new();
     if freeing.forgotten {
         if freeing.is_task() {
-            players.push(Player::waiting(receiver.recv().map(|_| None)));
+            waiters.push(FaultyWaiter::waiting(receiver.recv().map(|_| None)));
         }
-        players.extend(Player::if_waiting(sender.closed().map(|_| None)));
-        players.extend(Player::if_waiting(monitor.join().map(|_| None)));
-        players.extend(Player::if_waiting(monitor.finished().map(|_| None)));
+        waiters.extend(FaultyWaiter::if_waiting(sender.closed().map(|_| None)));
+        waiters.extend(FaultyWaiter::if_waiting(monitor.join().map(|_| None)));
+        waiters.extend(FaultyWaiter::if_waiting(monitor.finished().map(|_| None)));
     }
-    let players: Vec<_> = players.into_iter().map(Player::forgotten).collect();
+    let waiters: Vec<_> = waiters.into_iter().map(FaultyWaiter::forgotten).collect();
 
     let (mut sender, mut receiver, mut monitor) = (Some(sender), Some(receiver), Some(monitor));
     let last = freeing.last;
@@ -154,13 +154,13 @@ fn run<K: Kind>(freeing: Freeing, fuses: &[Fuse]) -> Ashes {
             .unwrap()
     };
 
-    unwind_meanwhile(freeing.unwinding);
-    arm(fuses);
+    set_unwinding(freeing.unwinding);
+    arm(faults);
     match last {
-        Last::Sender => let_go(sender),
-        Last::Receiver => let_go(receiver),
-        Last::Monitor => let_go(monitor),
-        Last::Handles => let_go((monitor, receiver, sender)),
+        Last::Sender => drop_in_call(sender),
+        Last::Receiver => drop_in_call(receiver),
+        Last::Monitor => drop_in_call(monitor),
+        Last::Handles => drop_in_call((monitor, receiver, sender)),
         Last::TaskDone => drop(call(|| task.unwrap().end())),
         Last::TaskFail => {
             let reason = reason();
@@ -171,18 +171,21 @@ fn run<K: Kind>(freeing: Freeing, fuses: &[Fuse]) -> Ashes {
             let reason = reason();
             call(|| task.unwrap().retry_or_fail(reason));
         }
-        Last::TaskDrop => let_go(task),
+        Last::TaskDrop => drop_in_call(task),
         Last::TicketDone => drop(call(|| ticket().done())),
         Last::TicketFail => {
             let reason = reason();
             call(|| ticket().fail(reason));
         }
-        Last::TicketDrop => let_go(ticket()),
+        Last::TicketDrop => drop_in_call(ticket()),
     }
-    let ashes = disarm();
-    unwind_meanwhile(false);
+    let outcome = disarm();
+    set_unwinding(false);
     drop(parts);
-    assert!(players.iter().all(Player::has_all_wakers), "a waker leaks");
+    assert!(
+        waiters.iter().all(FaultyWaiter::has_all_wakers),
+        "a waker leaks"
+    );
     expect_each_dropped_once(&tally);
-    ashes
+    outcome
 }

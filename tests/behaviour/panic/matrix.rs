@@ -1,4 +1,4 @@
-//! Everything that can be done with a channel in which user code may panic, with everybody waiting.
+//! Every operation in which user code may panic, while futures of every kind wait.
 
 #![allow(dead_code)] // Each test binary uses a part.
 
@@ -14,18 +14,18 @@ use tollgate::Monitor;
 use tollgate::Report;
 use tollgate::Sender;
 
-use super::faults::Ashes;
-use super::faults::Bomb;
-use super::faults::Fuse;
-use super::faults::Player;
+use super::faults::Fault;
+use super::faults::FaultyItem;
+use super::faults::FaultyWaiter;
+use super::faults::Outcome;
 use super::faults::Reason;
 use super::faults::arm;
 use super::faults::call;
-use super::faults::crash_with;
 use super::faults::disarm;
-use super::faults::let_go;
-use super::faults::run_to_rest;
-use super::faults::unwind_meanwhile;
+use super::faults::drop_in_call;
+use super::faults::drop_in_panic;
+use super::faults::run_until_idle;
+use super::faults::set_unwinding;
 use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
@@ -36,7 +36,7 @@ use crate::common::Tasks;
 use crate::common::assert_adds_up;
 use crate::common::now;
 
-/// A kind of channel, by name.
+/// A kind of channel, as a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Name {
     Plain,
@@ -44,18 +44,18 @@ pub(crate) enum Name {
     Requeued,
 }
 
-/// What waits at first.
+/// What waits at first, and why.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
-    /// Receivers, for the channel is empty.
+    /// Receivers, since the channel is empty.
     Empty,
-    /// Senders, for it is full.
+    /// Senders, since it is full.
     Full,
-    /// Receivers, for tasks are in hand, and the channel is closed.
+    /// Receivers, since the channel is closed and tasks are in hand.
     Closed,
 }
 
-/// What is done while something panics.
+/// The operation during which something panics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Act {
     TrySend,
@@ -63,14 +63,14 @@ pub(crate) enum Act {
     TryRecv,
     Recv,
     Stream,
-    /// One more comes to wait.
+    /// Another future starts to wait.
     WaitToo,
     /// All waiters are polled with other wakers.
     ReplaceWakers,
-    /// A wake goes to the first, and the second is polled.
+    /// The first is notified, and the others are polled.
     PollOutOfTurn,
     Close,
-    /// And what is handed back is dropped.
+    /// The returned items are dropped.
     CloseNow,
     CloseNowAndCount,
     CloseNowAndKeepLast,
@@ -93,7 +93,7 @@ pub(crate) enum Act {
     TicketDrop,
     /// A panic drops tasks, waiters and handles.
     Unwind,
-    /// A panic drops what was handed back.
+    /// A panic drops the items that `close_now` returned.
     UnwindDrained,
 }
 
@@ -130,7 +130,7 @@ const ACTS: [Act; 29] = [
 ];
 
 impl Act {
-    /// Whether it is about tasks in hand.
+    /// Whether it needs tasks in hand.
     fn ends_tasks(self) -> bool {
         ACTS.iter().position(|it| *it == self) >= ACTS.iter().position(|it| *it == Act::Done)
             && self != Act::Unwind
@@ -138,23 +138,23 @@ impl Act {
     }
 }
 
-/// One act, and where.
+/// An operation, and the state of the channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) kind: Name,
     pub(crate) stage: Stage,
     pub(crate) capacity: usize,
-    /// How many wait for each thing: in the seat, and in the crowd.
+    /// How many futures wait for each condition: one in front, others behind.
     pub(crate) waiters: usize,
     /// Whether a task has failed before.
     pub(crate) failed: bool,
     pub(crate) act: Act,
-    /// Whether each call is made by a destructor while the thread unwinds.
+    /// Whether a destructor makes each call while the thread unwinds.
     pub(crate) unwinding: bool,
 }
 
 impl Setup {
-    /// All setups of a kind of channel.
+    /// All setups for a kind of channel.
     pub(crate) fn all(kind: Name) -> Vec<Self> {
         let mut all = Vec::new();
         for stage in [Stage::Empty, Stage::Full, Stage::Closed] {
@@ -180,7 +180,7 @@ impl Setup {
         all
     }
 
-    /// Whether user code runs while the thread unwinds, though it has not panicked before.
+    /// Whether user code runs while the thread unwinds, although that code has not panicked.
     pub(crate) fn unwinds(&self) -> bool {
         self.unwinding || self.crashes()
     }
@@ -192,25 +192,25 @@ impl Setup {
     fn makes_sense(&self) -> bool {
         let is_plain = self.kind == Name::Plain;
         let refused = matches!(self.act, Act::RefusedRetry | Act::RefusedAbandon);
-        // An orphan has no receiver that could wait.
+        // Without a receiver, only senders can wait.
         let orphaned = refused && self.kind == Name::Tasks;
-        // A plain item is the user's when it is received.
+        // A received plain item belongs to the user.
         !(is_plain && (self.failed || self.act.ends_tasks()))
             && !(orphaned && self.stage != Stage::Full)
             && !(self.crashes() && self.unwinding)
     }
 
-    /// Does it, and proves that it costs no other anything.
-    pub(crate) fn run(self, fuses: &[Fuse]) -> Ashes {
-        with_name((self, fuses), || match self.kind {
-            Name::Plain => run::<Plain>(self, fuses),
-            Name::Tasks => run::<Tasks>(self, fuses),
-            Name::Requeued => run::<Requeued>(self, fuses),
+    /// Runs it, and checks that a panic affects nothing else.
+    pub(crate) fn run(self, faults: &[Fault]) -> Outcome {
+        with_name((self, faults), || match self.kind {
+            Name::Plain => run::<Plain>(self, faults),
+            Name::Tasks => run::<Tasks>(self, faults),
+            Name::Requeued => run::<Requeued>(self, faults),
         })
     }
 }
 
-/// Runs a case, which is named if it fails.
+/// Runs a case, and prints it if it fails.
 pub(crate) fn with_name<R>(name: impl Debug, run: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         eprintln!("failed: {name:?}");
@@ -218,67 +218,72 @@ pub(crate) fn with_name<R>(name: impl Debug, run: impl FnOnce() -> R) -> R {
     })
 }
 
-/// The handles that the players use.
+/// The handles that the waiters use.
 struct Own<K: Kind> {
-    sender: Option<Sender<Bomb>>,
-    receiver: Option<K::Receiver<Bomb>>,
-    monitor: Monitor<Bomb>,
+    sender: Option<Sender<FaultyItem>>,
+    receiver: Option<K::Receiver<FaultyItem>>,
+    monitor: Monitor<FaultyItem>,
 }
 
 impl<K: Kind> Own<K> {
-    fn send(&self, item: Bomb) -> impl Future<Output = Option<Bomb>> + '_ {
+    fn send(&self, item: FaultyItem) -> impl Future<Output = Option<FaultyItem>> + '_ {
         send(self.sender.as_ref().unwrap(), item)
     }
 
-    fn recv(&self) -> impl Future<Output = Option<Bomb>> + '_ {
+    fn recv(&self) -> impl Future<Output = Option<FaultyItem>> + '_ {
         recv(self.receiver.as_ref().unwrap())
     }
 
-    /// All waiters at first.
-    fn players(&self, setup: Setup, item: impl Fn() -> Bomb) -> Vec<Player<'_>> {
-        let mut players = Vec::new();
+    /// The futures that wait at first.
+    fn waiters(&self, setup: Setup, item: impl Fn() -> FaultyItem) -> Vec<FaultyWaiter<'_>> {
+        let mut waiters = Vec::new();
         for _ in 0..setup.waiters {
             if let Some(sender) = &self.sender {
-                players.push(Player::if_waiting(self.send(item())));
-                players.push(Player::if_waiting(sender.closed().map(|()| None)));
+                waiters.push(FaultyWaiter::if_waiting(self.send(item())));
+                waiters.push(FaultyWaiter::if_waiting(sender.closed().map(|()| None)));
             }
             if self.receiver.is_some() {
-                players.push(Player::if_waiting(self.recv()));
+                waiters.push(FaultyWaiter::if_waiting(self.recv()));
             }
             let monitor = &self.monitor;
-            players.push(Player::if_waiting(monitor.join().map(|_| None)));
-            players.push(Player::if_waiting(monitor.finished().map(|_| None)));
-            players.push(Player::if_waiting(monitor.failed().map(|_| None)));
+            waiters.push(FaultyWaiter::if_waiting(monitor.join().map(|_| None)));
+            waiters.push(FaultyWaiter::if_waiting(monitor.finished().map(|_| None)));
+            waiters.push(FaultyWaiter::if_waiting(monitor.failed().map(|_| None)));
         }
         if let (Some(receiver), 1..) = (&self.receiver, setup.waiters) {
-            players.push(Player::if_waiting(stream(receiver.clone())));
+            waiters.push(FaultyWaiter::if_waiting(stream(receiver.clone())));
         }
-        players.into_iter().flatten().collect()
+        waiters.into_iter().flatten().collect()
     }
 }
 
-fn send(sender: &Sender<Bomb>, item: Bomb) -> impl Future<Output = Option<Bomb>> + '_ {
+fn send(
+    sender: &Sender<FaultyItem>,
+    item: FaultyItem,
+) -> impl Future<Output = Option<FaultyItem>> + '_ {
     let send = sender.send(item);
     send.map(|result| result.err().map(|error| error.into_inner()))
 }
 
-fn recv<R: AnyReceiver<Bomb>>(receiver: &R) -> impl Future<Output = Option<Bomb>> + '_ {
+fn recv<R: AnyReceiver<FaultyItem>>(receiver: &R) -> impl Future<Output = Option<FaultyItem>> + '_ {
     receiver.recv().map(|given| given.ok().map(Given::end))
 }
 
-fn stream<R: AnyReceiver<Bomb>>(receiver: R) -> impl Future<Output = Option<Bomb>> {
+fn stream<R: AnyReceiver<FaultyItem>>(receiver: R) -> impl Future<Output = Option<FaultyItem>> {
     let next = receiver.into_future();
     next.map(|(given, _receiver)| given.map(Given::end))
 }
 
-/// Comes, is polled once, and goes.
-fn visit<'a>(future: impl Future<Output = Option<Bomb>> + 'a) -> Player<'static> {
-    let mut player = Player::new(future);
-    let _ = player.poll();
-    player.gone()
+/// Polls a future once and drops it.
+fn poll_once_and_drop<'a>(
+    future: impl Future<Output = Option<FaultyItem>> + 'a,
+) -> FaultyWaiter<'static> {
+    let mut waiter = FaultyWaiter::new(future);
+    let _ = waiter.poll();
+    waiter.into_dropped()
 }
 
-fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
+fn run<K: Kind>(setup: Setup, faults: &[Fault]) -> Outcome {
     let Setup {
         stage,
         capacity,
@@ -286,19 +291,19 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
         ..
     } = setup;
     let tally = Tally::new();
-    let bomb = || Bomb::of(&tally);
+    let new_item = || FaultyItem::of(&tally);
     let reason = || Reason::of(&tally);
-    let (sender, receiver) = K::channel::<Bomb>(capacity);
+    let (sender, receiver) = K::channel::<FaultyItem>(capacity);
     let monitor = sender.monitor();
 
     if setup.failed {
-        assert!(sender.try_send(bomb()).is_ok());
+        assert!(sender.try_send(new_item()).is_ok());
         drop(receiver.try_recv().unwrap().fail(reason()));
     }
     // Two tasks in hand.
     let mut hand = Vec::new();
     for _ in 0..2 {
-        assert!(sender.try_send(bomb()).is_ok());
+        assert!(sender.try_send(new_item()).is_ok());
         hand.push(receiver.try_recv().unwrap());
     }
     let is_refused = matches!(act, Act::RefusedRetry | Act::RefusedAbandon);
@@ -307,7 +312,7 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
         hand.extend([(); 2].map(|()| receiver.try_recv().unwrap()));
     }
     if stage == Stage::Full {
-        while sender.try_send(bomb()).is_ok() {}
+        while sender.try_send(new_item()).is_ok() {}
     }
     if stage == Stage::Closed {
         sender.close();
@@ -317,7 +322,7 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
         receiver: (stage != Stage::Full).then(|| receiver.clone()),
         monitor: sender.monitor(),
     };
-    let mut players = own.players(setup, bomb);
+    let mut waiters = own.waiters(setup, new_item);
     let mut sender = Some(sender);
     let mut receiver = Some(receiver);
     if is_refused && setup.kind == Name::Tasks {
@@ -325,56 +330,59 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
     }
     if act == Act::PollOutOfTurn {
         match stage {
-            Stage::Empty => assert!(sender.as_ref().unwrap().try_send(bomb()).is_ok()),
+            Stage::Empty => assert!(sender.as_ref().unwrap().try_send(new_item()).is_ok()),
             Stage::Full => drop(receiver.as_ref().unwrap().take_one()),
             Stage::Closed => {}
         }
     }
 
-    // No fuse is armed while a result is dropped, for that is done by the user.
+    // Results are dropped outside of calls, so that their destructors do not panic.
     let mut visitors = Vec::new();
-    unwind_meanwhile(setup.unwinding);
-    arm(fuses);
+    set_unwinding(setup.unwinding);
+    arm(faults);
     match act {
         Act::TrySend => {
-            let item = bomb();
+            let item = new_item();
             call(|| sender.as_ref().unwrap().try_send(item));
         }
-        Act::Send => visitors.push(visit(send(sender.as_ref().unwrap(), bomb()))),
+        Act::Send => visitors.push(poll_once_and_drop(send(
+            sender.as_ref().unwrap(),
+            new_item(),
+        ))),
         Act::TryRecv => {
             let given = call(|| receiver.as_ref().unwrap().try_recv());
             if let Some(Ok(given)) = given {
                 call(|| given.end());
             }
         }
-        Act::Recv => visitors.push(visit(recv(receiver.as_ref().unwrap()))),
-        Act::Stream => visitors.push(visit(stream(receiver.clone().unwrap()))),
+        Act::Recv => visitors.push(poll_once_and_drop(recv(receiver.as_ref().unwrap()))),
+        Act::Stream => visitors.push(poll_once_and_drop(stream(receiver.clone().unwrap()))),
         Act::WaitToo => {
-            let first = players.len();
-            players.push(Player::new(match stage {
-                Stage::Full => own.send(bomb()).boxed_local(),
+            let first = waiters.len();
+            waiters.push(FaultyWaiter::new(match stage {
+                Stage::Full => own.send(new_item()).boxed_local(),
                 Stage::Empty | Stage::Closed => own.recv().boxed_local(),
             }));
-            players.push(Player::new(own.monitor.finished().map(|_| None)));
-            for player in &mut players[first..] {
-                let _ = player.poll();
+            waiters.push(FaultyWaiter::new(own.monitor.finished().map(|_| None)));
+            for waiter in &mut waiters[first..] {
+                let _ = waiter.poll();
             }
         }
         Act::ReplaceWakers => {
-            for player in &mut players {
-                player.replace_waker();
-                let _ = player.poll();
+            for waiter in &mut waiters {
+                waiter.replace_waker();
+                let _ = waiter.poll();
             }
         }
         Act::PollOutOfTurn => {
-            for player in players.iter_mut().skip(1) {
-                let _ = player.poll();
+            for waiter in waiters.iter_mut().skip(1) {
+                let _ = waiter.poll();
             }
         }
         Act::Close => drop(call(|| monitor.close())),
         Act::CloseNow => {
             let drained = call(|| monitor.close_now());
-            let_go(drained);
+            drop_in_call(drained);
         }
         Act::CloseNowAndCount => {
             let drained = call(|| monitor.close_now());
@@ -384,12 +392,12 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
             let drained = call(|| monitor.close_now());
             call(|| drained.map(Iterator::last));
         }
-        Act::DropLastSender => let_go(sender.take()),
-        Act::DropLastReceiver => let_go(receiver.take()),
-        Act::DropWaiters => players.iter_mut().rev().for_each(Player::leave),
+        Act::DropLastSender => drop_in_call(sender.take()),
+        Act::DropLastReceiver => drop_in_call(receiver.take()),
+        Act::DropWaiters => waiters.iter_mut().rev().for_each(FaultyWaiter::drop_future),
         Act::DropEverything => {
-            let futures: Vec<_> = players.iter_mut().map(Player::take_future).collect();
-            let_go((receiver.take(), futures, sender.take()));
+            let futures: Vec<_> = waiters.iter_mut().map(FaultyWaiter::take_future).collect();
+            drop_in_call((receiver.take(), futures, sender.take()));
         }
         Act::Done => {
             for given in hand.drain(..) {
@@ -415,11 +423,11 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
         }
         Act::FollowUp => {
             for given in &hand {
-                let item = bomb();
+                let item = new_item();
                 call(|| given.follow_up(item));
             }
         }
-        Act::Abandon | Act::RefusedAbandon => let_go(std::mem::take(&mut hand)),
+        Act::Abandon | Act::RefusedAbandon => drop_in_call(std::mem::take(&mut hand)),
         Act::TicketDone | Act::TicketFail | Act::TicketDrop => {
             let parts: Vec<_> = hand.drain(..).map(Given::split).collect();
             for (_item, ticket) in parts {
@@ -427,52 +435,55 @@ fn run<K: Kind>(setup: Setup, fuses: &[Fuse]) -> Ashes {
                 match act {
                     Act::TicketDone => drop(call(|| ticket.done())),
                     Act::TicketFail => drop(call(|| ticket.fail(reason))),
-                    _ => let_go(ticket),
+                    _ => drop_in_call(ticket),
                 }
             }
         }
         Act::Unwind => {
-            let futures: Vec<_> = players.iter_mut().map(Player::take_future).collect();
+            let futures: Vec<_> = waiters.iter_mut().map(FaultyWaiter::take_future).collect();
             let tasks = match setup.kind {
                 Name::Plain => Vec::new(),
                 _ => std::mem::take(&mut hand),
             };
-            crash_with((sender.take(), tasks, futures, receiver.take()));
+            drop_in_panic((sender.take(), tasks, futures, receiver.take()));
         }
         Act::UnwindDrained => {
             let drained = monitor.close_now();
-            crash_with(drained);
+            drop_in_panic(drained);
         }
     }
-    let ashes = disarm();
-    unwind_meanwhile(false);
+    let outcome = disarm();
+    set_unwinding(false);
     if receiver.is_none() && own.receiver.is_none() {
         assert_eq!(monitor.stats().queued, 0, "not dropped at once");
     }
-    run_to_rest(&mut players);
+    run_until_idle(&mut waiters);
 
-    // The end: all hear of it, and everything is accounted for.
+    // At the end every waiter completes and every item is counted.
     hand.clear();
     drop(sender);
     monitor.close();
     if let Some(receiver) = receiver.or(own.receiver.clone()) {
         while receiver.take_one().is_ok() {}
     }
-    run_to_rest(&mut players);
-    for (index, player) in players.iter().enumerate() {
-        assert!(player.is_over(), "number {index} still waits");
+    run_until_idle(&mut waiters);
+    for (index, waiter) in waiters.iter().enumerate() {
+        assert!(waiter.is_done(), "number {index} still waits");
     }
     expect_to_add_up(&monitor);
-    players.extend(visitors);
-    assert!(players.iter().all(Player::has_all_wakers), "a waker leaks");
-    drop(players);
+    waiters.extend(visitors);
+    assert!(
+        waiters.iter().all(FaultyWaiter::has_all_wakers),
+        "a waker leaks"
+    );
+    drop(waiters);
     drop(own);
     drop(monitor);
     expect_each_dropped_once(&tally);
-    ashes
+    outcome
 }
 
-/// The channel is finished, and its report adds up.
+/// Checks that the channel is finished and its report adds up.
 pub(crate) fn expect_to_add_up<T>(monitor: &Monitor<T>) -> Report {
     let report = match now(monitor.finished()) {
         Ok(report) => report,

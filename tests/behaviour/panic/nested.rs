@@ -1,5 +1,6 @@
-//! A waiter that another's waker polls before it is called itself. What it has been given, it holds
-//! while its own waker is dropped, which takes away from the channel what there is of the failure.
+//! A waker that polls another future before that one's waker is called. The polled future holds its
+//! result while its own waker is dropped; the destructor of that waker takes the failure from the
+//! channel.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,17 +12,17 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tollgate::Monitor;
 
-use super::faults::Ashes;
-use super::faults::Bomb;
-use super::faults::Fuse;
+use super::faults::Fault;
+use super::faults::FaultyItem;
+use super::faults::Outcome;
 use super::faults::Reason;
 use super::faults::Site;
 use super::faults::arm;
-use super::faults::burn;
 use super::faults::call;
 use super::faults::disarm;
-use super::faults::let_go;
-use super::faults::unwind_meanwhile;
+use super::faults::drop_in_call;
+use super::faults::may_panic;
+use super::faults::set_unwinding;
 use super::matrix::expect_each_dropped_once;
 use super::matrix::with_name;
 use crate::common::Tally;
@@ -34,7 +35,7 @@ enum Waits {
     Send,
 }
 
-/// One such waiter.
+/// One such case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nested {
     waits: Waits,
@@ -52,16 +53,16 @@ impl Nested {
         all
     }
 
-    pub(crate) fn run(self, fuses: &[Fuse]) -> Ashes {
-        with_name((self, fuses), || run(self, fuses))
+    pub(crate) fn run(self, faults: &[Fault]) -> Outcome {
+        with_name((self, faults), || run(self, faults))
     }
 }
 
 thread_local! {
-    /// What is polled by a [`Poller`].
+    /// The future that a [`Poller`] polls.
     static POLLED: RefCell<Option<LocalBoxFuture<'static, ()>>> = const { RefCell::new(None) };
-    /// What a [`Taker`] takes the failure from.
-    static TAKEN: RefCell<Option<Monitor<Bomb>>> = const { RefCell::new(None) };
+    /// The monitor from which a [`Taker`] takes the failure.
+    static TAKEN: RefCell<Option<Monitor<FaultyItem>>> = const { RefCell::new(None) };
 }
 
 struct Poller;
@@ -83,14 +84,14 @@ impl Drop for Taker {
     fn drop(&mut self) {
         let monitor = TAKEN.take().unwrap();
         drop(monitor.take_failure());
-        burn(Site::WakerDrop);
+        may_panic(Site::WakerDrop);
     }
 }
 
-fn run(nested: Nested, fuses: &[Fuse]) -> Ashes {
+fn run(nested: Nested, faults: &[Fault]) -> Outcome {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(1);
-    assert!(sender.try_send(Bomb::of(&tally)).is_ok());
+    assert!(sender.try_send(FaultyItem::of(&tally)).is_ok());
     let task = match nested.waits {
         Waits::Send => None,
         Waits::Failed | Waits::Finished => receiver.try_recv().ok(),
@@ -101,7 +102,7 @@ fn run(nested: Nested, fuses: &[Fuse]) -> Ashes {
         Waits::Failed => async move { drop(monitor.failed().await) }.boxed_local(),
         Waits::Finished => async move { drop(monitor.finished().await) }.boxed_local(),
         Waits::Send => {
-            let (sender, item) = (sender.clone(), Bomb::of(&tally));
+            let (sender, item) = (sender.clone(), FaultyItem::of(&tally));
             async move { drop(sender.send(item).await) }.boxed_local()
         }
     };
@@ -115,24 +116,27 @@ fn run(nested: Nested, fuses: &[Fuse]) -> Ashes {
     let polled = join.poll_unpin(&mut Context::from_waker(&poller));
     assert!(polled.is_pending());
 
-    unwind_meanwhile(nested.unwinding);
+    set_unwinding(nested.unwinding);
     match task {
         Some(task) => {
             sender.close();
             let reason = Reason::of(&tally);
-            arm(fuses);
+            arm(faults);
             call(|| task.fail(reason));
         }
         None => {
-            arm(fuses);
-            let_go(call(|| sender.close_now()));
+            arm(faults);
+            drop_in_call(call(|| sender.close_now()));
         }
     }
-    let ashes = disarm();
-    unwind_meanwhile(false);
-    assert!(TAKEN.take().is_none(), "the waiter was called first");
-    assert!(join.now_or_never().unwrap().is_ok(), "it was taken away");
+    let outcome = disarm();
+    set_unwinding(false);
+    assert!(TAKEN.take().is_none(), "the waiter was woken first");
+    assert!(
+        join.now_or_never().unwrap().is_ok(),
+        "the failure was not taken"
+    );
     drop((sender, receiver));
     expect_each_dropped_once(&tally);
-    ashes
+    outcome
 }

@@ -1,8 +1,9 @@
-//! Proves that two panics of users' code in one call never end the process: the first comes out,
-//! the second is swallowed, and no other task pays for either.
+//! Two panics of user code in one call never abort the process: the first propagates, the second is
+//! swallowed, and no other task is affected.
 //!
-//! A case that fails may abort, so all run in child processes, which tell each case before they run
-//! it. That is this test again: `TOLLGATE_PANIC_CASE` says from which case on.
+//! A case that fails may abort, so all cases run in child processes, which print each case before
+//! they run it. A child runs this test program again with the same test; `TOLLGATE_PANIC_CASE` is
+//! the case it starts with.
 
 use std::env;
 use std::fmt::Debug;
@@ -10,8 +11,8 @@ use std::io;
 use std::io::Write;
 use std::process::Command;
 
-use super::faults::Ashes;
-use super::faults::Fuse;
+use super::faults::Fault;
+use super::faults::Outcome;
 use super::faults::SITES;
 use super::freeing::Freeing;
 use super::matrix::Name;
@@ -21,36 +22,36 @@ use super::nested::Nested;
 use super::running::Running;
 use crate::common::Watchdog;
 
-/// Where a child begins: see [`Case::parse`].
+/// The case with which a child starts: see [`Case::parse`].
 const CASE: &str = "TOLLGATE_PANIC_CASE";
 
-/// Something that is done while two fuses are armed.
+/// An operation that can run with two faults armed.
 trait Scenario: Copy + Debug {
-    fn run(self, fuses: &[Fuse]) -> Ashes;
+    fn run(self, faults: &[Fault]) -> Outcome;
 }
 
 impl Scenario for Setup {
-    fn run(self, fuses: &[Fuse]) -> Ashes {
-        self.run(fuses)
+    fn run(self, faults: &[Fault]) -> Outcome {
+        self.run(faults)
     }
 }
 
 impl Scenario for Freeing {
-    fn run(self, fuses: &[Fuse]) -> Ashes {
-        self.run(fuses)
+    fn run(self, faults: &[Fault]) -> Outcome {
+        self.run(faults)
     }
 }
 
 impl Scenario for Nested {
-    fn run(self, fuses: &[Fuse]) -> Ashes {
-        self.run(fuses)
+    fn run(self, faults: &[Fault]) -> Outcome {
+        self.run(faults)
     }
 }
 
 #[cfg(feature = "futures")]
 impl Scenario for Running {
-    fn run(self, fuses: &[Fuse]) -> Ashes {
-        self.run(fuses)
+    fn run(self, faults: &[Fault]) -> Outcome {
+        self.run(faults)
     }
 }
 
@@ -89,28 +90,28 @@ fn pairs_in_run() {
     try_all("pairs_in_run", &Running::all(), 12_000);
 }
 
-/// A pair of fuses of a scenario.
+/// A scenario, and a pair of faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Case {
     scenario: usize,
-    /// Indices of sites, the first not above the second.
+    /// Indices of sites; the first is not above the second.
     sites: [usize; 2],
-    /// At which calls; 0 of both: at every call.
+    /// At which calls they fire; both 0: at every call.
     calls: [u32; 2],
 }
 
 impl Case {
-    fn fuses(self) -> [Fuse; 2] {
-        [0, 1].map(|it| Fuse {
+    fn faults(self) -> [Fault; 2] {
+        [0, 1].map(|it| Fault {
             site: SITES[self.sites[it]],
             call: self.calls[it],
         })
     }
 
-    /// The next of a scenario, given which of the fuses have blown; none if there is no other.
+    /// The next case of a scenario, given which of the faults have fired, or `None` after the last.
     ///
-    /// The second fuse goes on until it does not blow, and so the last case with a first fuse is
-    /// that of this one alone.
+    /// The second fault moves on until it does not fire, so the last case for a first fault has
+    /// that fault alone.
     fn next(self, [first, second]: [bool; 2]) -> Option<Self> {
         match self.calls {
             [0, 0] => Some(Self {
@@ -161,8 +162,8 @@ impl Case {
     }
 }
 
-/// Tries all pairs of all scenarios, and wants so many in which both fuses blow. `test` is the
-/// caller's name.
+/// Runs all pairs of all scenarios, and checks that both faults fire in `enough` of them. `test` is
+/// the name of the caller.
 fn try_all(test: &str, scenarios: &[impl Scenario], enough: u64) {
     if let Ok(first) = env::var(CASE) {
         let _watchdog = Watchdog::start();
@@ -170,7 +171,7 @@ fn try_all(test: &str, scenarios: &[impl Scenario], enough: u64) {
         println!("\nend {pairs}");
         return;
     }
-    /// How many to tell of at most.
+    /// How many failures to report at most.
     const MOST: usize = 20;
     let mut failures = Vec::new();
     let mut pairs = 0;
@@ -182,22 +183,22 @@ fn try_all(test: &str, scenarios: &[impl Scenario], enough: u64) {
             .env("RUST_BACKTRACE", "0")
             .output()
             .unwrap();
-        let told = String::from_utf8(child.stdout).unwrap();
+        let stdout = String::from_utf8(child.stdout).unwrap();
         if child.status.success() {
-            let end = told.lines().find_map(|line| line.strip_prefix("end "));
+            let end = stdout.lines().find_map(|line| line.strip_prefix("end "));
             pairs += end.unwrap().parse::<u64>().unwrap();
             break;
         }
-        let last = told.lines().rev().find_map(|it| it.strip_prefix("case "));
+        let last = stdout.lines().rev().find_map(|it| it.strip_prefix("case "));
         let last = Case::parse(last.expect("a case"));
         let stderr = String::from_utf8_lossy(&child.stderr);
         let scenario = scenarios[last.scenario];
-        failures.push(format!("{scenario:?}, {:?}\n{stderr}", last.fuses()));
+        failures.push(format!("{scenario:?}, {:?}\n{stderr}", last.faults()));
         if failures.len() == MOST {
             failures.push("and perhaps more".to_owned());
             break;
         }
-        // Others of the same pair will fail too.
+        // Other calls of the same pair would fail too.
         let next_scenario = Case {
             scenario: last.scenario + 1,
             ..Case::default()
@@ -210,13 +211,13 @@ fn try_all(test: &str, scenarios: &[impl Scenario], enough: u64) {
     assert!(pairs >= enough, "too few pairs: {pairs}");
 }
 
-/// A test of this module, as the harness names it.
+/// The full name of a test of this module.
 fn name(test: &str) -> String {
     let (_program, module) = module_path!().split_once("::").unwrap();
     format!("{module}::{test}")
 }
 
-/// Runs all cases from one on; in how many both fuses blew.
+/// Runs all cases from `first` on; returns in how many both faults fired.
 fn run_from(first: Case, scenarios: &[impl Scenario]) -> u64 {
     let mut stdout = io::stdout().lock();
     let mut pairs = 0;
@@ -228,20 +229,20 @@ fn run_from(first: Case, scenarios: &[impl Scenario]) -> u64 {
                 ..Case::default()
             },
         });
-        // Not `println`, which the next line of a process that aborts may be missing from.
-        let mut tell = |case: Case| writeln!(stdout, "\ncase {}", case.print()).unwrap();
-        next.into_iter().for_each(&mut tell);
+        // Not `println`, whose output may be lost when the process aborts.
+        let mut announce = |case: Case| writeln!(stdout, "\ncase {}", case.print()).unwrap();
+        next.into_iter().for_each(&mut announce);
         let calls = scenario.run(&[]).calls;
         while let Some(case) = next {
-            // The first to panic is called where nothing panics.
+            // Without faults, neither site is called, so the first cannot fire.
             if case.sites.iter().all(|&site| calls[site] == 0) {
                 next = case.next_pair();
                 continue;
             }
-            tell(case);
-            let blown = scenario.run(&case.fuses()).blown;
-            pairs += u64::from(blown == [true; 2]);
-            next = case.next(blown);
+            announce(case);
+            let fired = scenario.run(&case.faults()).fired;
+            pairs += u64::from(fired == [true; 2]);
+            next = case.next(fired);
         }
     }
     pairs

@@ -1,4 +1,4 @@
-//! A pool inside one future: `TaskReceiver::run`.
+//! Panics in a pool inside one future: `TaskReceiver::run`.
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -9,52 +9,52 @@ use std::task::Poll;
 use futures_util::FutureExt;
 use tollgate::TaskReceiver;
 
-use super::faults::Ashes;
-use super::faults::Bomb;
-use super::faults::Fuse;
-use super::faults::Player;
+use super::faults::Fault;
+use super::faults::FaultyItem;
+use super::faults::FaultyWaiter;
+use super::faults::Outcome;
 use super::faults::Reason;
 use super::faults::Site;
 use super::faults::arm;
-use super::faults::burn;
-use super::faults::crash_with;
 use super::faults::disarm;
-use super::faults::run_to_rest;
-use super::faults::unwind_meanwhile;
+use super::faults::drop_in_panic;
+use super::faults::may_panic;
+use super::faults::run_until_idle;
+use super::faults::set_unwinding;
 use super::matrix::expect_each_dropped_once;
 use super::matrix::expect_to_add_up;
 use super::matrix::with_name;
 use crate::common::Item;
 use crate::common::Tally;
 
-/// What becomes of the work.
+/// How the futures of the pool end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Ok,
     Err,
-    /// It does not end by itself.
+    /// They stay pending.
     Never,
 }
 
-/// What is done to the pool.
+/// What happens to the pool.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Act {
     /// It is polled for the first time.
     Begin,
-    /// It is polled by another task.
+    /// Another task polls it.
     Move,
     Drop,
     /// A panic drops it.
     Crash,
 }
 
-/// One pool.
+/// One case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
     end: End,
     act: Act,
     limit: usize,
-    /// Whether the channel is closed, or receivers wait for more.
+    /// Whether the channel is closed; otherwise the pool waits for more.
     closed: bool,
     /// Whether a task has failed before.
     failed: bool,
@@ -90,12 +90,12 @@ impl Running {
         all
     }
 
-    pub(crate) fn run(self, fuses: &[Fuse]) -> Ashes {
-        with_name((self, fuses), || run(self, fuses))
+    pub(crate) fn run(self, faults: &[Fault]) -> Outcome {
+        with_name((self, faults), || run(self, faults))
     }
 }
 
-/// The work on an item.
+/// The future for an item.
 struct Job {
     item: Option<Item>,
     tally: Tally,
@@ -106,7 +106,7 @@ impl Future for Job {
     type Output = Result<(), Reason>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        burn(Site::JobPoll);
+        may_panic(Site::JobPoll);
         match self.end {
             End::Ok => Poll::Ready(Ok(())),
             End::Err => Poll::Ready(Err(Reason::of(&self.tally))),
@@ -118,17 +118,17 @@ impl Future for Job {
 impl Drop for Job {
     fn drop(&mut self) {
         self.item = None;
-        burn(Site::JobDrop);
+        may_panic(Site::JobDrop);
     }
 }
 
-/// What the closure of the pool holds.
-struct Crew;
+/// A value that the closure of the pool captures.
+struct Captured;
 
-impl Crew {
-    fn begin(&self, bomb: Bomb, tally: &Tally, end: End) -> Job {
-        let item = bomb.defuse();
-        burn(Site::JobBegin);
+impl Captured {
+    fn begin(&self, new_item: FaultyItem, tally: &Tally, end: End) -> Job {
+        let item = new_item.into_item();
+        may_panic(Site::JobBegin);
         Job {
             item,
             tally: tally.clone(),
@@ -137,83 +137,86 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for Captured {
     fn drop(&mut self) {
-        burn(Site::CrewDrop);
+        may_panic(Site::ClosureDrop);
     }
 }
 
 fn pool(
     running: Running,
-    receiver: TaskReceiver<Bomb>,
+    receiver: TaskReceiver<FaultyItem>,
     tally: Tally,
-) -> impl Future<Output = Option<Bomb>> {
-    let crew = Crew;
+) -> impl Future<Output = Option<FaultyItem>> {
+    let captured = Captured;
     let limit = NonZeroUsize::new(running.limit).unwrap();
-    let begin = move |bomb| crew.begin(bomb, &tally, running.end);
+    let begin = move |new_item| captured.begin(new_item, &tally, running.end);
     receiver.run(limit, begin).map(|()| None)
 }
 
-fn run(running: Running, fuses: &[Fuse]) -> Ashes {
+fn run(running: Running, faults: &[Fault]) -> Outcome {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(2);
     let monitor = sender.monitor();
     if running.failed {
-        assert!(sender.try_send(Bomb::of(&tally)).is_ok());
+        assert!(sender.try_send(FaultyItem::of(&tally)).is_ok());
         drop(receiver.try_recv().unwrap().fail(Reason::of(&tally)));
     }
-    let mut player = Player::new(pool(running, receiver, tally.clone()));
+    let mut waiter = FaultyWaiter::new(pool(running, receiver, tally.clone()));
     if running.act != Act::Begin {
-        // It works, or waits to.
+        // It runs, or waits for items.
         if running.end != End::Never {
-            assert!(player.poll().is_pending());
+            assert!(waiter.poll().is_pending());
         }
     }
     for _ in 0..2 {
-        assert!(sender.try_send(Bomb::of(&tally)).is_ok());
+        assert!(sender.try_send(FaultyItem::of(&tally)).is_ok());
     }
     if running.act != Act::Begin && running.end == End::Never {
-        assert!(player.poll().is_pending());
+        assert!(waiter.poll().is_pending());
     }
     if running.closed {
         sender.close();
     }
-    let mut players = Vec::new();
+    let mut waiters = Vec::new();
     for _ in 0..running.waiters {
-        players.extend(Player::if_waiting(monitor.join().map(|_| None)));
-        players.extend(Player::if_waiting(monitor.finished().map(|_| None)));
-        players.extend(Player::if_waiting(monitor.failed().map(|_| None)));
-        players.extend(Player::if_waiting(sender.closed().map(|()| None)));
-        players.extend(Player::if_waiting(
-            sender.send(Bomb::of(&tally)).map(|_| None),
+        waiters.extend(FaultyWaiter::if_waiting(monitor.join().map(|_| None)));
+        waiters.extend(FaultyWaiter::if_waiting(monitor.finished().map(|_| None)));
+        waiters.extend(FaultyWaiter::if_waiting(monitor.failed().map(|_| None)));
+        waiters.extend(FaultyWaiter::if_waiting(sender.closed().map(|()| None)));
+        waiters.extend(FaultyWaiter::if_waiting(
+            sender.send(FaultyItem::of(&tally)).map(|_| None),
         ));
     }
 
-    unwind_meanwhile(running.unwinding);
-    arm(fuses);
+    set_unwinding(running.unwinding);
+    arm(faults);
     match running.act {
-        Act::Begin => drop(player.poll()),
+        Act::Begin => drop(waiter.poll()),
         Act::Move => {
-            player.replace_waker();
-            let _ = player.poll();
+            waiter.replace_waker();
+            let _ = waiter.poll();
         }
-        Act::Drop => player.leave(),
-        Act::Crash => crash_with(player.take_future()),
+        Act::Drop => waiter.drop_future(),
+        Act::Crash => drop_in_panic(waiter.take_future()),
     }
-    let ashes = disarm();
-    unwind_meanwhile(false);
+    let outcome = disarm();
+    set_unwinding(false);
 
-    // Nobody receives any more.
-    player.leave();
-    run_to_rest(&mut players);
-    for (index, player) in players.iter().enumerate() {
-        assert!(player.is_over(), "number {index} still waits");
+    // That drops the last receiver.
+    waiter.drop_future();
+    run_until_idle(&mut waiters);
+    for (index, waiter) in waiters.iter().enumerate() {
+        assert!(waiter.is_done(), "number {index} still waits");
     }
     expect_to_add_up(&monitor);
-    players.push(player);
-    assert!(players.iter().all(Player::has_all_wakers), "a waker leaks");
-    drop(players);
+    waiters.push(waiter);
+    assert!(
+        waiters.iter().all(FaultyWaiter::has_all_wakers),
+        "a waker leaks"
+    );
+    drop(waiters);
     drop((sender, monitor));
     expect_each_dropped_once(&tally);
-    ashes
+    outcome
 }

@@ -1,5 +1,5 @@
-//! Proves that a panic in a user's code (a waker, a destructor, a conversion) costs nobody else
-//! anything: whoever waits is still told, counts stay right, nothing is dropped twice or leaked.
+//! One panic in user code (a waker, a destructor, a conversion) affects no other task: every waiter
+//! is notified, counts stay right, and nothing is dropped twice or leaked.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -17,9 +17,9 @@ use std::task::Waker;
 use futures_util::FutureExt;
 use tollgate::Failure;
 
-use super::faults::Bomb;
-use super::faults::Fuse;
-use super::faults::Player;
+use super::faults::Fault;
+use super::faults::FaultyItem;
+use super::faults::FaultyWaiter;
 use super::faults::Reason;
 use super::faults::SITES;
 use super::faults::Site;
@@ -38,18 +38,18 @@ use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll;
 
-/// All that a single panic cannot make two of: `panic_pairs` has the rest, too.
+/// The setups in which one panic cannot meet another: `pairs` has the rest.
 fn setups() -> impl Iterator<Item = Setup> {
     let kinds = [Name::Plain, Name::Tasks, Name::Requeued];
     let setups = kinds.into_iter().flat_map(Setup::all);
     setups.filter(|setup| !setup.unwinds())
 }
 
-/// Does something, with a fuse; whether it blew.
-fn with_fuse(site: Site, call: u32, act: impl FnOnce()) -> bool {
-    arm(&[Fuse { site, call }]);
+/// Runs `act` with one fault armed; returns whether it fired.
+fn with_fault(site: Site, call: u32, act: impl FnOnce()) -> bool {
+    arm(&[Fault { site, call }]);
     act();
-    disarm().blown[0]
+    disarm().fired[0]
 }
 
 #[test]
@@ -58,12 +58,13 @@ fn every_single_panic_harms_no_other_task() {
     let mut cases = [0; SITES.len()];
     for (site, cases) in SITES.into_iter().zip(&mut cases) {
         for setup in setups() {
-            let blows = |&call: &u32| setup.run(&[Fuse { site, call }]).blown[0];
-            *cases += (1..).take_while(blows).count();
+            let fires = |&call: &u32| setup.run(&[Fault { site, call }]).fired[0];
+            *cases += (1..).take_while(fires).count();
         }
     }
     println!("{cases:?} cases, by site");
-    // About as many as there are; a change of how often a waker is cloned may change them a little.
+    // Lower limits for the number of cases. A change of how often a waker is cloned may change them
+    // a little.
     let expected = [700, 2300, 1400, 480, 300, 350];
     let enough = |(cases, expected)| cases >= expected;
     assert!(cases.into_iter().zip(expected).all(enough), "{cases:?}");
@@ -72,7 +73,7 @@ fn every_single_panic_harms_no_other_task() {
 #[test]
 fn all_wakers_run_though_each_panics() {
     let _watchdog = Watchdog::start();
-    let every = Fuse {
+    let every = Fault {
         site: Site::WakerWake,
         call: 0,
     };
@@ -92,35 +93,35 @@ on_both_kinds! {
 
 fn panicking_receiver_waker_still_passes_room<K: Kind>() {
     let (sender, receiver) = K::channel::<u32>(2);
-    let mut recvs = [(); 3].map(|()| Player::waiting(receiver.recv().map(|_| None)));
+    let mut recvs = [(); 3].map(|()| FaultyWaiter::waiting(receiver.recv().map(|_| None)));
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
-    // Two receivers are called; the third still waits when the senders come.
+    // Two receivers are notified; the third still waits when the senders arrive.
     let send = |item| sender.send(item).map(|_| None);
-    let mut sends = [3, 4, 5].map(|item| Player::waiting(send(item)));
+    let mut sends = [3, 4, 5].map(|item| FaultyWaiter::waiting(send(item)));
     receiver.take_one().unwrap();
     receiver.take_one().unwrap();
     assert!(sends[0].is_woken() && sends[1].is_woken() && !sends[2].is_woken());
 
-    // The first is never polled again. The second sends and wakes the third receiver.
-    let panicked = with_fuse(Site::WakerWake, 1, || {
+    // The first sender is never polled again. The second sends and wakes the third receiver.
+    let panicked = with_fault(Site::WakerWake, 1, || {
         let _ = sends[1].poll();
     });
     assert!(panicked && recvs[2].is_woken());
     assert!(sends[2].is_woken(), "there is room for it");
     assert!(sends[2].poll().is_ready());
     assert_eq!((receiver.take_one(), receiver.take_one()), (Ok(4), Ok(5)));
-    let _ = recvs.iter_mut().map(Player::poll);
+    let _ = recvs.iter_mut().map(FaultyWaiter::poll);
 }
 
 fn panicking_waker_drops_received_item_once<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
-    let mut recvs = [(); 3].map(|()| Player::waiting(receiver.recv().map(|_| None)));
+    let mut recvs = [(); 3].map(|()| FaultyWaiter::waiting(receiver.recv().map(|_| None)));
     assert!(sender.try_send(tally.item()).is_ok());
     assert!(sender.try_send(tally.item()).is_ok());
-    let panicked = with_fuse(Site::WakerWake, 1, || {
+    let panicked = with_fault(Site::WakerWake, 1, || {
         let _ = recvs[0].poll();
     });
     assert!(panicked && recvs[2].is_woken());
@@ -137,7 +138,7 @@ fn panicking_error_is_dropped_once<K: Kind>() {
     sender.try_send(2).unwrap();
     let given = [(); 2].map(|()| receiver.try_recv().unwrap());
     let monitor = sender.monitor();
-    let dropped = with_fuse(Site::ErrorDrop, 1, || {
+    let dropped = with_fault(Site::ErrorDrop, 1, || {
         for given in given {
             let reason = Reason::of(&tally);
             call(|| given.fail(reason));
@@ -154,23 +155,24 @@ fn panicking_waker_delays_no_discard<K: Kind>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
-    let failed = Player::waiting(monitor.failed().map(|_| None));
+    let failed = FaultyWaiter::waiting(monitor.failed().map(|_| None));
     let mut join = monitor.join();
     assert!(sender.try_send(tally.item()).is_ok());
     assert!(sender.try_send(tally.item()).is_ok());
     let join_waker = CountingWaker::new();
     assert!(poll(&mut join, &join_waker).is_pending());
-    let panicked = with_fuse(Site::WakerWake, 1, || {
+    let panicked = with_fault(Site::WakerWake, 1, || {
         call(|| drop(receiver));
     });
     assert!(panicked);
-    // Not later, for a ticket may free the channel on any thread, after what the items borrow.
+    // Not later: a ticket may free the channel on any thread, after the end of what the items
+    // borrow.
     assert_eq!(tally.drops(), [1; 2]);
     assert!(failed.is_woken() && join_waker.wakes() > 0);
     assert!(poll(&mut join, &join_waker).is_ready());
 }
 
-/// Two panics at once would end the process.
+/// A second panic during the first would abort the process.
 fn panicking_close_now_drops_queue<K: Kind>() {
     struct PanickingWaker;
 
@@ -195,7 +197,7 @@ fn panicking_close_now_drops_queue<K: Kind>() {
         let item = PanickingItem(Rc::clone(&drops));
         assert!(sender.try_send(item).is_ok());
     }
-    // One hears that no work is left, the other of the close.
+    // One waits for the end of all work, the other for the close.
     let (mut join, mut closed) = (sender.join(), sender.closed());
     let waker = Waker::from(Arc::new(PanickingWaker));
     let mut cx = Context::from_waker(&waker);
@@ -207,7 +209,7 @@ fn panicking_close_now_drops_queue<K: Kind>() {
     drop(receiver);
 }
 
-/// Here too.
+/// A panic in a destructor while the thread unwinds would abort the process.
 fn waiter_drops_during_unwind_with_panicking_waker<K: Kind>() {
     struct Explosive(Arc<AtomicUsize>);
 
@@ -224,7 +226,7 @@ fn waiter_drops_during_unwind_with_panicking_waker<K: Kind>() {
 
     let drops = Arc::new(AtomicUsize::new(0));
     let (_sender, receiver) = K::channel::<u32>(1);
-    // The first, and one behind it.
+    // One in front, and one behind it.
     let unwind = AssertUnwindSafe(|| {
         let mut waiting = [receiver.recv(), receiver.recv()];
         for recv in &mut waiting {
@@ -244,15 +246,15 @@ fn panicking_sender_waker_still_wakes_joiners() {
     let (sender, receiver) = tollgate::bounded(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
-    let send = Player::waiting(sender.send(2).map(|_| None));
-    let joins = [(); 2].map(|()| Player::waiting(monitor.join().map(|_| None)));
-    let panicked = with_fuse(Site::WakerWake, 1, || {
+    let send = FaultyWaiter::waiting(sender.send(2).map(|_| None));
+    let joins = [(); 2].map(|()| FaultyWaiter::waiting(monitor.join().map(|_| None)));
+    let panicked = with_fault(Site::WakerWake, 1, || {
         call(|| receiver.try_recv());
     });
     assert!(panicked && send.is_woken());
-    // It will not send after all: there was nothing more to wait for.
+    // It does not send after all; the joiners must not wait for it.
     drop(send);
-    assert!(joins.iter().all(Player::is_woken));
+    assert!(joins.iter().all(FaultyWaiter::is_woken));
 }
 
 #[test]
@@ -268,7 +270,7 @@ fn panicking_conversion_counts_as_panicked() {
         Box::new(|reason| ticket.fail(reason)),
     ] {
         let reason = Reason::of(&tally);
-        assert!(with_fuse(Site::ErrorInto, 1, || {
+        assert!(with_fault(Site::ErrorInto, 1, || {
             call(|| fail(reason));
         }));
     }
@@ -281,9 +283,9 @@ fn panicking_conversion_counts_as_panicked() {
 fn panicking_item_drop_counts_as_panicked() {
     let tally = Tally::new();
     let (sender, receiver) = tollgate::tasks(1);
-    assert!(sender.try_send(Bomb::of(&tally)).is_ok());
+    assert!(sender.try_send(FaultyItem::of(&tally)).is_ok());
     let task = receiver.try_recv().unwrap();
-    assert!(with_fuse(Site::ItemDrop, 1, || {
+    assert!(with_fault(Site::ItemDrop, 1, || {
         call(|| drop(task));
     }));
     assert_eq!(tally.drops(), [1]);
