@@ -190,7 +190,7 @@ fn errors_take_item_and_tag() {
 }
 
 #[test]
-fn ticket_outlives_what_its_item_borrows() {
+fn ticket_outlives_borrow_of_item() {
     let text = String::from("borrowed");
     let (sender, receiver) = tollgate::tasks::<&str>(1);
     sender.try_send(&text).unwrap();

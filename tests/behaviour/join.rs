@@ -254,7 +254,7 @@ fn join_synchronizes_with_workers() {
 }
 
 #[test]
-fn stats_never_count_an_item_twice() {
+fn stats_never_count_item_twice() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(1);
     let monitor = sender.monitor();

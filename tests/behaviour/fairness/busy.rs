@@ -159,7 +159,7 @@ fn fifo_order_gives_each_waiter_half() {
 /// The same with a `yield_now` in one of the loops or in both. Of two receivers that yield, one
 /// finds an item whenever it is polled again, just before the other, which was woken for that item.
 #[test]
-fn yielding_tasks_leave_waiters_a_share() {
+fn yielding_tasks_share_with_waiters() {
     let _watchdog = Watchdog::start();
     for (after_send, after_recv) in YIELDING {
         let part = match (after_send, after_recv) {
@@ -174,7 +174,7 @@ fn yielding_tasks_leave_waiters_a_share() {
 /// Senders that send one item in a round, and a consumer that makes room once in a round: newcomers
 /// find the room before the waiters that were woken for it.
 #[test]
-fn newcomers_leave_waiters_a_share() {
+fn newcomers_share_with_waiters() {
     let _watchdog = Watchdog::start();
     let patterns = (2..=6).flat_map(|senders| {
         (1..=4).map(move |capacity| Senders {
