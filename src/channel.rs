@@ -1,4 +1,4 @@
-//! What the handles of one channel share, and who wakes whom.
+//! What the handles of one channel share, and which change notifies which waiters.
 //!
 //! # The life of an item
 //!
@@ -107,7 +107,7 @@ impl Count {
     }
 }
 
-/// What a successful call has changed, and so whom it notifies.
+/// What a successful call has changed. It decides which waiters are notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Nothing,

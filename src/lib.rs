@@ -8,9 +8,9 @@
 //! * [`tasks`] makes a task channel. A [`TaskReceiver`] gives each item as a [`Task`], which counts as
 //!   outstanding until its worker ends it, by [`done`](Task::done), [`fail`](Task::fail) or
 //!   [`retry`](Task::retry), or drops it. A task that is dropped is a failure, unless
-//!   [`Abandon::Requeue`] has it queued again. [`follow_up`](Task::follow_up) queues new work.
+//!   [`Abandon::Requeue`] requeues it. [`follow_up`](Task::follow_up) queues new work.
 //!
-//! A [`Builder`] makes either with more choices.
+//! A [`Builder`] makes either with more options.
 //!
 //! On both kinds, [`send`](Sender::send) waits while the channel is full, and
 //! [`close`](Sender::close) ends sending: queued items can still be received. Receivers are also
@@ -42,7 +42,7 @@
 //!         }
 //!     });
 //! }
-//! // The workers hold clones. If all of them die, the channel closes instead of filling up.
+//! // The workers hold clones. If all of them stop, the channel closes instead of filling up.
 //! drop(receiver);
 //! for number in 1..=100 {
 //!     sender.send(number).await?;
@@ -52,6 +52,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The directory `examples` of the crate has eight short programs: this pool, graceful shutdown, retries, a
+//! pool that feeds its own queue, two stages, threads, a stream, and a timeout in a `select!`.
 //!
 //! # Features
 //!
@@ -79,7 +82,7 @@ mod report;
 mod iter;
 // which work is left, and the outcome of the rest
 mod accounting;
-// what handles share; who wakes whom; the life of an item
+// what handles share; which change notifies which waiters; the life of an item
 mod channel;
 // what keeps a channel's memory alive
 mod shared;

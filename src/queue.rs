@@ -104,8 +104,8 @@ impl<T> Queue<T> {
     /// Removes an item from the storage or the lane, in turn. Sets `origin`, which is the storage
     /// before, if the item came from the lane.
     ///
-    /// It looks at one after the other. That loses no wakeup: whoever adds an item to one of them
-    /// notifies for it, and Q3 and Q4 of `waiters` hold of each by itself.
+    /// The two are read one after the other. That loses no wakeup: a caller that adds an item to either
+    /// notifies a receiver, and Q3 and Q4 of `waiters` hold for each alone.
     #[inline]
     pub(crate) fn pop(&self, origin: &mut Origin) -> Attempt<T> {
         if self.lane.as_ref().is_some_and(|lane| lane.is_next()) {

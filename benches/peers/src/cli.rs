@@ -65,13 +65,13 @@ pub enum Command {
     Cell { job: String },
 }
 
-/// How much is measured, and of whom.
+/// How much is measured, and which channels.
 #[derive(Args)]
 pub struct Effort {
     /// Number of rounds.
     #[arg(long, value_parser = clap::value_parser!(u16).range(9..))]
     rounds: Option<u16>,
-    /// Measures shorter runs and, unless told otherwise, 9 rounds.
+    /// Measures shorter runs and, unless set otherwise, 9 rounds.
     #[arg(long)]
     quick: bool,
     /// Only these contestants.

@@ -1,4 +1,4 @@
-//! An item goes there and back between two tasks, through two channels that hold one item.
+//! Sends an item back and forth between two tasks, through two channels that hold one item.
 
 use std::rc::Rc;
 
