@@ -1,5 +1,5 @@
-//! The errors of sending, receiving and retrying. An error returns the item that was not sent or
-//! queued.
+//! The errors of sending, receiving and retrying. The errors of sending and retrying contain the
+//! item.
 
 use std::error::Error;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The futures that the handles return. Each is an operation on a channel.
 //!
-//! All of them are `Unpin`, panic when they are polled after completion, and are **cancel safe**: a
-//! future that is dropped before it completes has done nothing, and a wakeup that was spent on it
-//! is passed on to the next waiter.
+//! All of them are `Unpin`, and panic when they are polled after completion. All of them are also
+//! **cancel safe**: a future that is dropped before it completes has done nothing, and a wakeup that
+//! it was given is passed on to the next waiter.
 
 use std::fmt;
 
@@ -23,8 +23,8 @@ pub use send::Send;
 pub(crate) use recv::RecvItem;
 pub(crate) use send::SendItem;
 
-/// Formats the state of the channel that a future or a monitor observes. For a completed future, it
-/// formats only the name.
+/// Formats the state of the channel that a future or a monitor observes. For a completed future,
+/// `stats` is `None`, and only the name is formatted.
 pub(crate) fn fmt_stats(
     f: &mut fmt::Formatter<'_>,
     name: &str,

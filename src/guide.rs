@@ -4,15 +4,16 @@
 //!
 //! A channel is *open* until it is closed, by [`close`](crate::Sender::close), by
 //! [`close_now`](crate::Monitor::close_now), or because its last sender or receiver is dropped. A
-//! task channel is *finished* when it is closed, nothing is queued and no task is in hand; a plain
-//! channel when it is closed and nothing is queued.
+//! task channel is *finished* when it is closed, nothing is queued and no task is in hand. A plain
+//! channel is finished when it is closed and nothing is queued. A task is *in hand* after it was
+//! received and before it has ended.
 //!
 //! | call or event | open | closed, items queued | closed, empty, tasks in hand | finished |
 //! |---|---|---|---|---|
 //! | `send`, `try_send` | sends; waits, or `Full(item)` | an error with the item | an error with the item | an error with the item |
 //! | a `send` that is waiting when the channel is closed | | returns an error with its item | | |
-//! | `Receiver::recv`, its stream | item, or waits | item | | `RecvError`; `None` from then on |
-//! | `TaskReceiver::recv`, its stream | task, or waits | task | waits | `RecvError`; `None` from then on |
+//! | `recv` and the stream, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
+//! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
 //! | `finished()` | waits | waits | waits | ready |
@@ -30,8 +31,8 @@
 //! taken nothing. A `send` future that is dropped before it is ready has sent nothing, and drops
 //! its item. A waiter that was woken and is then dropped passes the wakeup on.
 //!
-//! There is no capacity 0. A rendezvous hands an item directly to a waiting receiver, and the item
-//! is lost when that receiver is cancelled.
+//! There is no capacity 0. Such a channel would hand an item directly to a waiting receiver, and
+//! would lose the item when that receiver is cancelled.
 //!
 //! # Accounting
 //!
@@ -51,8 +52,8 @@
 //!
 //! What a worker did before `done()` happens before what follows `join().await`.
 //!
-//! `join` may wait forever if work never stops coming. Pause the producers, or close the channel
-//! and await `finished`.
+//! `join` may wait forever if new work keeps arriving. Pause the producers, or close the channel and
+//! await `finished`.
 //!
 //! # Deadlocks and stalls to avoid
 //!
@@ -85,10 +86,11 @@
 //! # Use of the processor
 //!
 //! A `recv` or `send` that finds nothing to take, or no room, may pause its thread for a few
-//! microseconds before it waits. It does so where such pauses have paid before: where the other end
-//! runs on another processor. Elsewhere, one call in a thousand tries a pause. These pauses take
-//! about a hundredth of the time at most, and each takes less than a tenth of a millisecond. A task
-//! that always finds something after a pause lets other tasks run after 64 pauses.
+//! microseconds before it waits. It does so where earlier pauses have saved a wait, which is where
+//! the other end runs on another processor. Elsewhere, one call in a thousand tries a pause. These
+//! pauses take at most about a hundredth of the total time, and each takes less than a tenth of a
+//! millisecond. If a task finds something after every pause, it lets other tasks run after 64
+//! pauses.
 //!
 //! A loop of `recv` or `send` that never has to wait never lets other futures run, so let it yield
 //! now and then.

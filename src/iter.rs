@@ -10,11 +10,11 @@ use crate::unwind::run_all;
 /// An iterator over the items that [`Monitor::close_now`](crate::Monitor::close_now) took out of a
 /// channel.
 ///
-/// It yields them in the order in which they were queued: first the items that were sent, then
-/// those that tasks queued.
+/// It yields first the items that were sent, then those that tasks queued, each of the two in the
+/// order in which they were queued.
 ///
-/// The items have left the channel even if the iterator is not used. Dropping it drops the rest of
-/// them.
+/// The items have left the channel even if the iterator is not used. Dropping the iterator drops the
+/// items that are left in it.
 ///
 /// # Examples
 ///
@@ -60,8 +60,8 @@ impl<T> Iterator for Drained<T> {
         (self.0.len(), Some(self.0.len()))
     }
 
-    /// Does the same as the default implementation, except that it does not leak the last item if
-    /// the destructor of another one panics (rust-lang/rust#47949).
+    /// Does the same as the default implementation, but does not leak the last item if the
+    /// destructor of another item panics (rust-lang/rust#47949).
     fn last(mut self) -> Option<T> {
         let last = self.next_back()?;
         Some(protect(last, || drop(self)))

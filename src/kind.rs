@@ -60,10 +60,11 @@ pub(crate) trait Receive {
     /// Removes an item in one try. `None` says nothing about the channel.
     fn try_pop<T>(queue: &Queue<T>) -> Option<T>;
 
-    /// Removes an item. Sets `origin`, which is the storage before, if the item came from the lane.
+    /// Removes an item. The caller passes `Origin::Storage`, which is replaced if the item came from
+    /// the lane.
     fn pop<T>(channel: &Channel<T>, origin: &mut Origin) -> Attempt<T>;
 
-    /// What a receiver returns for an item, and what has changed.
+    /// Makes what a receiver returns for an item. Also returns what has changed.
     ///
     /// # Safety
     ///

@@ -10,16 +10,18 @@
 //!   [`retry`](Task::retry), or drops it. A task that is dropped is a failure, unless
 //!   [`Abandon::Requeue`] requeues it. [`follow_up`](Task::follow_up) queues new work.
 //!
-//! A [`Builder`] makes either with more options.
+//! A [`Builder`] makes either kind with more options.
 //!
-//! On both kinds, [`send`](Sender::send) waits while the channel is full, and
-//! [`close`](Sender::close) ends sending: queued items can still be received. Receivers are also
-//! `Stream`s. [`close_now`](Monitor::close_now) returns what is queued instead.
+//! On both kinds, [`send`](Sender::send) waits while the channel is full. Receivers are also
+//! `Stream`s. [`close`](Sender::close) ends sending; queued items can still be received.
+//! [`close_now`](Monitor::close_now) also ends sending, but takes out the queued items and returns
+//! them.
 //!
 //! A [`Monitor`] counts neither as a sender nor as a receiver, so it does not keep the channel open.
-//! Its [`join`](Monitor::join) completes when nothing is queued and no task is in hand, its
-//! [`finished`](Monitor::finished) when the channel is closed as well. Both return a [`Report`], or a
-//! [`JoinError`] with the first [`Failure`]. [`failed`](Monitor::failed) returns that failure early.
+//! Its [`join`](Monitor::join) completes when nothing is queued and no task is in hand. Its
+//! [`finished`](Monitor::finished) completes when the channel is closed as well. Both return a
+//! [`Report`], or a [`JoinError`] with the first [`Failure`]. [`failed`](Monitor::failed) returns
+//! that failure early.
 //!
 //! The [`guide`] says what each call does in each state of a channel, and what is promised about
 //! cancellation, fairness, panics and accounting.
@@ -53,8 +55,9 @@
 //! # }
 //! ```
 //!
-//! The directory `examples` of the crate has eight short programs: this pool, graceful shutdown, retries, a
-//! pool that feeds its own queue, two stages, threads, a stream, and a timeout in a `select!`.
+//! The directory `examples` of the crate has eight short programs: this pool, graceful shutdown,
+//! retries, a pool that feeds its own queue, two stages, threads, a stream, and a timeout in a
+//! `select!`.
 //!
 //! # Features
 //!
@@ -139,15 +142,16 @@ pub use sender::Sender;
 pub use task::Task;
 pub use task::Ticket;
 
-/// A channel that holds up to `cap` items.
+/// Creates a plain channel that holds up to `cap` items.
 ///
-/// Any capacity from 1 up will do. The memory for all items is taken at once, rounded up to a power
-/// of two.
+/// The capacity can be any number from 1 up. The memory for all items is allocated at once, for a
+/// number of items that is rounded up to a power of two.
 ///
 /// # Panics
 ///
-/// When `cap` is 0: a channel that holds nothing would have to hand an item directly to a waiting
-/// receiver, and lose it when that receiver is cancelled. When the memory cannot be had.
+/// Panics if `cap` is 0, because a channel that holds nothing would have to hand an item directly to
+/// a waiting receiver, and would lose the item when that receiver is cancelled. Also panics if the
+/// memory cannot be allocated.
 ///
 /// # Examples
 ///
@@ -163,11 +167,11 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
     Builder::new().capacity(cap).build()
 }
 
-/// A channel that holds up to `cap` items, of which each is received as a [`Task`].
+/// Creates a task channel that holds up to `cap` items. Each item is received as a [`Task`].
 ///
 /// # Panics
 ///
-/// As [`bounded`].
+/// Panics in the same cases as [`bounded`].
 ///
 /// # Examples
 ///

@@ -64,8 +64,8 @@ impl<T> Monitor<T> {
     /// waiting. To make sure that it completes, pause the producers, or close the channel and await
     /// [`finished`](Self::finished).
     ///
-    /// Do not await `join` in a worker that holds a task, or in such a destructor: it would wait
-    /// for itself.
+    /// Do not await `join` in a worker that holds a task, or in the destructor of a queued item: it
+    /// would wait for itself.
     ///
     /// # Cancel safety
     ///
@@ -247,15 +247,15 @@ impl<T> Monitor<T> {
         self.0.close()
     }
 
-    /// Closes the channel, takes out all queued items and returns them. No worker has started on
+    /// Closes the channel, takes out all queued items and returns them. No worker is processing
     /// them.
     ///
-    /// Tasks in hand are not affected. They end as usual, and items that they queue meanwhile, for
-    /// another attempt or as new work, are received as usual. To stop that too, have the workers
+    /// Tasks in hand are not affected. They end as usual, and items that they queue later, for
+    /// another attempt or as new work, are received as usual. To stop that too, let the workers
     /// check [`is_closed`](crate::TaskReceiver::is_closed), or drop the receivers.
     ///
-    /// The returned items count as [`discarded`](crate::Report::discarded), which is not a failure
-    /// in this case.
+    /// The returned items count as [`discarded`](crate::Report::discarded). Unlike items that are
+    /// discarded because the last receiver is dropped, they are not a failure.
     ///
     /// The call may wait for another thread that is within a few instructions of completing a send.
     ///

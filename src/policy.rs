@@ -38,9 +38,9 @@ pub enum Abandon {
     /// A [`Ticket`](crate::Ticket) has no item to requeue, and neither has a task that
     /// `TaskReceiver::run` is processing. These always count as under [`Count`](Self::Count).
     ///
-    /// An item may therefore be processed more than once. It comes back in the state in which its
-    /// worker left it, with any changes that the worker made to it, and any work that the worker
-    /// queued with [`follow_up`](crate::Task::follow_up) stays queued.
+    /// An item may therefore be processed more than once. It keeps the changes that its worker made
+    /// to it, and any work that the worker queued with [`follow_up`](crate::Task::follow_up) stays
+    /// queued.
     ///
     /// If the last receiver is dropped right after the item was queued again, for example because
     /// the only worker panicked, the item is discarded from the queue. `join` then returns

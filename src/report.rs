@@ -14,9 +14,9 @@ use std::sync::Arc;
 /// * `received == done + failed + abandoned + panicked + retried`: each delivery ended in exactly
 ///   one way.
 ///
-/// So every accepted item ends as exactly one of done, failed, abandoned, panicked and discarded,
-/// no matter how many attempts it took. On a plain channel, a delivery is done when the item is
-/// received.
+/// So every item that was sent, or queued as new work, ends as exactly one of done, failed,
+/// abandoned, panicked and discarded, no matter how many attempts it took. On a plain channel, a
+/// delivery is done when the item is received.
 ///
 /// # Examples
 ///
@@ -74,7 +74,7 @@ pub struct Report {
 /// number of tasks that are just ending in another way, so a later snapshot can show a smaller
 /// `done` than an earlier one.
 ///
-/// When the channel is idle, all values are exact, and they add up:
+/// While no call is changing the channel, all values are exact, and they add up:
 ///
 /// `sent + followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
 ///
@@ -114,7 +114,7 @@ pub struct Stats {
 }
 
 /// The reason why an item was not processed successfully. Its [`source`](Error::source) is the
-/// task's own error.
+/// task's own error, if the task provided one.
 ///
 /// # Examples
 ///

@@ -19,8 +19,8 @@ use crate::unwind::Guarded;
 use crate::unwind::run_all;
 use crate::unwind::run_one;
 
-/// How many items one poll starts or ends before it lets other futures run. The value is a choice:
-/// it amounts to a few microseconds of the channel's own work.
+/// How many items one poll starts or ends before it lets other futures run. For this many items, the
+/// channel itself takes a few microseconds.
 const BUDGET: usize = 128;
 
 /// The future returned by [`TaskReceiver::run`]. It is a pool of workers.
@@ -98,8 +98,8 @@ where
         };
         let result = Guarded::new(ready!(future.poll(cx)));
         let ticket = this.ticket.take();
-        // The future is dropped before its task ends, so that a joiner finds everything released
-        // that the future held. If its destructor panics, the task counts as panicked.
+        // The future is dropped before its task ends, so that everything that it held has been
+        // released when a joiner is woken. If its destructor panics, the task counts as panicked.
         this.future.set(None);
         if let Some(ticket) = ticket {
             match result.into_inner() {
@@ -138,15 +138,16 @@ impl<T> TaskReceiver<T> {
     /// # Cancel safety
     ///
     /// If the future is dropped before it completes, it drops the running futures, and their tasks
-    /// count as abandoned. It does so even if the destructor of one of them panics; the task of
-    /// that one then counts as panicked. Items that it had not received stay in the channel if
-    /// there are other receivers.
+    /// count as abandoned. It does so even if the destructor of a running future panics; the task
+    /// of that future then counts as panicked. Items that had not been received stay in the channel
+    /// if there are other receivers.
     ///
     /// # Panics
     ///
-    /// Panics if `f`, one of the returned futures, or the destructor of one of them panics. That
-    /// task then counts as panicked, and so do the other running tasks if the panic drops this
-    /// future. The future also panics if it is polled after it has completed.
+    /// The future panics if `f` panics, or if one of the futures that `f` returned panics or has a
+    /// destructor that panics. That task then counts as panicked, and so do the other running tasks
+    /// if the panic drops this future. The future also panics if it is polled after it has
+    /// completed.
     ///
     /// # Examples
     ///
@@ -195,7 +196,7 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Starts processing an item. Returns false if the limit is reached, if no item is available
-    /// now, or if none will come any more.
+    /// now, or if the channel is finished.
     fn begin_one(&mut self, cx: &mut Context<'_>) -> bool {
         // At the limit it does not wait for an item, so it takes no wakeup that another receiver
         // needs.
@@ -257,8 +258,8 @@ where
 }
 
 impl<T, F, Fut> Drop for Run<T, F, Fut> {
-    /// Drops all running futures, even if the destructor of one panics. `FuturesUnordered` would
-    /// then leak the others, and their tasks would never end.
+    /// Drops all running futures, even if the destructor of one panics. In that case,
+    /// `FuturesUnordered` by itself would leak the others, and their tasks would never end.
     fn drop(&mut self) {
         let mut running = Pin::new(&mut *self.running).iter_pin_mut();
         run_all(|| running.next(), Running::abandon);

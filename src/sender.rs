@@ -40,10 +40,10 @@ impl<T> Sender<T> {
     /// Sends an item, waiting while the channel is full.
     ///
     /// Waiting senders are woken in the order in which they started to wait, one for each item
-    /// taken. If another caller takes the free slot first, the woken sender keeps its place in the
-    /// queue and waits again. Other calls of `send` then let other tasks run once before they try:
-    /// their futures return `Pending` once even though there is room. To send without waiting, call
-    /// [`try_send`](Self::try_send).
+    /// taken. If another caller takes the free slot first, the woken sender keeps its place among
+    /// the waiters and waits again. Other calls of `send` then let other tasks run once before they
+    /// try: their futures return `Pending` once even though there is room. To send without waiting,
+    /// call [`try_send`](Self::try_send).
     ///
     /// # Cancel safety
     ///
@@ -106,7 +106,7 @@ impl<T> Sender<T> {
 
     /// Closes the channel. Returns `true` if it was open.
     ///
-    /// From then on, no sender can send: sends that are waiting return an error with their item.
+    /// From then on, no sender can send. Sends that are waiting return an error with their item.
     /// Queued items can still be received.
     ///
     /// # Examples

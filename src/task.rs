@@ -30,8 +30,9 @@ use crate::unwind::protect;
 /// Everything that the worker did before the task ended happens before what follows the
 /// `join().await` that waited for it.
 ///
-/// Do not wait for the next task of a channel while you hold one of its tasks. After the channel is
-/// closed, receivers wait until all tasks have ended, and yours is one of them.
+/// Do not wait for the next task of a channel while you hold one of its tasks that you are not
+/// processing. Once the channel is closed and empty, receivers wait until all tasks have ended, and
+/// yours is one of them.
 ///
 /// The methods of `Task` hide methods of the item with the same name. To call the item's method,
 /// dereference the task first, as in `(*task).split(..)`.
@@ -236,8 +237,8 @@ impl<T> Task<T> {
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Result<(), RetryError<T>> {
         let (item, delivery, attempt) = self.end().into_parts();
-        // If the item is queued again, the error is dropped unused, perhaps by the panic of a
-        // waker.
+        // If the item is queued again, the error is dropped unused, perhaps while the panic of a
+        // waker unwinds.
         let error = Guarded::new(error);
         delivery.retry(item, attempt, |_| failed(error.into_inner()))
     }

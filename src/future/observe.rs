@@ -1,5 +1,5 @@
-//! Looking whether something has come that all waiters are notified of at once: the close, quiescence,
-//! the end, a failure.
+//! Waiting for an event of which all waiters are notified at once: the close, quiescence, the end, or
+//! a failure.
 
 use std::fmt;
 use std::future::Future;
@@ -48,7 +48,7 @@ impl<T> Operation<T> for UntilIdle {
     unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
         look(|| {
             channel.account().outcome().or_else(|| {
-                // Ask for the notification first, then look again: L3 of `accounting`.
+                // Request the notification first, then check again: L3 of `accounting`.
                 channel.ledger.request_notice();
                 channel.account().outcome()
             })

@@ -20,7 +20,7 @@ use crate::queue::Origin;
 use crate::shared::Shared;
 use crate::wait::WaitList;
 
-/// Receives an item of a channel of some kind, when there is one.
+/// Receives an item of a channel of the kind `K`.
 pub(crate) struct RecvItem<K>(PhantomData<fn() -> K>);
 
 impl<K> RecvItem<K> {

@@ -17,7 +17,7 @@ use crate::shared::Shared;
 use crate::sync::Exclusive;
 use crate::wait::WaitList;
 
-/// Sends an item, when there is room.
+/// Sends an item.
 pub(crate) struct SendItem<T>(Exclusive<T>);
 
 impl<T> SendItem<T> {
