@@ -31,17 +31,18 @@ use crate::wait::Wait;
 ///
 /// On a plain channel, a receiver returns the items themselves, and an item counts as done when it
 /// is received. On a task channel, it returns each item as a [`Task`](crate::Task); see
-/// [`TaskReceiver`](crate::TaskReceiver).
+/// [`TaskReceiver`].
 ///
 /// It can be cloned, and shared between threads; each item is received by one receiver. Dropping
-/// the last receiver closes the channel and drops all queued items immediately.
+/// the last receiver closes the channel and drops all queued items immediately; these count as
+/// [discarded](crate::Report::discarded).
 ///
-/// A receiver is also a [`Stream`] of the items, which ends when the channel is finished: closed,
-/// with nothing queued and, on a task channel, no task in hand. Each item wakes one waiter, which
-/// may be a stream or a [`recv`](Self::recv) future. A stream that returned `Pending` remains a
-/// waiter. If it is then neither polled again nor dropped, it can keep the wakeup for one item to
-/// itself when its turn comes. So in a `select!`, use [`recv`](Self::recv): its future is dropped,
-/// and passes the wakeup on.
+/// A receiver is also a [`Stream`] of the items. The stream ends when the channel is finished:
+/// closed, with nothing queued and, on a task channel, no task in hand anywhere. Each item wakes
+/// one waiter, which may be a stream or a [`recv`](Self::recv) future. A stream that returned
+/// `Pending` remains a waiter. If it is then neither polled again nor dropped, it can keep the
+/// wakeup for one item to itself. So in a `select!`, use [`recv`](Self::recv): its future is
+/// dropped, and passes the wakeup on.
 ///
 /// # Examples
 ///
@@ -66,8 +67,8 @@ pub struct Receiver<T, K: Kind = Plain> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// The receiving side of a [task channel](crate::tasks). It gives each item as a [`Task`], which
-/// counts as outstanding until it ends.
+/// The receiving side of a [task channel](crate::tasks). It returns each item as a
+/// [`Task`](crate::Task), which counts as outstanding until it ends.
 ///
 /// It can be cloned, and shared between threads; each task is received by one receiver. Dropping
 /// the last receiver closes the channel and drops all queued items immediately; these count as
@@ -75,23 +76,24 @@ pub struct Receiver<T, K: Kind = Plain> {
 ///
 /// A receiver ends when the channel is *finished*: closed, with nothing queued and no task in hand
 /// anywhere. So a worker that receives until the end also receives the items that tasks queue for
-/// [another attempt](Task::retry) or as [new work](Task::follow_up). Receivers alternate between
-/// these items and items that were sent.
+/// [another attempt](crate::Task::retry) or as [new work](crate::Task::follow_up). Receivers
+/// alternate between these items and items that were sent.
 ///
-/// Do not wait for the next task while you hold a task of the same channel. Once the channel is
-/// closed and empty, [`recv`](Self::recv) waits for all tasks in hand, because their workers may
-/// still queue items. Yours is one of them, so you wait for yourself, and workers that all do this
-/// wait for each other. `StreamExt::chunks` and `collect` hold tasks in this way. To take several
-/// tasks, await one, then take more with [`try_recv`](Self::try_recv). To process several at once,
-/// use `for_each_concurrent`.
+/// Do not wait for the next task while you hold a task of the same channel that you are not
+/// processing. Once the channel is closed and empty, [`recv`](Self::recv) waits for all tasks in
+/// hand, because their workers may still queue items. Yours is one of them, so you wait for
+/// yourself, and workers that all do this wait for each other. `StreamExt::chunks` and `collect`
+/// hold tasks in this way. To take several tasks, await one, then take more with
+/// [`try_recv`](Self::try_recv). To process several at once, use `for_each_concurrent`.
 ///
-/// A receiver that is not used keeps queued items queued: give it to a worker, or drop it.
+/// While a receiver exists, queued items stay in the channel, even if no code receives from it. So
+/// give each receiver to a worker, or drop it.
 ///
-/// A receiver is also a [`Stream`] of the tasks. As with a [`Receiver`](crate::Receiver), each item
-/// wakes one waiter. A stream that was polled and then left alone can keep this wakeup to itself:
-/// the item stays queued, even if another receiver is idle, until the stream is polled again or
-/// dropped. `ready_chunks` and `buffer_unordered` leave the stream in this state while their
-/// consumer works, so use them only if there is a single worker.
+/// A receiver is also a [`Stream`] of the tasks. As on a plain channel, each item wakes one waiter.
+/// A stream that was polled and then left alone can keep this wakeup to itself: the item stays
+/// queued, even if another receiver is idle, until the stream is polled again or dropped.
+/// `ready_chunks` and `buffer_unordered` leave the stream in this state while their consumer works,
+/// so use them only if there is a single worker.
 ///
 /// # Examples
 ///
@@ -120,7 +122,7 @@ pub type TaskReceiver<T> = Receiver<T, Tasks>;
 #[derive(Default)]
 struct Streaming {
     wait: Wait,
-    /// Once this handle has seen the end, it stays.
+    /// Whether the stream has returned `None`. It then returns nothing else.
     has_ended: bool,
 }
 
@@ -136,9 +138,9 @@ impl<T, K: Kind> Receiver<T, K> {
     /// Receives the next item, waiting while there is none.
     ///
     /// Waiting receivers are woken in the order in which they started to wait, one for each item
-    /// sent. If another caller takes the item first, the woken receiver keeps its place in the
-    /// queue and waits again. Other calls of `recv` then let other tasks run once before they try:
-    /// their futures return `Pending` once even though an item is there. To receive without
+    /// queued. If another caller takes the item first, the woken receiver keeps its place among the
+    /// waiters and waits again. Other calls of `recv` then let other tasks run once before they
+    /// try: their futures return `Pending` once even though an item is queued. To receive without
     /// waiting, call [`try_recv`](Self::try_recv).
     ///
     /// Apart from that, `recv` completes immediately while the channel holds items. A loop that
@@ -147,9 +149,11 @@ impl<T, K: Kind> Receiver<T, K> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped before it completes, it has taken nothing out of the channel. On a
-    /// task channel, this does not extend to the task that it returns: a task that is dropped
-    /// counts as abandoned.
+    /// If the future is dropped before it completes, it has taken nothing out of the channel.
+    ///
+    /// On a task channel, this does not cover the task that a completed `recv` returns. A task that
+    /// is dropped counts as abandoned, or is queued again under
+    /// [`Abandon::Requeue`](crate::Abandon::Requeue).
     ///
     /// # Errors
     ///
@@ -427,7 +431,8 @@ impl<T, K: Kind> Clone for Receiver<T, K> {
     /// Creates another receiver of the same channel. It does not get copies of the items: each item
     /// is received by one receiver.
     ///
-    /// As a stream, the clone has not waited yet.
+    /// The clone is a new stream: it is not waiting, and has not ended, even if the original is or
+    /// has.
     fn clone(&self) -> Self {
         Self::new(self.side.clone())
     }
