@@ -1,45 +1,45 @@
-//! The account of a channel: whether work is left, how much, and the outcome of the rest.
+//! The account of a channel: whether work is left, how much, and the outcome of the finished work.
 //!
 //! A delivery is *accepted* when a send claims a position in the storage, or when a task pushes an
-//! item to the lane, as new work or to be tried again. It is *resolved* when nothing more can happen
-//! to it: its task has ended or has requeued the item, or the item was discarded; on a plain channel,
-//! when it is handed over. Neither count ever falls, and `resolved <= accepted` at every instant. So
-//! a channel is *quiescent*, with nothing queued and nothing in hand, if `resolved == accepted`, and
-//! one reading of each is enough:
+//! item to the lane, as new work or for another attempt. It is *resolved* when nothing more can
+//! happen to it: its task has ended or has requeued the item, or the item was discarded. On a plain
+//! channel, it is also resolved when the item is received. Neither count ever falls, and
+//! `resolved <= accepted` at every instant. So a channel is *quiescent*, with nothing queued and
+//! nothing in hand, if `resolved == accepted`, and one reading of each is enough:
 //!
 //! > Read `resolved`, then the two parts of `accepted`: that of the storage and that of the lane.
-//! > Neither part falls. If their sum equals `resolved`, then when the second part was read,
-//! > `resolved` was at least that and `accepted` at most that: the channel was quiescent at that
-//! > instant.
+//! > Neither part falls. If their sum equals `resolved`, then at the instant at which the first part
+//! > was read, `resolved` was at least this sum, and `accepted` was at most this sum. So the channel
+//! > was quiescent at that instant.
 //!
 //! A task in hand needs no count of its own: it is an item that has left the queue and is not
-//! resolved. What a task pushes to the lane is accepted before the task is resolved, so at no instant
-//! between them does all work look done.
+//! resolved. What a task pushes to the lane is accepted before the task is resolved, so there is no
+//! instant between the two at which all work looks done.
 //!
 //! # Invariants
 //!
-//! * **L1** On a task channel the upper bits of the ledger's word are `resolved`. Each delivery adds
-//!   one, once, and has then given up its claim on the channel's memory. On a plain channel they stay
-//!   zero: the storage's `head` is the count.
+//! * **L1** On a task channel, the upper bits of the ledger's word are `resolved`. Each delivery adds
+//!   one, once, and no longer keeps the channel's memory alive afterwards. On a plain channel, the
+//!   upper bits stay zero: the storage's `head` is the count.
 //! * **L2** An outcome is recorded before its delivery is resolved, and resolving releases. So a
 //!   caller that reads `resolved` with acquire sees the outcomes of those deliveries, and everything
 //!   that their workers did before.
 //! * **L3** A caller that waits for quiescence sets NOTICE after it has registered and before its
-//!   last look. Resolving is an exchange of the same word, so either it sees the mark, or the look
-//!   sees the resolution. The same holds for CLOSED, which a close sets for the callers that wait for
-//!   the end.
+//!   last check. Resolving is an exchange of the same word, so either the exchange sees the mark, or
+//!   the check sees the resolution. The same holds for CLOSED, which a close sets for the callers
+//!   that wait for the end.
 //! * **L4** NO_HANDLES is set once, when the last handle is dropped. From then on nothing is accepted,
 //!   and the caller that resolves the last item frees the channel.
-//! * **L5** A call that removes items without handing them over raises `discarding` before the first.
-//!   It lowers it when `discarded` includes them all, those to be dropped have been, and the failure,
-//!   if it is one, is noted. So a caller that reads zero, after `resolved` and before the counts,
-//!   reads counts of the same items (on a plain channel, removing an item resolves it), and no
-//!   destructor is still to run.
-//! * **L6** END_SEEN is set by a caller that finds the channel closed and `discarding` zero after it
-//!   has read `resolved`, and `accepted` equal to that after both. So at one instant the channel was
-//!   closed and quiescent, and by L5 its counts were complete. From then on nothing is accepted and
-//!   nothing can be removed, so all of that stays true, although a later `close_now` may raise
-//!   `discarding` and find nothing.
+//! * **L5** A call that removes items without delivering them raises `discarding` before it removes
+//!   the first. It lowers `discarding` when `discarded` includes all of these items, those that are
+//!   to be dropped have been dropped, and the failure, if discarding is one, is noted. So if a caller
+//!   reads `discarding` as zero, after `resolved` and before the counts, the counts are of the same
+//!   items (on a plain channel, removing an item resolves it), and no destructor is still to run.
+//! * **L6** END_SEEN is set by a caller that reads `resolved`, then finds the channel closed and
+//!   `discarding` zero, and then reads an `accepted` that equals `resolved`. So at one instant the
+//!   channel was closed and quiescent, and by L5 its counts were complete. From then on nothing is
+//!   accepted and nothing can be removed, so all of this stays true, although a later `close_now` may
+//!   raise `discarding` and find nothing.
 
 use std::mem;
 
@@ -64,7 +64,7 @@ pub(crate) struct Account<'a, T> {
 /// Something that was read while the channel was quiescent and its counts were complete.
 struct AtRest<R> {
     read: R,
-    /// Whether the channel was closed, so that it stays so.
+    /// Whether the channel was also closed, so that it stays quiescent.
     is_finished: bool,
 }
 
@@ -155,10 +155,10 @@ impl<T> Account<'_, T> {
         }
     }
 
-    /// The report while the channel is active. `done` is what is resolved and has no other outcome,
-    /// so the other outcomes are read before and after, until they stand still.
+    /// The report while the channel is active. `done` is computed as the resolved deliveries that
+    /// have no other outcome. So the other outcomes are read repeatedly, until two readings agree.
     pub(crate) fn current_report(&self) -> Report {
-        /// The most readings: only figures depend on it.
+        /// The maximum number of readings. Only `Monitor::stats` depends on it.
         const READINGS: u32 = 8;
         let read = || self.read_report(self.queue.popped(), self.resolved());
         let outcomes = |report: Report| Report {

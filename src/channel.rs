@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | send | [`Send`](crate::future::Send) | claims a slot, or waits on `not_full`; fills it: the item is *accepted* | one of `not_empty` |
 //! | receive | [`Recv`](crate::future::Recv) | removes the item, or waits on `not_empty` | one of `not_full` |
-//! | | on a plain channel | that *resolves* the item | at quiescence, all of `idle` |
+//! | | on a plain channel | the removal *resolves* the item | at quiescence, all of `idle` |
 //! | work | [`Task`](crate::Task) | on a task channel, the worker owns the item and the duty to end its delivery | |
 //! | requeue | [`Delivery`](crate::delivery::Delivery) | the worker pushes new work, or the item itself, to the lane: *accepted* | one of `not_empty` |
 //! | receive again | [`Recv`](crate::future::Recv) | removes from storage and lane in turn | |
@@ -16,8 +16,8 @@
 //! A channel that is closed when it becomes quiescent is finished: all of `finished` are notified,
 //! and the task receivers among `not_empty`.
 //!
-//! There are no atomics here but the counts of handles: the queue has the positions, the ledger the
-//! outcomes, the lists their waiters.
+//! The only atomics here are the counts of handles. The queue holds the positions, the ledger the
+//! outcomes, and the lists the waiters.
 
 use std::cell::Cell;
 use std::process::abort;
@@ -71,7 +71,7 @@ impl Count {
         }
     }
 
-    /// Counts one more, unless there is none.
+    /// Counts one more, unless the count is zero. Returns whether it did.
     pub(crate) fn up_unless_zero(&self) -> bool {
         // Relaxed: as in `Arc::upgrade` of a value known to be alive.
         let mut count = self.0.load(Ordering::Relaxed);
@@ -89,7 +89,8 @@ impl Count {
         false
     }
 
-    /// Counts one less. Returns true for the last, which then sees what all others did.
+    /// Counts one less. Returns true for the last handle, whose thread then sees what the threads of
+    /// all other handles did before they dropped them.
     pub(crate) fn last_down(&self) -> bool {
         // Release: pairs with the load below; what this handle did happens before the end.
         if self.0.fetch_sub(1, Ordering::Release) != 1 {
@@ -102,12 +103,12 @@ impl Count {
     }
 
     pub(crate) fn get(&self) -> usize {
-        // Relaxed: a figure that orders nothing.
+        // Relaxed: nothing is ordered by this count.
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What a successful call has changed. It decides which waiters are notified.
+/// What a successful call has changed. This decides which waiters are notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Nothing,
@@ -154,8 +155,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Removes the next item of a task channel. Sets `origin`, which is the storage before, if the
-    /// item came from the lane.
+    /// Removes the next item of a task channel. The caller passes `Origin::Storage`, which is replaced
+    /// if the item came from the lane.
     #[inline]
     pub(crate) fn pop_task(&self, origin: &mut Origin) -> Attempt<T> {
         match self.queue.pop(origin) {
@@ -189,8 +190,9 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Whether a plain channel is quiescent and a caller may wait for that. After a close, or after a
-    /// join that was dropped, it is mostly not quiescent.
+    /// Whether a plain channel is quiescent and a caller may be waiting for that. `has_observers`
+    /// alone is not enough: after a close, or after a join that was dropped, it stays true, though
+    /// the channel is mostly not quiescent.
     #[inline]
     fn plain_is_quiescent(&self) -> bool {
         // In this order: see `accounting`.
@@ -216,7 +218,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Notifies another receiver, if there is an item: a waiter that does not need it was notified.
+    /// Notifies another receiver if an item is queued. Called for a waiter that was notified and does
+    /// not need its notification.
     #[cold]
     pub(crate) fn pass_item_on(&self) {
         if self.queue.has_items() {
@@ -224,7 +227,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Notifies another sender, if there is room: a waiter that does not need it was notified.
+    /// Notifies another sender if there is room. Called for a waiter that was notified and does not
+    /// need its notification.
     #[cold]
     pub(crate) fn pass_room_on(&self) {
         if self.queue.has_room() {
@@ -305,7 +309,7 @@ impl<T> Channel<T> {
 
     /// Closes the channel and removes what is queued: first what was sent, then what was requeued.
     ///
-    /// Waiters are notified last: a waker may panic, and what is queued would stay so.
+    /// Waiters are notified last: a waker may panic, and the items would then stay queued.
     pub(crate) fn close_now(&self) -> Drained<T> {
         let closes = self.mark_closed();
         let notify_closed = OnDrop(|| {
@@ -328,12 +332,12 @@ impl<T> Channel<T> {
         drained
     }
 
-    /// Calls `remove`, which removes items without handing them over, and calls its argument with
-    /// the number of items as it removes them (L5 of `accounting`). Then notifies waiters, whatever
-    /// panics meanwhile.
+    /// Calls `remove`, which removes items without delivering them, and which calls its argument with
+    /// the number of items that it has just removed (L5 of `accounting`). Then notifies waiters, even
+    /// if `remove` panics.
     ///
-    /// An item is counted when it has been removed, before its destructor runs, which may take long.
-    /// Meanwhile it is neither received nor in hand, and joiners wait.
+    /// An item is counted when it has been removed, before its destructor runs. The destructor may
+    /// take long; meanwhile the item is neither received nor in hand, and joiners wait.
     fn while_discarding(&self, is_failure: bool, remove: impl FnOnce(&dyn Fn(u64))) {
         let removed_any = Cell::new(false);
         let count = |items| {
@@ -351,7 +355,7 @@ impl<T> Channel<T> {
             let fails = is_failure && removed_any.get();
             let is_first_failure = fails && self.ledger.note(Failure::Discarded);
             self.ledger.end_discarding();
-            // Also if nothing was removed: a joiner may have been put off.
+            // Even if nothing was removed: a joiner may have found `discarding` raised, and waits.
             self.notify_quiescent(is_first_failure);
         });
         remove(&count);
@@ -373,8 +377,8 @@ impl<T> Channel<T> {
         drop(resolve);
     }
 
-    /// Notifies the waiters for quiescence and for the end, if the channel is quiescent; and those
-    /// for a failure, if the first was just recorded.
+    /// If the channel is quiescent, notifies the waiters for quiescence and for the end. If the first
+    /// failure was just recorded, notifies the waiters for a failure.
     #[cold]
     fn notify_quiescent(&self, is_first_failure: bool) {
         let is_quiescent = self.account().is_quiescent();

@@ -49,7 +49,8 @@ impl<T> Delivery<T> {
         unsafe { end(delivery.0, failure) };
     }
 
-    /// Ends the delivery as done, if no other code has to run for that; otherwise returns it.
+    /// Tries once to end the delivery as done, without notifying waiters and without freeing the
+    /// channel. Returns the delivery if that is not possible.
     #[inline]
     pub(crate) fn try_end(self) -> Result<(), Self> {
         let delivery = ManuallyDrop::new(self);
@@ -113,8 +114,8 @@ impl<T> Delivery<T> {
             },
             false => (self, item),
         };
-        // In this order, so that the item is gone when waiters are notified of its end; both, although
-        // the first may panic.
+        // In this order, so that the item is dropped before waiters are notified that its task has
+        // ended. The delivery is dropped even if the destructor of the item panics.
         drop(Guarded::new(item));
         drop(delivery);
     }
@@ -124,8 +125,8 @@ impl<T> Delivery<T> {
         if !self.channel().policy.allows_another(attempt) {
             return Err((self, RetryError::Exhausted(item)));
         }
-        // The item is accepted again before this delivery is resolved, and a receiver is notified
-        // before too: afterwards the channel may be gone.
+        // The item is accepted again before this delivery is resolved. A receiver is also notified
+        // before that, because afterwards the channel may be freed.
         let requeued = self
             .channel()
             .queue
@@ -166,7 +167,7 @@ impl<T> Drop for Delivery<T> {
     }
 }
 
-/// A [`Delivery`] of a channel of any type of item.
+/// A [`Delivery`] with the item type of its channel erased.
 pub(crate) struct ErasedDelivery {
     channel: NonNull<()>,
     /// [`end_erased`], for the channel's type of item.
@@ -175,7 +176,7 @@ pub(crate) struct ErasedDelivery {
 
 // SAFETY: S4 of `shared`: nothing is requeued through an erased delivery, and no `T` is reached.
 unsafe impl Send for ErasedDelivery {}
-// SAFETY: as above; a shared one does nothing.
+// SAFETY: as above; a shared reference to one gives access to nothing.
 unsafe impl Sync for ErasedDelivery {}
 
 impl UnwindSafe for ErasedDelivery {}
@@ -230,7 +231,7 @@ unsafe fn end<T>(channel: NonNull<Channel<T>>, failure: Option<Failure>) {
     unsafe { end_and_notify(channel, failure) };
 }
 
-/// [`end`], where waiters may have to be notified: a handle keeps the channel alive meanwhile.
+/// [`end`], if waiters may have to be notified. A handle keeps the channel alive meanwhile.
 ///
 /// # Safety
 ///
@@ -242,14 +243,14 @@ unsafe fn end_and_notify<T>(channel: NonNull<Channel<T>>, failure: Option<Failur
         shared.end_delivery(failure);
         return;
     }
-    // No waiter is left, and no handle to ask for the failure.
+    // No waiter is left, and no handle that could return the failure.
     let failure = Guarded::new(failure);
     // SAFETY: the caller's guarantee.
     unsafe { try_resolve(channel, true) };
     drop(failure);
 }
 
-/// [`Ledger::try_resolve`], and what follows if it was the last.
+/// Calls [`Ledger::try_resolve`], and frees the channel if this was the last delivery.
 ///
 /// # Safety
 ///
@@ -265,7 +266,7 @@ unsafe fn try_resolve<T>(channel: NonNull<Channel<T>>, no_handles: bool) -> Reso
     };
     let resolution = Ledger::try_resolve(word, accepted, no_handles);
     if resolution == Resolution::Last {
-        // SAFETY: S3, by the answer.
+        // SAFETY: S3, because the resolution was the last.
         unsafe { free_channel(channel) };
     }
     resolution

@@ -6,14 +6,13 @@
 //! # Invariants
 //!
 //! * **S1** The channel is alive while a handle exists, and while a delivery is unresolved.
-//! * **S2** The count of handles never rises from zero. The caller that takes it there sets the
+//! * **S2** The count of handles never rises from zero. The caller that lowers it to zero sets the
 //!   ledger's NO_HANDLES, once.
-//! * **S3** The channel is freed by the second of: setting NO_HANDLES, and resolving the last item
-//!   (L4 of `accounting`). These are exchanges of one word, so exactly one caller is second.
+//! * **S3** Setting NO_HANDLES and resolving the last item are exchanges of one word, so exactly one
+//!   of them comes second. Its caller frees the channel (L4 of `accounting`).
 //! * **S4** When the last receiver is dropped, the queue is emptied for good: the storage is closed,
-//!   the lane ended. So a channel that is freed, or reached through an
-//!   [`ErasedDelivery`](crate::delivery::ErasedDelivery), holds no item by then, and may be on any
-//!   thread.
+//!   the lane ended. So a channel holds no item when it is freed, or when only an
+//!   [`ErasedDelivery`](crate::delivery::ErasedDelivery) keeps it alive, and any thread may free it.
 
 use std::ops::Deref;
 use std::panic::RefUnwindSafe;
@@ -33,7 +32,7 @@ unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above; a channel never gives out a `&T`.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
-// Whatever panics, a channel stays consistent: see `unwind`.
+// A channel stays consistent if user code panics: see `unwind`.
 impl<T> UnwindSafe for Shared<T> {}
 impl<T> RefUnwindSafe for Shared<T> {}
 
@@ -61,7 +60,7 @@ impl<T> Drop for Shared<T> {
         }
         // A plain channel has no deliveries.
         let is_free = !self.queue.has_lane() || {
-            // Read first: afterwards the channel may be gone. The value is final (S4).
+            // Read first, because afterwards the channel may be freed. The value is final (S4).
             let accepted = self.queue.accepted();
             Ledger::set_no_handles(self.ledger.word()) == accepted
         };
@@ -76,11 +75,11 @@ impl<T> Shared<T> {
     /// Both ends of a new channel.
     pub(crate) fn both_ends_of(channel: Channel<T>) -> (SenderSide<T>, ReceiverSide<T>) {
         let channel = NonNull::from(Box::leak(Box::new(channel)));
-        // The channel begins with a sender, a receiver and a handle for each.
+        // A new channel counts one sender, one receiver, and a handle for each.
         (SenderSide(Self(channel)), ReceiverSide(Self(channel)))
     }
 
-    /// One handle more, unless none is left (S2).
+    /// Creates another handle, unless none is left (S2).
     ///
     /// # Safety
     ///
@@ -158,7 +157,7 @@ impl<T> Clone for ReceiverSide<T> {
 impl<T> Drop for ReceiverSide<T> {
     fn drop(&mut self) {
         if self.receivers.last_down() {
-            // On drop, because a waker may panic while the channel is closed.
+            // On drop, because `close` calls wakers, which may panic.
             let discard = OnDrop(|| self.discard());
             self.close();
             drop(discard);

@@ -21,7 +21,7 @@ const ONE: u64 = 8;
 
 /// A caller has seen the end of the channel.
 const END_SEEN: usize = 1;
-/// One call that removes items without handing them over.
+/// One call that removes items without delivering them.
 const DISCARDING: usize = 2;
 
 /// See the [module](self).
@@ -31,7 +31,7 @@ pub(crate) struct Ledger {
     abandoned: AtomicU64,
     panicked: AtomicU64,
     discarded: AtomicU64,
-    /// How many calls remove items without handing them over; and END_SEEN.
+    /// How many calls are removing items without delivering them; and END_SEEN.
     discarding: AtomicUsize,
     first: Mutex<Guarded<Option<Failure>>>,
 }
@@ -39,15 +39,16 @@ pub(crate) struct Ledger {
 /// The outcome of [`Ledger::try_resolve`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Resolution {
-    /// Resolved. The channel may be gone already.
+    /// Resolved. The channel may already be freed.
     Resolved,
-    /// Resolved as the last of a channel without handles, which the caller now frees.
+    /// Resolved as the last delivery of a channel without handles. The caller now frees the channel.
     Last,
-    /// Not resolved: this may bring quiescence, and waiters must be notified, which takes a handle.
+    /// Not resolved: it may make the channel quiescent. Waiters must then be notified, and that
+    /// requires a handle.
     NeedsHandle,
 }
 
-/// How many deliveries ended other than well, and how many items were discarded.
+/// How many deliveries ended without success, and how many items were discarded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcomes {
     pub(crate) failed: u64,
@@ -69,7 +70,8 @@ impl Ledger {
         }
     }
 
-    /// The word alone: a call that resolves must not borrow what may be freed meanwhile.
+    /// Only the word, because a call that resolves must not borrow the rest of the channel, which may
+    /// be freed meanwhile.
     pub(crate) fn word(&self) -> &AtomicU64 {
         &self.word
     }
@@ -82,9 +84,9 @@ impl Ledger {
 
     /// Resolves one delivery of a task channel, if no waiter must be notified of it.
     ///
-    /// `accepted` is called only before the exchange, because the channel may be gone right after it.
-    /// With `no_handles` the caller knows that the last handle has been dropped, or is being dropped,
-    /// so there are no waiters.
+    /// `accepted` is called only before the exchange, because the channel may be freed right after
+    /// it. If `no_handles` is true, the caller knows that the last handle has been dropped, or is
+    /// being dropped, so there are no waiters.
     #[inline]
     pub(crate) fn try_resolve(
         word: &AtomicU64,
@@ -111,9 +113,9 @@ impl Ledger {
         }
     }
 
-    /// Tries once to resolve one delivery of a task channel. Returns false, and changes nothing, if
-    /// a waiter may have to be notified, if the channel may have to be freed, or if another thread
-    /// was quicker.
+    /// Tries once to resolve one delivery of a task channel. Returns false, and changes nothing, if a
+    /// waiter may have to be notified, if the channel may have to be freed, or if another thread has
+    /// changed the word meanwhile.
     #[inline]
     pub(crate) fn try_resolve_once(word: &AtomicU64, accepted: impl Fn() -> u64) -> bool {
         // Acquire: as in `try_resolve`.
@@ -129,7 +131,7 @@ impl Ledger {
     }
 
     /// Resolves `count` items of a task channel. The caller holds a handle, and afterwards notifies
-    /// waiters if there is a reason to.
+    /// waiters if necessary.
     pub(crate) fn resolve(&self, count: u64) {
         // AcqRel: as in `try_resolve`.
         self.word.fetch_add(count * ONE, Ordering::AcqRel);
@@ -141,8 +143,8 @@ impl Ledger {
         self.word.fetch_or(NOTICE, Ordering::SeqCst);
     }
 
-    /// Called before the waiters for quiescence are notified. A waiter that requests again will look
-    /// again.
+    /// Called before the waiters for quiescence are notified. A waiter that requests a notification
+    /// again also checks again.
     pub(crate) fn clear_notice(&self) {
         // AcqRel: a waiter that sets the mark after this, in the order of the word, then sees the
         // quiescence. One that set it before and has registered is notified; one that has not
@@ -164,10 +166,10 @@ impl Ledger {
         self.word.load(Ordering::SeqCst) & (NOTICE | CLOSED) != 0
     }
 
-    /// Marks that no handle is left. Returns how many items were resolved by then. Unless these are
-    /// all, the channel may be gone already (L4).
+    /// Marks that no handle is left. Returns how many items were resolved by then. If that is not all
+    /// of them, the channel may already be freed (L4).
     pub(crate) fn set_no_handles(word: &AtomicU64) -> u64 {
-        // AcqRel: of this and the last resolution, the second sees the first.
+        // AcqRel: whichever comes second, this or the last resolution, sees the other.
         word.fetch_or(NO_HANDLES, Ordering::AcqRel) / ONE
     }
 
@@ -197,29 +199,30 @@ impl Ledger {
         later.is_none()
     }
 
-    /// Called before items are removed without being handed over (L5).
+    /// Called before items are removed without being delivered (L5).
     pub(crate) fn begin_discarding(&self) {
-        // AcqRel: before the first of them is removed, which releases.
+        // AcqRel: ordered before the first removal, which releases.
         self.discarding.fetch_add(DISCARDING, Ordering::AcqRel);
     }
 
-    /// Records `items` that were removed without being handed over, before they are resolved (L2).
+    /// Records that `items` were removed without being delivered, before they are resolved (L2).
     pub(crate) fn record_discarded(&self, items: u64) {
         // Release: as in `record`.
         self.discarded.fetch_add(items, Ordering::Release);
     }
 
-    /// Called when all removed items are counted, those to be dropped have been, and the failure is
-    /// noted (L5). The caller then notifies waiters if there is a reason to.
+    /// Called when all removed items are counted, those that are to be dropped have been dropped, and
+    /// the failure is noted (L5). The caller then notifies waiters if necessary.
     pub(crate) fn end_discarding(&self) {
-        // AcqRel: after all of that.
+        // AcqRel: ordered after all of that.
         self.discarding.fetch_sub(DISCARDING, Ordering::AcqRel);
-        // Before the caller reads whether the channel is quiescent. Pairs with the fence of a caller
-        // that brings quiescence later and then notifies the waiters that were put off meanwhile.
+        // Before the caller reads whether the channel is quiescent. Pairs with the fence of a call
+        // that makes the channel quiescent later, and that then notifies the waiters which found
+        // `discarding` raised.
         fence(Ordering::SeqCst);
     }
 
-    /// Whether `discarded` may be less than what has been removed.
+    /// Whether `discarded` may not yet include all items that were removed.
     pub(crate) fn is_discarding(&self) -> bool {
         // Acquire: pairs with the above, and with `set_end_seen`.
         let discarding = self.discarding.load(Ordering::Acquire);
