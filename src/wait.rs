@@ -2,21 +2,21 @@
 //!
 //! # Fairness
 //!
-//! A waiter keeps its place until it succeeds or gives up (Q1 of `waiters`). That does not help a
-//! waiter if callers that need not wait are quicker every time it is notified:
+//! A waiter keeps its place until it succeeds or gives up (Q1 of `waiters`). That does not help if,
+//! each time it is notified, a caller that need not wait takes the item or the slot first:
 //!
 //! 1. Sender B sends into the last vacant slot and yields to other tasks. Sender A finds the
 //!    channel full and waits.
 //! 2. The receiver takes an item and notifies A, which is scheduled behind B.
 //! 3. B finds the vacant slot and sends. A is polled, finds the channel full, and waits again.
 //!
-//! Waiters do the same to each other: one that is notified late, because a waiter before it saw
-//! more items, may be polled just before the waiter that the next items are meant for.
+//! Waiters do the same to each other. A waiter may be notified late, because the waiter before it saw
+//! more items. It may then be polled just before the waiter that was notified of the next item.
 //!
-//! So a waiter that was notified in vain requests all others to [yield](YieldRequests): each lets
-//! other tasks run once before its first try, or before its first try after it was notified. After
-//! that it tries like any other, so a waiter that requests and is never polled again holds up no
-//! other.
+//! So a waiter that was notified in vain requests that all others [yield](YieldRequests): each other
+//! caller lets other tasks run once before its first try, or before its first try after it was
+//! notified. After that it tries as usual, so a waiter that requests and is never polled again holds
+//! up no other caller.
 
 use std::mem;
 use std::panic::RefUnwindSafe;
@@ -61,20 +61,21 @@ enum State {
     Waiting(Registration),
 }
 
-// A panic of user code leaves it in one of its states.
+// A panic of user code leaves a `Wait` in a valid state.
 impl UnwindSafe for Wait {}
 impl RefUnwindSafe for Wait {}
 
 impl Wait {
-    /// The wait loop: attempts, registers if that was in vain, attempts again, sleeps.
+    /// The wait loop: attempts; if that was in vain, registers and attempts again; and if that was in
+    /// vain too, returns `Pending`.
     ///
-    /// `pause` is called before the first attempt of a newcomer: it may pause the thread, and returns
-    /// whether the task should then yield to others. `attempt` may be called several times, and not
-    /// after it is done. Returns `None` if it is closed.
+    /// `pause` is called before the first attempt of a caller that has not waited. It may pause the
+    /// thread, and returns whether the task should then yield to others. `attempt` may be called
+    /// several times, but not after it returned `Done`. Returns `None` if it returned `Closed`.
     ///
-    /// When this is ready, no user code has run since the attempt, and the waiter may still be
-    /// registered: the caller does at once what the success calls for, and then
-    /// [`leave`](Self::leave)s.
+    /// When this returns `Ready`, no user code has run since the attempt, and the waiter may still be
+    /// registered. The caller immediately notifies other waiters of what the attempt changed, and then
+    /// calls [`leave`](Self::leave).
     #[inline(always)]
     pub(crate) fn poll<R>(
         &mut self,
@@ -87,8 +88,8 @@ impl Wait {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // A newcomer has mostly just tried, at no cost to the other end. A full attempt reads what
-        // the other end writes, and so it comes after the pause.
+        // A caller that has not waited has usually made a cheap first try already. A full attempt
+        // reads what the other end writes, and slows the other end down, so it comes after the pause.
         if self.is_idle() && pause() {
             self.0 = State::Yielded;
             cx.waker().wake_by_ref();
@@ -147,8 +148,8 @@ impl Wait {
         may_yield && list.yields.is_some_and(YieldRequests::take)
     }
 
-    /// Whether a future may first try without the wait loop. (Not in a model, which would then
-    /// explore each attempt twice; `try_send` and `try_recv` begin with the same try.)
+    /// Whether a future may first try without the wait loop. Not in a model, which would then explore
+    /// each attempt twice. (Models of `try_send` and `try_recv` cover this first try.)
     #[inline]
     pub(crate) fn may_try_first(&self) -> bool {
         self.is_idle() && cfg!(not(loom))
@@ -192,15 +193,16 @@ impl Wait {
         }
     }
 
-    /// Leaves the list, with success or without. Returns true if this waiter was given a
-    /// notification: if the condition still holds, the caller notifies another waiter (Q4).
+    /// Leaves the list, whether the operation succeeded or not. Returns true if this waiter was given
+    /// a notification: if the condition still holds, the caller notifies another waiter (Q4).
     ///
-    /// After a success too, because that makes up for notifications that others keep:
+    /// The caller does so even after a success, because another waiter may keep a notification without
+    /// using it:
     ///
     /// 1. Stream S and receivers R and T wait, in this order. Two items come, and S and R are
     ///    notified.
     /// 2. S is neither polled again nor dropped. R takes the first item.
-    /// 3. The second item is queued, and T sleeps: its notification was given to S.
+    /// 3. The second item is queued, but T sleeps: the notification for that item was given to S.
     #[inline]
     #[must_use = "a notification that this waiter was given must be passed on"]
     pub(crate) fn leave(&mut self, list: WaitList<'_>) -> bool {

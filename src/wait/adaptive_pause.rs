@@ -1,11 +1,11 @@
-//! A short pause before a wait, where such pauses have paid before.
+//! A short pause before a wait, where such pauses have paid off before.
 //!
 //! Two threads at the two ends of a channel are fastest when each finds several items, or several
 //! vacant slots, at a time. A wait and its wakeup cost as much as a dozen items, and two ends that
 //! follow each other closely contend for the same cache lines. So a caller that finds nothing may
-//! pause before it waits, for a few microseconds at most, until the other end has made a *batch* of
-//! progress. If both ends run on one thread, nothing changes during the pause. So the crate learns
-//! from the outcome of earlier pauses whether to pause.
+//! pause before it waits, for a few microseconds at most, until the other end has queued or removed a
+//! *batch* of items. If both ends run on one thread, nothing changes during the pause. So the outcome
+//! of earlier pauses decides whether to pause.
 //!
 //! Pauses that pay earn *credit*. While there is credit, every caller that would wait pauses first.
 //! Without credit, only *probes* pause: one caller in many. A probe may take a small share of the
@@ -27,8 +27,8 @@ use crate::sync::Hint;
 use crate::sync::nanoseconds;
 use crate::sync::pause;
 
-/// How much a pause that paid raises the credit, how much one that did not lowers it, and the
-/// credit at which it stops rising.
+/// How much credit a pause that paid adds, how much credit a pause that did not pay removes, and the
+/// credit at which no more is added.
 const PAID: usize = 4;
 const FAILED: usize = 4;
 const ENOUGH_CREDIT: usize = 64;
@@ -38,7 +38,7 @@ const LONGEST_PROBE: usize = 2048;
 /// An estimate of how long a pause of the processor takes; it takes ten to forty nanoseconds.
 const NANOSECONDS_PER_PAUSE: usize = 20;
 
-/// How many callers there are between two probes: at first, and at most. Each probe that fails
+/// How many callers would wait between two probes: at first, and at most. Each probe that fails
 /// multiplies the number by four.
 const FIRST_INTERVAL: usize = 16;
 const RAREST_INTERVAL: usize = 1024;
@@ -48,15 +48,15 @@ const FIRST_SHARE: usize = 32;
 /// How many pauses in a row must pay before a task yields to other tasks.
 const PAUSES_PER_YIELD: usize = 64;
 
-/// What has been learnt about pausing for one condition.
+/// What is known about pausing for one condition.
 pub(crate) struct AdaptivePause {
-    /// How many callers do not pause before the next one that does.
+    /// How many more callers do not pause before one does.
     until_pause: Hint,
     /// While it is above zero, every caller pauses. Otherwise only probes pause.
     credit: Hint,
     /// How many pauses in a row have paid since a task last yielded.
     paid: Hint,
-    /// How many callers there are between two probes.
+    /// How many callers would wait between two probes.
     interval: Hint,
     /// When the last probe started; zero before the first.
     last_probe: Hint,
@@ -116,7 +116,8 @@ impl AdaptivePause {
             let longest = self.begin_probe(now(), usual);
             match pause_for(longest, capacity, are_there) {
                 Paused::Paid(paused) if paused <= usual => return self.has_paid(),
-                // The other end has woken up, or items are rare. The next, short pause shows which.
+                // Either the other end has woken up, or items are rare. The next, short pause shows
+                // which of the two it is.
                 Paused::Paid(_) => {
                     self.credit.set(PAID);
                     self.until_pause.set(0);
@@ -131,7 +132,7 @@ impl AdaptivePause {
     /// Returns how long a probe that starts now may be. The first probe has no earlier time to
     /// compare with, so it is as long as a usual pause.
     fn begin_probe(&self, now: usize, usual: usize) -> usize {
-        // Until then, other callers do not probe.
+        // The next `interval` callers do not probe.
         let interval = self.interval.get();
         self.until_pause.set(interval);
         let last = self.last_probe.get();
@@ -187,7 +188,7 @@ fn pause_for(longest: usize, capacity: usize, are_there: impl Fn(u64) -> bool) -
     let longest = if cfg!(loom) { 0 } else { longest };
     let step = (capacity / 4).clamp(1, 16);
     let batch = (capacity / 4).clamp(1, 32) as u64;
-    // How many must be there after the next step, so that it is worthwhile to continue.
+    // How many items or slots must be there after the next step to make it worthwhile to continue.
     let mut wanted = 1;
     let mut paused = 0;
     while paused < longest {
@@ -219,7 +220,7 @@ mod tests {
     use super::NANOSECONDS_PER_PAUSE;
     use super::PAUSES_PER_YIELD;
 
-    /// Calls `dwell` as a caller that would wait does. Returns whether it paused.
+    /// Does what a caller does that would have to wait. Returns whether it paused.
     fn wait(pause: &AdaptivePause, pays: bool) -> bool {
         let pauses = pause.is_due();
         if pauses {

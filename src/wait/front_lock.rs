@@ -18,10 +18,10 @@
 //!   until the list is empty again, the word is not `EMPTY`. So a `SeqCst` load that reads `EMPTY`
 //!   comes before that exchange in the order of all `SeqCst` operations, and what was done by a
 //!   `SeqCst` exchange before that load is visible to a `SeqCst` load after `add`.
-//! * **F4** No user code runs while L is set, except that a global allocator may: a list that
-//!   grows, or a waiter that joins the crowd, allocates. L is usually set for some ten nanoseconds.
-//!   A thread that finds L set spins. If that takes long, because the holder has lost its
-//!   processor, the thread yields, and then sleeps between its tries.
+//! * **F4** No user code runs while L is set, except a user's global allocator: a list that grows,
+//!   or a waiter that enters the overflow, allocates. L is usually set for some ten nanoseconds. A
+//!   thread that finds L set spins. If that takes long, because the holder has lost its processor,
+//!   the thread yields, and then sleeps between its tries.
 
 use crate::sync::Backoff;
 use crate::sync::UnsafeCell;
@@ -60,7 +60,7 @@ impl<T: HasFront> FrontLock<T> {
         }
     }
 
-    /// Returns whether the list is empty: nothing is in it, and no other thread is changing it.
+    /// Returns whether the list is empty, and no other thread is changing it.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // SeqCst: F3; pairs with the exchange in `add`.
@@ -80,8 +80,8 @@ impl<T: HasFront> FrontLock<T> {
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(loom)]
         let _in_turn = self.in_turn.lock();
-        // In a model, `in_turn` is the lock by now. L stays clear, and other threads read `EMPTY`
-        // or not, as before.
+        // In a model, `in_turn` is the lock. L stays clear, and other threads still read the front
+        // before the change.
         #[cfg(not(loom))]
         self.lock(Ordering::Acquire);
         self.run_locked(f)

@@ -1,4 +1,4 @@
-//! The wait lists of a channel, each named by the condition its waiters want.
+//! The wait lists of a channel, each named after the condition for which its waiters wait.
 
 use super::adaptive_pause::AdaptivePause;
 use super::waiters::Waiters;
@@ -17,13 +17,14 @@ pub(crate) struct WaitLists {
     pub(crate) closed: Waiters,
     /// Callers that wait until the channel is closed and idle; or for a failure, if one comes first.
     pub(crate) finished: Waiters,
-    /// Every call reads these and few write them, so they are kept away from the lists.
+    /// Every call reads these, but few calls write them. So they are not on the cache lines of the
+    /// lists.
     receiver_yields: YieldRequests,
     sender_yields: YieldRequests,
 }
 
-/// The waiters of one side of the channel, and whether it pays to pause before waiting: what only
-/// callers write that wait.
+/// The waiters of one side of the channel, and whether it pays to pause before waiting. Only callers
+/// that wait write to it.
 pub(crate) struct SideList {
     pub(crate) waiters: Waiters,
     pub(crate) pause: AdaptivePause,

@@ -1,7 +1,7 @@
 //! The waiters for one condition, in the order in which they first waited.
 //!
-//! A [`Waiters`] is a list that is named by the condition its waiters want (`not_empty`,
-//! `not_full`, …). It does not know items: a waiter that is notified tries again, and may find that
+//! A [`Waiters`] is a list that is named after the condition for which its waiters wait (`not_empty`,
+//! `not_full`, …). It contains no items: a waiter that is notified tries again, and may find that
 //! another caller was quicker. Then it returns to its old place.
 //!
 //! The oldest waiters are in a sorted *list*, which holds their wakers in place. While the list is
@@ -58,14 +58,14 @@ use crate::unwind::run_one;
 
 /// How many waiters the list takes before newcomers wait in the overflow.
 ///
-/// This bounds the memory that is kept after a burst, and, as long as no waiter is notified in vain,
-/// the time that the lock is held: to remove a waiter from the middle moves at most half of the
-/// list. Waiters that were notified in vain return to the list even if it is full, each to its
-/// place, so there may be as many more as were notified at once.
+/// This bounds the memory that is kept after a burst. As long as no waiter is notified in vain, it also
+/// bounds the time for which the lock is held: removing a waiter from the middle moves at most half of
+/// the list. Waiters that were notified in vain return to the list even if it is full, each to its
+/// place, so the list may exceed this number by as many waiters as were notified at once.
 ///
-/// The value: a send beside 100 parked receivers costs 1.08 times one beside a single receiver; with
-/// a list of 32 it was 3.4 times (`parked` in `benches/peers`). The list takes 3 KiB once two waiters
-/// have waited.
+/// With this value, a send takes 1.08 times as long with 100 parked receivers as with a single one;
+/// with a list of 32 waiters it took 3.4 times as long (`parked` in `benches/peers`). The list takes
+/// 3 KiB once two callers have waited at the same time.
 const CAPACITY: usize = if cfg!(loom) { 2 } else { 128 };
 
 /// The waiters for one condition.
@@ -73,8 +73,8 @@ pub(crate) struct Waiters(FrontLock<List>);
 
 struct List {
     next_seq: u64,
-    /// The front; none only if the list is empty. Apart from the others, so that a single waiter
-    /// allocates nothing.
+    /// The front. `None` only if the list is empty. It is separate from the others, so that a single
+    /// waiter allocates nothing.
     first: Option<Entry>,
     /// The others, sorted by their sequence numbers.
     rest: VecDeque<Entry>,
@@ -91,7 +91,7 @@ struct Entry {
 /// The waiters behind the list.
 struct Overflow {
     event: Event,
-    /// How many of its listeners have not been notified.
+    /// How many listeners of `event` have not been notified.
     len: usize,
     promoted: Arc<Promoted>,
 }
@@ -102,7 +102,7 @@ type Promoted = Mutex<VecDeque<Entry>>;
 /// What event-listener holds of a waiter in the overflow (Q5).
 struct Promotion {
     seq: u64,
-    /// None when it has moved to the list, or left.
+    /// `None` once the waiter has moved to the list, or has left.
     waker: Mutex<Option<Waker>>,
     promoted: Arc<Promoted>,
 }
@@ -124,7 +124,7 @@ pub(crate) struct InOverflow {
     listener: EventListener,
 }
 
-/// Where a waiter is that has registered.
+/// Where a registered waiter is.
 pub(crate) enum Registration {
     /// In the list, unless it has been notified since.
     InList { seq: u64, yielding: Yielding },
@@ -134,7 +134,7 @@ pub(crate) enum Registration {
     Notified { seq: u64, yielding: Yielding },
 }
 
-/// What a waiter and other callers have done for fairness; see `wait`.
+/// What a waiter has done for fairness. See `wait`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Yielding {
     /// It was notified in vain, and has requested others to yield.
@@ -214,8 +214,8 @@ impl Waiters {
             )
         });
         if let Some(overflow) = overflow {
-            // Outside the lock, because there may be many. Until then, each may still change its
-            // waker, or leave.
+            // Outside the lock, because there may be many waiters. Until then, each of them may still
+            // change its waker, or leave.
             overflow.event.notify(usize::MAX.additional());
             rest.append(&mut with_lock(&overflow.promoted, mem::take));
         }
@@ -373,20 +373,20 @@ impl List {
         entry
     }
 
-    /// Removes a waiter; returns none if it has been notified.
+    /// Removes a waiter. Returns `None` if it has been notified.
     fn remove(&mut self, registration: Registration) -> Option<Waker> {
         let waker = self.remove_listed(registration.seq());
         let Registration::InOverflow(in_overflow) = registration else {
             return waker;
         };
-        // A listener that is dropped instead would pass its notification on.
+        // If the listener were dropped instead, it would pass its notification on.
         in_overflow.listener.discard();
         if waker.is_some() {
             return waker;
         }
         let waker = with_lock(&in_overflow.promotion.waker, Option::take);
         if let (Some(_), Some(overflow)) = (&waker, &mut self.overflow) {
-            // Unless it is another one: `notify_all` takes the overflow away.
+            // Not if this is another overflow: `notify_all` takes the overflow out of the list.
             if Arc::ptr_eq(&overflow.promoted, &in_overflow.promotion.promoted) {
                 overflow.len -= 1;
             }
@@ -404,13 +404,13 @@ impl List {
         entry.map(|entry| entry.waker)
     }
 
-    /// Where in `rest` a waiter is.
+    /// The index of a waiter in `rest`.
     fn index_of(&self, seq: u64) -> Option<usize> {
         self.rest.binary_search_by_key(&seq, |entry| entry.seq).ok()
     }
 
-    /// Runs `f` on the waker of a waiter; returns none if it has been notified. Updates its
-    /// registration if it has moved from the overflow to the list.
+    /// Runs `f` on the waker of a waiter. Returns `None` if the waiter has been notified. Updates the
+    /// registration if the waiter has moved from the overflow to the list.
     fn with_waker<R>(
         &mut self,
         registration: &mut Registration,
@@ -432,7 +432,7 @@ impl List {
                 yielding: Yielding::default(),
             };
             if let Registration::InOverflow(it) = mem::replace(registration, in_list) {
-                // A listener that is dropped instead would pass its notification on.
+                // If the listener were dropped instead, it would pass its notification on.
                 it.listener.discard();
             }
         }
@@ -443,7 +443,8 @@ impl List {
         Some(f(&mut self.rest[index].waker))
     }
 
-    /// Fills the list from the overflow when it is half empty, and frees what a burst has left.
+    /// Fills the list from the overflow when the list is half empty, and frees the memory that a burst
+    /// has left.
     #[inline]
     fn refill(&mut self) {
         let may_shrink = self.overflow.is_some() || self.rest.capacity() > 2 * CAPACITY;

@@ -6,7 +6,8 @@ use crate::sync::Hint;
 pub(crate) struct YieldRequests(Hint);
 
 impl YieldRequests {
-    /// How many callers yield for one request, so that it does not outlive its waiter for long.
+    /// How many callers yield for one request. It is limited because a waiter that requests may never
+    /// be polled again.
     const PER_REQUEST: usize = 64;
 
     pub(crate) fn new() -> Self {
