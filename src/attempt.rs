@@ -5,11 +5,11 @@ use crate::sync::Backoff;
 /// The outcome of an attempt at the queue.
 pub(crate) enum Attempt<R> {
     Done(R),
-    /// The queue is closed. For a sender: nothing can be sent. For a receiver: nothing is left, and
-    /// nothing can come.
+    /// The queue is closed. For a sender: nothing can be sent. For a receiver: nothing is queued, and
+    /// nothing more can be queued.
     Closed,
-    /// The queue was full, or empty, at one instant during the attempt. A notification follows when it
-    /// may no longer be.
+    /// The queue was full, or empty, at one instant during the attempt. A notification follows when
+    /// this may have changed.
     Blocked,
     /// Another thread is within a few instructions of deciding the outcome. No notification follows,
     /// so the caller must not sleep.

@@ -1,7 +1,8 @@
 //! One verb of the channel as an [`Operation`], and everything that all verbs have in common: polling,
 //! completion, cancellation, and trying without waiting.
 //!
-//! A verb says what one attempt does, and where its callers wait. [`Waiting`] makes a future of it.
+//! A verb defines what one attempt does, and in which list its callers wait. [`Waiting`] makes a future
+//! of it.
 //!
 //! # Invariants
 //!
@@ -32,7 +33,7 @@ use crate::wait::WaitList;
 pub(crate) trait Operation<T>: Sized {
     type Output;
 
-    /// The list its callers wait in.
+    /// The list in which its callers wait.
     fn list(channel: &Channel<T>) -> WaitList<'_>;
 
     /// Attempts the operation in one try, for callers that have not waited. `None` says nothing about
@@ -53,7 +54,8 @@ pub(crate) trait Operation<T>: Sized {
     /// O1: the caller does not use the operation after an attempt that was done.
     unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)>;
 
-    /// The output if the queue is closed. Operations whose attempts never are need not define it.
+    /// The output if the queue is closed. An operation whose attempts never return `Closed` need not
+    /// define it.
     fn closed(self) -> Self::Output {
         unreachable!("this attempt never is `Closed`")
     }
@@ -65,11 +67,12 @@ pub(crate) trait Operation<T>: Sized {
         false
     }
 
-    /// Notifies another waiter if the condition holds: a waiter was notified that does not need it.
+    /// Notifies another waiter if the condition holds. Called for a waiter that was notified and does
+    /// not need its notification.
     fn pass_on(_: &Channel<T>) {}
 }
 
-/// The outcome of an attempt that only looks whether something has come.
+/// Makes an attempt of a check that changes nothing.
 pub(crate) fn look<R>(look: impl FnOnce() -> Option<R>) -> Attempt<(R, Change)> {
     // Pairs with what precedes the notification (Q3 of `waiters`).
     fence(Ordering::SeqCst);
@@ -79,7 +82,7 @@ pub(crate) fn look<R>(look: impl FnOnce() -> Option<R>) -> Attempt<(R, Change)> 
     }
 }
 
-/// Polls an operation on `channel` whose caller waits as `wait` says.
+/// Polls an operation on `channel`. `wait` is the state of its caller as a waiter.
 #[inline]
 pub(crate) fn poll<T, O: Operation<T>>(
     operation: &mut ManuallyDrop<O>,
@@ -93,8 +96,8 @@ pub(crate) fn poll<T, O: Operation<T>>(
     }
 }
 
-/// The first try of a caller that has not waited, unless a waiter has requested others to yield.
-/// Small, so that callers inline it.
+/// The first try of a caller that has not waited. It is skipped if a waiter has requested that others
+/// yield. Small, so that callers inline it.
 #[inline]
 fn poll_first<T, O: Operation<T>>(
     operation: &mut ManuallyDrop<O>,
@@ -139,8 +142,8 @@ fn poll_in_loop<T, O: Operation<T>>(
 /// Completes an operation after the first try of a caller that has not waited: notifies others of the
 /// change.
 ///
-/// Usually there is no waiter to notify. Then no code runs that could panic, and the output stays in
-/// registers: it need not be in memory for unwinding to find it.
+/// Usually there is no waiter to notify. Then no code runs that could panic, so the output can stay in
+/// registers: it need not be in memory for unwinding to drop it.
 #[inline]
 fn complete_first<T, R>(channel: &Channel<T>, (output, change): (R, Change)) -> R {
     match channel.must_notify(change) {
@@ -177,8 +180,8 @@ pub(crate) fn leave<T, O: Operation<T>>(channel: &Channel<T>, wait: &mut Wait) {
     }
 }
 
-/// Completes an operation if it need not wait. Returns what `tried` makes of its output, or of the
-/// operation itself if it would have to wait.
+/// Completes an operation if it need not wait. Calls `tried` with its output, or with the operation
+/// itself if it would have to wait, and returns what `tried` returns.
 #[inline(always)]
 pub(crate) fn try_now<T, O: Operation<T>, R>(
     operation: O,
@@ -292,7 +295,7 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Drop for Waiting<C, T, O> {
         let Some(channel) = &self.channel else {
             return;
         };
-        // SAFETY: O1: `channel` is there, so the operation is, and it is taken once.
+        // SAFETY: O1: `channel` is `Some`, so the operation is initialised. It is taken once.
         let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
         leave::<T, O>(channel.borrow(), &mut self.wait);
         drop(operation);

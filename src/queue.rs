@@ -1,5 +1,5 @@
-//! The queue of a channel: a storage for what is sent, and for task channels a side lane for what
-//! workers requeue.
+//! The queue of a channel: a storage for the items that are sent, and on task channels a side lane for
+//! the items that tasks queue.
 //!
 //! This is the only module that knows which storage a channel has.
 
@@ -15,8 +15,8 @@ pub(crate) use self::lane::Requeued;
 use self::ring::Ring;
 pub(crate) use self::ring::Vacancy;
 
-/// Where an item came from. Returned apart from the item, which then stays in registers: a larger
-/// whole would be copied through memory at each step.
+/// Where an item came from. It is returned separately, so that the item stays in registers: a larger
+/// value would be copied through memory at each step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Origin {
     #[default]
@@ -40,7 +40,7 @@ impl Origin {
 /// See the [module](self).
 pub(crate) struct Queue<T> {
     storage: Ring<T>,
-    /// Task channels have one. (Boxed: plain channels stay small.)
+    /// `Some` on task channels. Boxed, so that plain channels stay small.
     lane: Option<Box<Lane<T>>>,
 }
 
@@ -62,7 +62,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whether tasks resolve the items, and may requeue them until then.
+    /// Whether this is the queue of a task channel: tasks resolve the items, and may requeue them
+    /// until then.
     #[inline]
     pub(crate) fn has_lane(&self) -> bool {
         self.lane.is_some()
@@ -101,11 +102,11 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Removes an item from the storage or the lane, in turn. Sets `origin`, which is the storage
-    /// before, if the item came from the lane.
+    /// Removes an item from the storage or the lane, in turn. The caller passes `Origin::Storage`,
+    /// which is replaced if the item came from the lane.
     ///
     /// The two are read one after the other. That loses no wakeup: a caller that adds an item to either
-    /// notifies a receiver, and Q3 and Q4 of `waiters` hold for each alone.
+    /// notifies a receiver, and Q3 and Q4 of `waiters` hold for each of the two by itself.
     #[inline]
     pub(crate) fn pop(&self, origin: &mut Origin) -> Attempt<T> {
         if self.lane.as_ref().is_some_and(|lane| lane.is_next()) {
@@ -129,8 +130,8 @@ impl<T> Queue<T> {
         Some(item)
     }
 
-    /// Pushes an item to the lane; returns it if no receiver is left. The first attempt is new work.
-    /// The caller holds an unresolved delivery (N2 of `lane`).
+    /// Pushes an item to the lane. Returns it if no receiver is left. An item with attempt 1 is new
+    /// work. The caller holds an unresolved delivery (N2 of `lane`).
     pub(crate) fn requeue(&self, item: T, attempt: u32) -> Result<(), T> {
         match &self.lane {
             Some(lane) => lane.push(item, attempt),
@@ -180,7 +181,7 @@ impl<T> Queue<T> {
         self.lane.as_ref().map_or(0, |lane| lane.followed_up())
     }
 
-    /// How many items were queued so far to be tried again.
+    /// How many items were queued so far for another attempt.
     pub(crate) fn retried(&self) -> u64 {
         self.lane.as_ref().map_or(0, |lane| lane.retried())
     }
@@ -214,7 +215,7 @@ impl<T> Queue<T> {
         self.storage.len() < self.storage.capacity()
     }
 
-    /// Whether nothing was requeued that is still queued, at one instant during the call.
+    /// Whether the lane held no item at one instant during the call.
     #[inline]
     pub(crate) fn lane_is_empty(&self) -> bool {
         self.lane.as_ref().is_none_or(|lane| lane.is_empty())
@@ -235,14 +236,14 @@ impl<T> Queue<T> {
     }
 }
 
-/// The difference of two counts that only rise, as of one instant during the call if the first rises
-/// by ones; otherwise a value between those of two instants.
+/// The difference of two counts that only rise. If `more` rises one by one, this is the difference at
+/// one instant during the call. Otherwise it lies between the differences at two such instants.
 pub(crate) fn stable_difference(more: impl Fn() -> u64, less: impl Fn() -> u64) -> usize {
     let mut subtrahend = less();
     loop {
         let minuend = more();
         let now = less();
-        // A count that has not moved had this value when the other was read.
+        // A count that has not changed had this value when the other count was read.
         if now == subtrahend {
             return usize::try_from(minuend - subtrahend).unwrap_or(usize::MAX);
         }

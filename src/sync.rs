@@ -1,7 +1,7 @@
 //! Synchronisation from the standard library, or from loom under `--cfg loom`.
 //!
-//! All atomics, locks and cells of the crate come from here, and nothing else in `src` names loom,
-//! except `#[cfg(loom)]` test modules. The `Arc` behind a [`Waker`] is always the standard
+//! All atomics, locks and cells of the crate come from here. No other module in `src` uses the loom
+//! crate, except `#[cfg(loom)]` test modules. The `Arc` behind a [`Waker`] is always the standard
 //! library's, because [`Waker`] accepts no other.
 //!
 //! [`Waker`]: std::task::Waker
@@ -121,8 +121,8 @@ mod freed_visibly {
 /// Waits for another thread that is in the middle of a few instructions: it spins first, then
 /// yields the processor, then sleeps.
 ///
-/// If the other thread has lost its processor, spinning keeps it from getting one back. If this
-/// thread has a higher priority, yielding does so too. The sleep limits how long that lasts.
+/// If the other thread has lost its processor, spinning may keep it from getting one back. Yielding
+/// does so too, if this thread has a higher priority. The sleep limits how long that lasts.
 #[derive(Default)]
 pub(crate) struct Backoff(u32);
 
@@ -198,8 +198,8 @@ pub(crate) fn nanoseconds() -> usize {
     0
 }
 
-/// A number that several threads read and write and that nothing depends on: something that was
-/// learnt, or that is requested. It orders nothing, and loom does not explore its accesses.
+/// A number that several threads read and write, and on which no correctness depends. It orders
+/// nothing, and loom does not explore its accesses.
 pub(crate) struct Hint(std::sync::atomic::AtomicUsize);
 
 impl Hint {

@@ -3,8 +3,8 @@
 //! Wakers, destructors and conversions of errors are user code. If one of them panics, the crate
 //! does this:
 //!
-//! * All other user code that the call must run still runs, because otherwise a bug in one task
-//!   would strand other tasks.
+//! * All other user code that the call must run still runs. Otherwise a bug in one task would keep
+//!   other tasks waiting forever.
 //! * The first panic propagates to the caller. Later panics of the same call are swallowed, so no
 //!   panic of user code aborts the process by itself.
 //! * While the thread is already unwinding, a panic that leaves a destructor aborts the process. So
@@ -44,9 +44,9 @@ pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnM
 
 /// Runs a step when it is dropped, and so even if an earlier step panics.
 ///
-/// Drop it explicitly before its function returns. If the step panics while the function returns,
-/// the compiler leaks a return value that already exists (rust-lang/rust#47949), and a leaked task
-/// never ends.
+/// Drop it explicitly before the function that holds it returns. If the step panics while the function
+/// returns, the compiler leaks a return value that already exists (rust-lang/rust#47949), and a leaked
+/// task never ends.
 pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {

@@ -1,4 +1,4 @@
-//! The side lane of a task channel: items to be tried again, and new work that a worker queues.
+//! The side lane of a task channel: items for another attempt, and new work that a worker queues.
 //!
 //! The lane takes no slot of the ring and has no limit of its own. So pushing never waits, and a
 //! pool of workers that feeds its own queue cannot deadlock. Most channels never use the lane, and
@@ -10,7 +10,7 @@
 //!   under the lock, together with the items: under the lock, their difference is the number of
 //!   items. All of them only rise.
 //! * **N2** Only the holder of an unresolved delivery pushes. So a pushed item is accepted before
-//!   that delivery is resolved, and at no instant in between does the channel look quiescent (see
+//!   that delivery is resolved, and the channel looks quiescent at no instant in between (see
 //!   `accounting`).
 //! * **N3** When the last receiver is dropped, the items are taken out and the lane is ended. From
 //!   then on it accepts none.
@@ -36,7 +36,7 @@ type Items<T> = VecDeque<Requeued<T>>;
 
 /// See the [module](self).
 pub(crate) struct Lane<T> {
-    /// None when it has ended (N3).
+    /// `None` when the lane has ended (N3).
     items: Mutex<Option<Items<T>>>,
     followed_up: AtomicU64,
     retried: AtomicU64,
@@ -56,8 +56,8 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Pushes an item; returns it if the lane has ended. The first attempt is new work. The caller
-    /// holds an unresolved delivery (N2).
+    /// Pushes an item. Returns it if the lane has ended. An item with attempt 1 is new work. The
+    /// caller holds an unresolved delivery (N2).
     pub(crate) fn push(&self, item: T, attempt: u32) -> Result<(), T> {
         with_lock(&self.items, |items| {
             let Some(items) = items else {
@@ -76,7 +76,7 @@ impl<T> Lane<T> {
 
     /// Removes the oldest item.
     pub(crate) fn pop(&self) -> Option<Requeued<T>> {
-        /// How much room is kept for the next burst.
+        /// The largest capacity that is kept when the lane becomes empty.
         const KEPT: usize = 32;
         if self.is_empty() {
             return None;
@@ -128,7 +128,8 @@ impl<T> Lane<T> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let popped = self.popped();
-        // `pushed` is never less, and when its first part was read, `popped` was in between (N1).
+        // `pushed` is never less than `popped`. When its first part was read, `popped` was already
+        // at least the value read above, and at most this sum (N1).
         self.pushed() == popped
     }
 
@@ -145,7 +146,7 @@ impl<T> Lane<T> {
         self.followed_up.load(Ordering::SeqCst)
     }
 
-    /// How many items were pushed so far to be tried again.
+    /// How many items were pushed so far for another attempt.
     #[inline]
     pub(crate) fn retried(&self) -> u64 {
         // SeqCst: as `followed_up`.

@@ -1,7 +1,7 @@
 //! The lock-free bounded queue: a ring of slots after Dmitry Vyukov's bounded MPMC queue
 //! (<https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue>).
 //!
-//! It knows no wakers and no handles. All `unsafe` of queueing is here.
+//! It uses no wakers and no handles. All `unsafe` of queueing is here.
 //!
 //! # Positions
 //!
@@ -33,8 +33,8 @@
 //! # Outcomes
 //!
 //! *Blocked* (the ring is full, or empty) and *closed* were true at one instant during the call.
-//! *Busy* says neither: another thread has claimed the slot and is within a few instructions of
-//! releasing it. A caller must not sleep on *busy*, because no wakeup follows from it alone.
+//! *Busy* means neither: another thread has claimed the slot and is within a few instructions of
+//! releasing it. A caller must not sleep on *busy*, because no wakeup may follow.
 
 use std::mem::MaybeUninit;
 
@@ -61,7 +61,8 @@ fn advance(position: u64, count: u64) -> u64 {
     position.wrapping_add(count * STEP)
 }
 
-/// How many positions `later` is past `earlier`; more than any capacity if it is not past it.
+/// How many positions `later` is past `earlier`. The result is more than any capacity if `later` comes
+/// before `earlier`.
 #[inline]
 fn distance(earlier: u64, later: u64) -> u64 {
     later.wrapping_sub(earlier) / STEP
@@ -72,8 +73,8 @@ struct Slot<T> {
     item: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// The slots, with their address read once: after an exchange, the compiler reads again what it
-/// reads through `&self`.
+/// The slots, with their address read once. The compiler would read it through `&self` again after
+/// each exchange.
 struct Slots<'a, T>(&'a [Slot<T>]);
 
 impl<T> Clone for Slots<'_, T> {
@@ -130,7 +131,7 @@ unsafe impl<T: Send> Send for Ring<T> {}
 unsafe impl<T: Send> Sync for Ring<T> {}
 
 impl<T> Ring<T> {
-    /// Creates a ring for `capacity` items, which begins at the given position.
+    /// Creates a ring for `capacity` items whose first position is `position`.
     ///
     /// # Panics
     ///
