@@ -1,5 +1,5 @@
 //! A shutdown in steps: close the channel, give the workers a grace period, take back the jobs that
-//! no worker has started, name the jobs that are still running, and abort those.
+//! no worker has started, print the jobs that are still running, and abort them.
 //!
 //! `cargo run --example graceful_shutdown`
 
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sender.send(job).await?;
     }
 
-    // From now on no job can be sent. The workers still receive what is queued.
+    // From now on no job can be sent. The workers still receive the queued jobs.
     monitor.close();
     if timeout(GRACE_PERIOD, monitor.finished()).await.is_err() {
         println!("never started: {:?}", Vec::from_iter(monitor.close_now()));

@@ -1,5 +1,5 @@
 //! Receiving with a timeout. `recv` is cancel safe: if another branch of `select!` completes first,
-//! the `recv` future is dropped, and has taken nothing.
+//! the `recv` future is dropped, but it has taken nothing out of the channel.
 //!
 //! `cargo run --example select_timeout`
 
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Ok(reading) => readings.push(reading),
                 Err(_) => break, // The channel is closed and empty.
             },
-            // This branch drops a `recv` that waits.
+            // When this branch completes, the `recv` future is dropped while it waits.
             () = sleep(Duration::from_millis(1)) => timeouts += 1,
         }
     }

@@ -1,5 +1,5 @@
-//! A pipeline of two stages. Only the workers of the first stage send to the second channel, so it
-//! closes when the last of them ends.
+//! A pipeline of two stages. Only the workers of the first stage send to the second channel, so the
+//! second channel closes when the last of these workers ends.
 //!
 //! `cargo run --example two_stages`
 

@@ -21,13 +21,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         });
     }
-    // The workers hold clones. If all of them die, the channel closes instead of filling up.
+    // The workers hold clones. If all of them stop, the channel closes instead of filling up.
     drop(receiver);
 
     for line in ["1", "2", "many", "4"] {
         sender.send(line).await?;
     }
-    // Dropping the last sender closes the channel. The workers still receive what is queued.
+    // Dropping the last sender closes the channel. The workers still receive the queued lines.
     drop(sender);
 
     let error = monitor.finished().await.unwrap_err();

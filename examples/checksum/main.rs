@@ -76,8 +76,8 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let finished = finish(&monitor, interrupt, &interrupted, &progress).await;
 
     let interrupted = interrupted.load(Ordering::Relaxed);
-    // A walk that panics closes the channel as well, before it has found all files. An interrupted
-    // walk may be blocked, and is not needed any more.
+    // A walk that panics also closes the channel, before it has found all files. An interrupted walk
+    // may be blocked, and its result is not needed any more.
     let walked = interrupted || walker.join().is_ok();
 
     let summary = Summary::new(results.try_iter());

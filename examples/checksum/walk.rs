@@ -24,7 +24,7 @@ pub(crate) fn walk(root: &Path, entries: &Sender<Entry>, progress: &ProgressBar)
     let send = |entry| block_on(entries.send(entry)).is_ok();
 
     if !root.is_dir() {
-        // If it is not a file, a worker fails to open it, and that error is printed.
+        // If this path is not a file, a worker fails to open it and prints the error.
         progress.inc_length(root.metadata().map_or(0, |metadata| metadata.len()));
         send(Ok(root.to_owned()));
         return;

@@ -9,7 +9,8 @@ use clap::error::ErrorKind;
 
 use super::output::warn;
 
-/// The status that a shell reports for a program that SIGINT ended: 128 plus the signal's number.
+/// The status that a shell reports for a program that was ended by SIGINT: 128 plus the number of
+/// the signal.
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// The exit code of a run. An error is printed, and the exit code is then `on_error`.

@@ -17,12 +17,12 @@ use super::output::warn;
 
 /// The first Ctrl-C. The second one ends the process.
 ///
-/// If this is dropped before the first Ctrl-C, the first one ends the process, because nothing is
-/// left to stop in an orderly way.
+/// If this is dropped before the first Ctrl-C, the first one ends the process, because no code is
+/// left that could stop in an orderly way.
 pub(crate) struct Interrupt(oneshot::Receiver<()>);
 
 impl Interrupt {
-    /// Starts to handle Ctrl-C: from now on, the first one does not end the process by itself.
+    /// Starts to handle Ctrl-C. From now on, the first Ctrl-C does not end the process by itself.
     pub(crate) fn listen() -> io::Result<Self> {
         // On its own thread: all other threads may be blocked by a full pipe.
         let runtime = runtime::Builder::new_current_thread()
@@ -52,7 +52,7 @@ impl Interrupt {
     }
 }
 
-/// Says on stderr how the program reacts to the first Ctrl-C.
+/// Writes to stderr how the program reacts to the first Ctrl-C.
 pub(crate) fn warn_interrupted(reaction: impl fmt::Display) {
     warn(format_args!("{reaction}; Ctrl-C again quits at once"));
 }

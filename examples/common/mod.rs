@@ -1,4 +1,4 @@
-//! What the example programs share, none of which is about the channel.
+//! Code that the example programs share. None of it is about the channel.
 
 #![allow(dead_code)] // Each program uses a part.
 

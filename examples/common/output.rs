@@ -22,7 +22,7 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     allow_closed_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Treats a closed pipe as success: a reader such as `head` closes it when it has read enough.
+/// Treats a closed pipe as success: a reader such as `head` closes the pipe when it has read enough.
 pub(crate) fn allow_closed_pipe(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

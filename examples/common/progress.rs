@@ -8,10 +8,11 @@ use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 use tokio::time;
 
-/// The interval at which a bar is redrawn that shows the state of a channel. It looks smooth.
+/// The redraw interval of a bar that shows the state of a channel. It is short enough to look
+/// smooth.
 pub(crate) const REDRAW: Duration = Duration::from_millis(50);
 
-/// The interval at which a bar is redrawn that shows the time elapsed.
+/// The redraw interval of a bar that shows the time elapsed.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A bar on stderr, drawn only if stderr is a terminal.
@@ -41,7 +42,7 @@ pub(crate) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is valid")
 }
 
-/// Calls `draw` at this interval until the future is dropped.
+/// Calls `draw` at the given interval until the future is dropped.
 pub(crate) async fn redraw(interval: Duration, mut draw: impl FnMut()) -> Infallible {
     let mut ticks = time::interval(interval);
     loop {

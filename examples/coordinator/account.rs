@@ -9,13 +9,13 @@ use crate::common::output::warn;
 use crate::reader::Record;
 use crate::worker::Sum;
 
-/// Every record that was read is counted in one of the other fields.
+/// The counts of records. Every record that was read is counted in one of the other fields.
 pub(crate) struct Account {
     pub(crate) read: u64,
     pub(crate) sum: Sum,
     pub(crate) failed: u64,
     pub(crate) handed_back: Vec<Record>,
-    /// In hand of a worker that was aborted or panicked.
+    /// Held by a worker that was aborted or panicked.
     pub(crate) in_hand: u64,
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct Args {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0    all records were summed up, or as many as --enough
+  0    all records were summed up, or as many as --enough asks for
   1    a record or a file was bad, the output could not be written, or a reader
        or worker had not stopped by the end of the grace period
   2    invalid arguments

@@ -1,4 +1,4 @@
-//! The coordinator: it stops a group of tasks, and knows which run and why they stop.
+//! The coordinator: it stops a group of tasks, and knows which of them still run and why they stop.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -58,16 +58,16 @@ impl Coordinator {
 
     /// Waits until a stop is requested.
     pub(crate) async fn stopped(&self) {
-        // An error would mean that the sender is gone, but `self` has it.
+        // An error would mean that the sender was dropped, but `self` holds it.
         let _ = self.0.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
-    /// Waits until all tasks of the crew have ended, which is a clean stop unless another stop was
+    /// Waits until all tasks of the crew have ended. This is a clean stop, unless another stop was
     /// requested.
     ///
     /// Once a stop is requested, queued items are handed back, and the crew has the time `grace` to
-    /// end. Tasks that still run after it are stragglers: they are named, and the queues that wait
-    /// for them are handed back as well.
+    /// end. Tasks that still run then are stragglers: their names are returned, and the items of the
+    /// queues that wait for them are handed back as well.
     pub(crate) async fn join(&self, mut crew: Crew, grace: Duration) -> Ended {
         tokio::select! {
             () = crew.ended(self) => {}
@@ -113,7 +113,7 @@ pub(crate) struct Stragglers {
 
 impl Stragglers {
     /// Aborts the tasks, waits until each reaches an `await` and ends, and returns their names. A
-    /// task that blocks its thread never does. To avoid that wait, drop this instead.
+    /// task that blocks its thread never reaches one. To avoid waiting for it, drop this instead.
     pub(crate) async fn abort(mut self) -> Vec<String> {
         self.members.shutdown().await;
         self.names

@@ -1,21 +1,21 @@
 //! `coordinator [FILE...]`: adds up the numbers in files. It is TensorFlow's `QueueRunner` and
 //! `Coordinator` on tollgate.
 //!
-//! Readers send records to workers, which parse them and send the results to a consumer. If one of
-//! them fails, all must stop soon, and the report must account for every record.
+//! Readers send records to workers, which parse them and send the results to a consumer. If a
+//! reader or a worker fails, all must stop soon, and the report must account for every record.
 //!
 //! What it shows of tollgate:
 //!
 //! - **An end that propagates.** The last reader drops its sender, which closes the first queue.
-//!   `Monitor::finished` is ready when its last record is done. Only then is the second queue
+//!   `Monitor::finished` completes when its last record is done. After that, the second queue is
 //!   closed.
 //! - **Handing back.** After a stop, `close_now` returns the records that are queued. `--left`
 //!   writes them to a file, for another run. A reader that waits for room gets its record back as
 //!   an error.
-//! - **Stragglers.** A worker that hangs is aborted. It drops its task, which counts as abandoned,
-//!   so `finished` is ready all the same, and its report accounts for every record that was read.
+//! - **Stragglers.** A worker that hangs is aborted. It drops its task, which counts as abandoned.
+//!   So `finished` still completes, and its report accounts for every record that was read.
 //!
-//! `coordinator.rs` has the coordinator, which is independent of what the records are.
+//! `coordinator.rs` has the coordinator, which works with any type of record.
 
 mod account;
 mod args;

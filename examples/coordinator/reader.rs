@@ -106,14 +106,14 @@ impl Reader {
     }
 
     async fn enqueue(&self, origin: &Arc<str>, line: u64, text: String) {
-        // If the queue never fills up or runs empty, this loop never waits otherwise.
+        // If the queue is neither full nor empty, nothing else in this loop waits.
         coop::consume_budget().await;
         let record = Record {
             text: text.into(),
             origin: Arc::clone(origin),
             line,
         };
-        // Relaxed: it is read after all readers have ended.
+        // Relaxed: the count is read after all readers have ended.
         self.read.fetch_add(1, Ordering::Relaxed);
         let mut unsent = Unsent {
             record: Some(record.clone()),

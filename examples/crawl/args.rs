@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "N", default_value = "5")]
     pub(crate) max_attempts: NonZeroU32,
 
-    /// Pause before the second request for a page, in milliseconds; it doubles for each further one
+    /// Pause before the second request for a page, in milliseconds; doubles with each further request
     #[arg(short, long, value_name = "MS", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     pub(crate) backoff: u64,

@@ -5,9 +5,9 @@
 //! - **Workers that feed their own queue.** The links of a page are queued with `Task::follow_up`,
 //!   which never waits, so a capacity of 1 is enough, even if links form cycles. (The set of pages
 //!   seen ends the cycles and bounds the queue, because each page is queued once.)
-//! - **An end without a signal.** The first page is sent, and the sender dropped. The workers
-//!   receive until no page is queued and none is in hand that may link to more. `Monitor::finished`
-//!   waits for the same.
+//! - **An end without a signal.** The first page is sent, and the sender is dropped. The workers
+//!   receive until no page is queued, and no page is in hand whose links may be queued.
+//!   `Monitor::finished` waits for the same.
 //! - **Retries.** A page that answers 503 is queued again with `Task::retry_or_fail`, up to
 //!   `--max-attempts` times. The channel does not delay retries: a worker sleeps with the task in
 //!   hand.

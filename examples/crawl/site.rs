@@ -44,7 +44,7 @@ pub(crate) struct Options {
     #[arg(value_parser = clap::value_parser!(u32).range(..=100))]
     flaky: u32,
 
-    /// How often they answer 503
+    /// Number of times that these pages answer 503
     #[arg(long, value_name = "N", default_value_t = 2)]
     refusals: u32,
 
@@ -96,7 +96,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// A site whose available pages are all found by a crawler that makes this many attempts.
+    /// A site in which a crawler that makes this many attempts per page finds all available pages.
     pub(crate) fn new(options: &Options, max_attempts: NonZeroU32) -> Self {
         let mut rng = Rng::with_seed(options.seed);
         let mut pages: Vec<Page> = manners(options, &mut rng)

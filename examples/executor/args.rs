@@ -8,7 +8,7 @@ use crate::common::exit;
 #[derive(Parser)]
 #[command(name = "executor", after_help = EXIT_STATUS)]
 pub(crate) struct Args {
-    /// Upper bound of the numbers, itself excluded
+    /// Upper bound of the numbers (exclusive)
     #[arg(value_name = "N", default_value_t = 1_000_000)]
     pub(crate) below: u64,
 
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "K")]
     pub(crate) cancel_after: Option<u64>,
 
-    /// Make this job panic; the first one is 1
+    /// Make the job with this number panic; the first job is 1
     #[arg(long, value_name = "JOB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) panic_at: Option<u64>,
 

@@ -7,7 +7,8 @@ use std::panic;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 
-/// A call that sends its result to its handle. What it returns is only for the channel's report.
+/// A call that sends its result to its handle. Its own return value is only for the channel's
+/// report.
 pub(crate) type Job = Box<dyn FnOnce() -> Outcome<()> + Send>;
 
 /// The result of a job.
@@ -40,8 +41,8 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> JobError {
     JobError::Panicked(message.unwrap_or("no message").to_owned())
 }
 
-/// Returned by [`Executor::submit`](super::pool::Executor::submit). If it is dropped, the job runs
-/// all the same.
+/// Returned by [`Executor::submit`](super::pool::Executor::submit). If it is dropped, the job still
+/// runs.
 #[derive(Debug)]
 pub(crate) struct Handle<R>(mpsc::Receiver<Outcome<R>>);
 
@@ -61,7 +62,7 @@ where
 {
     let (answer, handle) = mpsc::sync_channel(1);
     let job = move || {
-        // What the call owns is not used after a panic.
+        // After a panic, nothing that the call owns is used.
         let result = panic::catch_unwind(AssertUnwindSafe(call)).map_err(panicked);
         let ended = result.as_ref().map(|_| ()).map_err(Clone::clone);
         // This fails if the handle was dropped.

@@ -6,13 +6,13 @@
 //!   closes it. No thread polls, and no special item per thread has to be queued.
 //! - **Cancelling what has not started.** `close_now` returns the queued jobs. Jobs in hand
 //!   continue.
-//! - **Waiting for the rest.** A shutdown waits by `Monitor::finished`. A job that panics fails its
+//! - **Waiting for the rest.** A shutdown awaits `Monitor::finished`. A job that panics fails its
 //!   task; the thread and the waiters are not affected.
 //! - **Backpressure.** `submit` waits while the queue is full, so `map` accepts an endless
 //!   iterator.
 //! - **Threads.** The futures need no runtime: `pollster::block_on` is enough.
 //!
-//! `pool.rs` has the executor, and `job.rs` the way a result returns.
+//! `pool.rs` has the executor, and `job.rs` has the jobs and the handles that return their results.
 
 mod args;
 #[path = "../common/mod.rs"]

@@ -51,8 +51,8 @@ impl Executor {
         })
     }
 
-    /// Queues `call` for the threads. It waits while the queue is full, so jobs that submit jobs
-    /// need a queue with room for them. After a shutdown it returns an error at once.
+    /// Queues `call` for the threads. It waits while the queue is full, so jobs that submit other
+    /// jobs need a queue with enough room. After a shutdown it returns an error immediately.
     pub(crate) fn submit<F, R>(&self, call: F) -> Outcome<Handle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -63,8 +63,8 @@ impl Executor {
         Ok(handle)
     }
 
-    /// The results of `call` for each item, in order. It is ahead of the consumer by as many items
-    /// as can be queued and in hand, and takes none after a shutdown.
+    /// The results of `call` for each item, in order. It submits as many items ahead of the consumer
+    /// as can be queued and in hand, and submits none after a shutdown.
     pub(crate) fn map<I, F, R>(&self, items: I, call: F) -> impl Iterator<Item = Outcome<R>>
     where
         I: IntoIterator<Item: Send + 'static>,
@@ -87,8 +87,8 @@ impl Executor {
     }
 
     /// Stops accepting jobs. With `cancel_pending` it cancels the jobs that have not started, and
-    /// returns their number. With `wait` it waits until all other jobs have ended, unless a job of
-    /// this executor calls it, which would wait for itself.
+    /// returns their number. With `wait` it waits until all other jobs have ended. It does not wait
+    /// if a job of this executor calls it, because that job would wait for itself.
     pub(crate) fn shutdown(&self, wait: bool, cancel_pending: bool) -> usize {
         self.jobs.close();
         // A job that is dropped notifies its handle.
@@ -121,7 +121,7 @@ impl Drop for Executor {
 fn work(jobs: &TaskReceiver<Job>) {
     while let Ok(task) = block_on(jobs.recv()) {
         let (job, ticket) = task.split();
-        // A job catches the panics of its call, but not that of a result that panics when dropped.
+        // A job catches a panic of its call, but not a panic of the destructor of its result.
         match panic::catch_unwind(AssertUnwindSafe(job)) {
             Ok(Ok(())) => ticket.done(),
             Ok(Err(error)) => ticket.fail(error),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The range number `part`, from 0, if the numbers below `below` are divided into `parts` ranges.
+/// Range number `part`, counted from 0, of the numbers below `below`, divided into `parts` ranges.
 pub(crate) fn part(below: u64, part: u64, parts: u64) -> Range<u64> {
     // The product may need 128 bits. The quotient is at most `below`.
     let start = |part: u64| (u128::from(below) * u128::from(part) / u128::from(parts)) as u64;

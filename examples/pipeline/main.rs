@@ -9,8 +9,8 @@
 //!   the stages before it wait in `send`: at most `--capacity` numbers are in a queue.
 //! - **The end propagates forward.** A drops its sender, which closes its queue. B's workers
 //!   receive until that queue is finished and drop their senders, which closes the next one. A
-//!   stage needs only its own queue to know that its work is over. `Monitor::finished` is awaited
-//!   for each queue in order.
+//!   stage needs only its own queue to find out that its work is done. `Monitor::finished` is
+//!   awaited for each queue in order.
 //! - **No item is lost between two queues.** B ends a task when C's queue has accepted its result.
 //!   So when A's queue is finished, the next queue accounts for all its items.
 //! - **Failures.** A number that B cannot square fails its task, and the others continue.
@@ -85,7 +85,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let ends = watch(&queues, &display, interrupt).await;
     let summary = Summary {
         items: args.items,
-        // If one of these panicked, its queue would have closed as after a normal end.
+        // If one of these panics, its queue closes as it does after a normal end.
         made: made.await.map_err(io::Error::other)?,
         drained: drained.await.map_err(io::Error::other)?,
         to_b: ends.to_b,

@@ -24,7 +24,7 @@ pub(crate) struct Lane {
     pub(crate) tasks: TaskReceiver<u64>,
     pub(crate) outcomes: Sender<Outcome>,
     pub(crate) pool: Arc<Pool>,
-    /// `None` until there is an item for it, and after it has died.
+    /// `None` before the first item for this worker, and after the worker has died.
     pub(crate) worker: Option<Worker>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Pool {
 }
 
 impl Lane {
-    /// Works until the channel is finished: no task is in hand anywhere that may be retried.
+    /// Works until the channel is finished, so that no task in hand anywhere can be retried.
     ///
     /// It returns an error if no worker can be started.
     pub(crate) async fn run(mut self) -> io::Result<()> {
@@ -54,7 +54,7 @@ impl Lane {
                     self.report(Outcome::Answered { task, result }).await;
                 }
                 Err(_) => {
-                    // The worker ends before the item is retried, so that it cannot answer as well.
+                    // The worker ends before the item is retried, so that it cannot answer later.
                     self.bury(worker).await;
                     self.retry(task).await;
                 }
@@ -66,7 +66,7 @@ impl Lane {
         }
     }
 
-    /// The next task. If the idle worker dies before it, no item loses an attempt.
+    /// The next task. If the idle worker dies first, no item loses an attempt.
     async fn next(&mut self) -> Option<Task<u64>> {
         loop {
             tokio::select! {

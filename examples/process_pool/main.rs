@@ -2,16 +2,17 @@
 //! killed.
 //!
 //! Python's `multiprocessing.JoinableQueue` counts items until workers call `task_done`. A worker
-//! that is killed never does, and `join` hangs. Here the parent holds a `Task` for each item that a
-//! worker has, so the count survives the worker, whose death the parent notices by its pipe.
+//! that is killed never calls it, and `join` hangs. Here the parent holds a `Task` for each item that
+//! a worker has, so the count survives the worker. The parent notices the death of a worker because
+//! its pipe is closed.
 //!
 //! What it shows of tollgate:
 //!
 //! - **Retries.** The item of a worker that died is queued again by `Task::retry_or_fail`, for any
-//!   lane, up to `Builder::max_attempts` times: an item that kills every worker cannot delay the
-//!   rest forever.
+//!   lane. `Builder::max_attempts` limits its deliveries, so an item that kills every worker cannot
+//!   delay the rest forever.
 //! - **An end to await.** The producer drops its sender. A lane ends when nothing is queued *and*
-//!   no task is in hand anywhere, so there are lanes for the items that are retried. Then
+//!   no task is in hand anywhere, so lanes remain for the items that are retried. Then
 //!   `Monitor::finished` returns the report.
 //! - **A receive that can be cancelled.** A lane waits for a task and for the death of its idle
 //!   worker at the same time. If the worker dies first, the `recv` that is dropped has taken

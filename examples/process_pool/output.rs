@@ -28,8 +28,8 @@ pub(crate) enum Outcome {
 }
 
 /// Prints the outcomes as they arrive, on a separate thread, because writing blocks. If a line
-/// cannot be written, it calls `on_error`, and later items are not done. The receiver that it
-/// returns gets whether everything was printed, when the thread ends.
+/// cannot be written, it calls `on_error`, and later items are not done. When the thread ends, the
+/// returned receiver gets `true` if everything was printed.
 pub(crate) fn start(
     outcomes: Receiver<Outcome>,
     bar: ProgressBar,
@@ -66,8 +66,8 @@ fn print(outcomes: &Receiver<Outcome>, bar: &ProgressBar) -> io::Result<()> {
             writeln!(out, "{} {steps}", *task)?;
             buffered.push(task);
         }
-        // Written before this waits, so that readers see all results, and because a task in hand
-        // here would keep the channel from finishing.
+        // Flushed before this waits, so that the reader of stdout sees all results, and because tasks
+        // in the buffer keep the channel from finishing.
         if outcomes.is_empty() || buffered.len() == MOST_BUFFERED {
             out.flush()?;
             bar.inc(buffered.len() as u64);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time;
 
-/// After this many processes in a row that exit before they are ready, the next one would too.
+/// After this many processes in a row that exit before they are ready, the next process would exit
+/// too.
 const EXITS: u32 = 5;
 
 /// After this many processes in a row that are killed before they are ready, there may be too
@@ -18,8 +19,8 @@ const KILLS: u32 = 100;
 /// The longest pause between two starts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The processes, of all lanes, that ended before they were ready since the last one that was
-/// ready.
+/// Counts the processes of all lanes that ended before they were ready, since the last process that
+/// was ready.
 #[derive(Default)]
 pub(crate) struct Starts {
     exited: AtomicU32,
@@ -27,14 +28,14 @@ pub(crate) struct Starts {
 }
 
 impl Starts {
-    /// A process is ready, so others can be.
+    /// Records that a process is ready, so other processes can be ready too.
     pub(crate) fn succeeded(&self) {
         self.exited.store(0, Ordering::Relaxed);
         self.killed.store(0, Ordering::Relaxed);
     }
 
-    /// A process has ended before it was ready. Pauses before the next start, longer each time, or
-    /// returns the error that ends the lane.
+    /// Records that a process has ended before it was ready. Pauses before the next start, longer
+    /// each time, or returns the error that ends the lane.
     pub(crate) async fn failed(&self, status: ExitStatus) -> io::Result<()> {
         // A process that is killed has no exit code.
         let (ended, limit, how) = match status.code() {

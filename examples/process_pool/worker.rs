@@ -87,7 +87,7 @@ impl Worker {
         self.stdin.write_all(&line).await
     }
 
-    /// The answer to the request. After an error the process cannot be used any more.
+    /// Returns the reply to the request. After an error the process cannot be used any more.
     pub(crate) async fn answer(&mut self, asked: u64) -> io::Result<JobResult> {
         match self.read().await? {
             Reply::Answer { item, result } if item == asked => Ok(result),
@@ -98,7 +98,7 @@ impl Worker {
     async fn read(&mut self) -> io::Result<Reply> {
         self.line.clear();
         self.stdout.read_line(&mut self.line).await?;
-        // Without a line feed it may be half a line, and half a number is a valid number.
+        // Without a line feed this may be half a line, and half a number is a valid number.
         match self.line.strip_suffix('\n') {
             Some(line) => Ok(serde_json::from_str(line)?),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
