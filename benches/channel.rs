@@ -1,6 +1,5 @@
-//! What the channel's operations cost, and whether it matters to them that others wait, that the
-//! channel is closed, or on which a `join` was awaited once. The comparison with other crates is in
-//! `benches/peers`.
+//! The cost of the channel's operations, also while others wait, on a closed channel, and after a
+//! `join` was dropped. The comparison with other crates is in `benches/peers`.
 //!
 //! ```text
 //! cargo bench
@@ -12,7 +11,7 @@ fn main() {
     questions::ask();
 }
 
-// Loom's builds have no criterion, and time nothing.
+// Builds for loom have no criterion, and measure nothing.
 #[cfg(not(loom))]
 mod questions {
     use std::collections::VecDeque;
@@ -41,7 +40,7 @@ mod questions {
         criterion.final_summary();
     }
 
-    /// What is an item's way through the channel, at the least?
+    /// The minimum cost of an item.
     fn try_pair(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("try_send and try_recv");
         for capacity in [1, 64] {
@@ -55,7 +54,7 @@ mod questions {
         }
     }
 
-    /// What do the futures add, what does counting tasks add, and what does a joiner add?
+    /// The cost that the futures, the counting of tasks and a joiner add.
     fn never_waiting(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("send and recv that never wait");
         group.bench_function("plain", |bencher| {
@@ -74,7 +73,7 @@ mod questions {
         });
         group.bench_function("tasks, with done, while a joiner waits", |bencher| {
             let (sender, receiver) = tollgate::tasks(CAPACITY);
-            // There is always one more, so that the joiner stays.
+            // One item is always queued, so that the joiner keeps waiting.
             sender.try_send(0).unwrap();
             let mut join = sender.join();
             assert!(glance(&mut join).is_pending());
@@ -86,7 +85,7 @@ mod questions {
         });
     }
 
-    /// What does it cost to wait, the more often the less room there is?
+    /// The cost of waiting. The smaller the capacity, the more often the two ends wait.
     fn one_to_one(criterion: &mut Criterion) {
         const ITEMS: u64 = 10_000;
 
@@ -112,7 +111,7 @@ mod questions {
         }
     }
 
-    /// Does it matter how many wait?
+    /// Whether the number of waiters matters.
     fn beside_parked_receivers(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("try_send beside parked receivers");
         for count in [1, 100, 10_000] {
@@ -124,8 +123,8 @@ mod questions {
                     recv
                 };
                 let mut parked = (0..count).map(|_| park()).collect::<VecDeque<_>>();
-                // The one that has waited longest is woken and has the item; another takes its
-                // place.
+                // The receiver that has waited longest is woken and takes the item. Another one
+                // takes its place.
                 bencher.iter(|| {
                     sender.try_send(black_box(1_u64)).unwrap();
                     let item = now(parked.pop_front().unwrap()).unwrap();
@@ -136,7 +135,7 @@ mod questions {
         }
     }
 
-    /// Is what is left in a closed channel received as fast as from an open one?
+    /// Whether items of a closed channel are received as fast as items of an open one.
     fn after_close(criterion: &mut Criterion) {
         const ITEMS: usize = 1_000;
 
@@ -150,7 +149,7 @@ mod questions {
                     if closed {
                         sender.close();
                     }
-                    // The sender too, for without it the channel closes.
+                    // The sender is also kept, because the channel would close without it.
                     (sender, receiver)
                 };
                 bencher.iter_batched_ref(
@@ -166,7 +165,7 @@ mod questions {
         }
     }
 
-    /// Does a `join` that was dropped leave a cost behind?
+    /// Whether calls cost more after a `join` that was dropped.
     fn after_join(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("try_send and try_recv, join given up");
         for (name, joined) in [("never joined", false), ("joined once", true)] {
@@ -205,7 +204,7 @@ mod questions {
         Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// The output of a future that is ready at once.
+    /// The output of a future that completes at its first poll.
     fn now<F>(mut future: F) -> F::Output
     where
         F: Future + Unpin,

@@ -1,4 +1,4 @@
-//! The contestants: every channel behind one trait, so that all are driven by the same code.
+//! The contestants: every channel behind one trait, so that the same code drives all of them.
 
 use crate::item::Item;
 
@@ -61,13 +61,13 @@ fn copies<H: Clone>(handle: H, number: usize) -> Vec<H> {
     std::iter::repeat_n(handle, number).collect()
 }
 
-/// The handle for an end of which there is one only.
+/// The handle for an end that exists only once.
 fn one<H>(handle: H, number: usize) -> Vec<H> {
     assert_eq!(number, 1, "this end cannot be cloned");
     vec![handle]
 }
 
-/// Implements [`Channel`] for a type of its own.
+/// Declares a type and implements [`Channel`] for it.
 macro_rules! channel {
     (
         $(#[$attribute:meta])*

@@ -20,8 +20,8 @@ use crate::runtime::Kind;
 /// Compares tollgate with other async channels.
 ///
 /// All figures come from interleaved rounds: in each round every contestant runs once. A ratio is
-/// the median of the ratios within the rounds, followed by an interval that has the true median
-/// with a probability of 95 %.
+/// the median of the ratios within the rounds. It is followed by an interval that contains the true
+/// median with a probability of 95 %.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -37,19 +37,19 @@ pub enum Command {
     Grid(Grid),
     /// Sends and receives an item in turn on one thread, with `try_send` and `try_recv`.
     Pair(Effort),
-    /// Sends tasks, and marks each as done: against a channel and a `TaskTracker`, and against a
+    /// Sends tasks, and marks each as done. Compares with a channel and a `TaskTracker`, and with a
     /// plain channel.
     Tasks(Effort),
     /// Sends beside 1, 100 and 10,000 receivers that wait.
     Parked(Effort),
-    /// Shows what a `close`, or a `join` that was dropped, leaves behind in tollgate.
+    /// Measures tollgate after a `close`, and after a `join` that was dropped.
     After(Effort),
-    /// Sends an item there and back between two tasks.
+    /// Sends an item back and forth between two tasks.
     #[command(name = "pingpong")]
     PingPong(Effort),
     /// Counts the instructions that an item takes, with valgrind.
     Instructions,
-    /// Counts the heap memory of channels and of receivers that wait.
+    /// Counts the heap memory of channels and of waiting receivers.
     Mem,
     /// Measures processor time in a part of the grid, and tollgate on one processor.
     Cpu(Effort),
@@ -60,12 +60,12 @@ pub enum Command {
         capacity: usize,
         items: u64,
     },
-    /// Does one job in this process.
+    /// Measures one question in this process.
     #[command(hide = true)]
     Cell { job: String },
 }
 
-/// How much is measured, and which channels.
+/// How much is measured, and for which channels.
 #[derive(Args)]
 pub struct Effort {
     /// Number of rounds.
@@ -74,7 +74,7 @@ pub struct Effort {
     /// Measures shorter runs and, unless set otherwise, 9 rounds.
     #[arg(long)]
     quick: bool,
-    /// Only these contestants.
+    /// Measures only these contestants.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -83,25 +83,25 @@ pub struct Effort {
 pub struct Grid {
     #[command(flatten)]
     pub effort: Effort,
-    /// Only these runtimes.
+    /// Measures only these runtimes.
     #[arg(long, value_delimiter = ',', default_value = "ct,mt,ex,th")]
     runtime: Vec<Kind>,
-    /// Only so many senders and receivers.
+    /// Measures only these numbers of senders and receivers.
     #[arg(long, value_delimiter = ',', default_value = "1x1,4x1,1x4,4x4")]
     topology: Vec<Topology>,
-    /// Only these capacities.
+    /// Measures only these capacities.
     #[arg(long, value_delimiter = ',', default_value = "1,16,128,unbounded")]
     capacity: Vec<Capacity>,
-    /// Only items of that many bytes.
+    /// Measures only items of these sizes, in bytes.
     #[arg(long, value_delimiter = ',', default_value = "8,64")]
     payload: Vec<Payload>,
     /// Leaves out the unbounded channels.
     #[arg(long)]
     bounded_only: bool,
-    /// Writes every single measurement.
+    /// Writes every measurement to a CSV file.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// Draws the ratio to the fastest cancel-safe peer in all cells.
+    /// Draws the ratio to the fastest cancel-safe peer in all cells, as an SVG file.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }

@@ -32,7 +32,7 @@ use crate::runtime::Runtime;
 /// Moves a number of items through a new channel.
 pub type MoveItems = fn(&Runtime, Cell, u64) -> Outcome;
 
-/// All that can take part in a cell. They share one runtime.
+/// All contestants that can take part in a cell. They share one runtime.
 pub fn contestants(cell: Cell) -> Vec<Contestant<'static>> {
     let runtime = Rc::new(Runtime::start(cell.runtime));
     let mut contestants = Vec::new();
@@ -46,8 +46,8 @@ pub fn contestants(cell: Cell) -> Vec<Contestant<'static>> {
     contestants
 }
 
-/// Every sender sends its share of the values from 1 up, every receiver adds up what it gets.
-/// Timed from the first task that is spawned to the last that ends.
+/// Every sender sends its share of the values from 1 up, and every receiver adds up the values that it
+/// receives. The time is taken from the first task that is spawned to the last task that ends.
 pub fn move_items<C: Channel<T>, T: Item>(runtime: &Runtime, cell: Cell, items: u64) -> Outcome {
     let topology = cell.topology;
     let capacity = match cell.capacity {

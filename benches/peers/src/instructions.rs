@@ -18,7 +18,8 @@ use crate::runtime::Runtime;
 const NAMES: [&str; 4] = [OWN, "kanal", "tachyonix", "crossfire spsc"];
 const CAPACITIES: [usize; 3] = [1, 16, 128];
 
-/// Twice as many items are moved as well: the difference has no start and no end in it.
+/// The number of items to move. Twice as many are moved in a second run: in the difference, the cost of
+/// the start and the end cancels out.
 const ITEMS: u64 = 10_000;
 
 /// Counts, and prints a row for each contestant and capacity.
@@ -56,7 +57,7 @@ pub fn ask() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The instructions of a process that moves so many items.
+/// The instructions of a process that moves this many items.
 fn count(name: &str, capacity: usize, items: u64) -> Result<f64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -73,9 +74,9 @@ fn count(name: &str, capacity: usize, items: u64) -> Result<f64, Box<dyn Error>>
     }
 }
 
-/// Moves so many items from one task to another.
+/// Moves this many items from one task to another.
 pub fn move_items(name: &str, capacity: usize, items: u64) -> Result<(), String> {
-    // As its documentation advises.
+    // The documentation of crossfire advises this.
     crossfire::detect_backoff_cfg();
     let cell = Cell {
         runtime: Kind::Ct,

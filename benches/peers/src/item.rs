@@ -1,4 +1,4 @@
-//! What is sent.
+//! The items that are sent.
 
 use std::hint::black_box;
 

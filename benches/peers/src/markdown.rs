@@ -1,4 +1,4 @@
-//! Tables, readable in a terminal as well.
+//! Tables that are also readable in a terminal.
 
 use std::fmt;
 

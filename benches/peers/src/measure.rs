@@ -1,4 +1,4 @@
-//! The engine: interleaved rounds, in a process of their own for each question.
+//! The measurement: interleaved rounds, in one process per question.
 
 mod process;
 mod rounds;
@@ -45,7 +45,7 @@ impl Sample {
     }
 }
 
-/// One after the other.
+/// Adds up runs that follow one another.
 impl Sum for Sample {
     fn sum<I: Iterator<Item = Self>>(samples: I) -> Self {
         let nothing = Self {

@@ -12,8 +12,8 @@ use std::task::Waker;
 use crate::markdown::Table;
 use crate::peers::OWN;
 
-/// The allocator of the system, which counts while a flag is set. Otherwise it reads one flag that
-/// never changes, which no measurement can tell.
+/// The system allocator, which counts while a flag is set. Otherwise it only reads the flag, which
+/// never changes, so the cost is too small to be measured.
 struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -28,29 +28,29 @@ fn count(bytes: isize) {
     }
 }
 
-// SAFETY: everything is left to the allocator of the system.
+// SAFETY: all calls are forwarded to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size().cast_signed());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's guarantee.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size().cast_signed());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's guarantee.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size.cast_signed() - layout.size().cast_signed());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's guarantee.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-layout.size().cast_signed());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's guarantee.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -59,7 +59,7 @@ const CAPACITY: usize = 16;
 const FEW: usize = 100;
 const MANY: usize = 10_000;
 
-/// Prints what all channels take.
+/// Prints the memory that each channel takes.
 pub fn ask() {
     COUNTS.store(true, Relaxed);
     let mut table = Table::new([
@@ -108,11 +108,11 @@ pub fn ask() {
     println!("{table}");
 }
 
-/// What receivers that wait take, in bytes.
+/// The memory of waiting receivers, in bytes.
 struct Parked {
     each: f64,
     future: usize,
-    /// Still in use when all are gone.
+    /// Still in use after all receivers have been dropped.
     left: isize,
 }
 
@@ -134,7 +134,7 @@ fn park<F: Future>(recv: impl Fn() -> F) -> Parked {
     }
 }
 
-/// What so many receivers take while they wait, their futures not counted.
+/// The memory that waiting receivers take, not including their futures.
 fn park_number<F: Future>(number: usize, recv: impl Fn() -> F) -> isize {
     let mut futures = Vec::with_capacity(number);
     let before = IN_USE.load(Relaxed);

@@ -36,7 +36,7 @@ pub const OWN: &str = "tollgate";
 /// A contestant of the grid.
 pub struct Peer {
     pub name: &'static str,
-    /// No item is lost when a future that waits is dropped.
+    /// Dropping a waiting future loses no item.
     pub is_cancel_safe: bool,
     many_senders: bool,
     many_receivers: bool,
@@ -179,7 +179,7 @@ pub const PEERS: &[Peer] = &[
         .unbounded::<LooleUnbounded>(),
 ];
 
-/// The contestant of that name is a peer, and cancel-safe.
+/// Whether the contestant with this name is a peer and cancel-safe.
 pub fn is_cancel_safe_peer(name: &str) -> bool {
     is_peer(name)
         && PEERS

@@ -1,4 +1,4 @@
-//! Processor time, and what is left of the speed on one processor.
+//! Processor time, and the speed on one processor.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Everything that is asked in a process of its own.
+//! The questions, each of which is measured in its own process.
 
 use serde::Deserialize;
 use serde::Serialize;

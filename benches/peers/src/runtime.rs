@@ -1,4 +1,4 @@
-//! What runs the tasks.
+//! The runtimes that run the tasks.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// When a task does.
+    /// Panics if a task panics.
     pub fn run<R, S>(&self, receivers: Vec<R>, senders: Vec<S>) -> u64
     where
         R: Future<Output = u64> + Send + 'static,

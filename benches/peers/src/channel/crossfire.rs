@@ -1,4 +1,4 @@
-//! The flavours of crossfire. Sending to its unbounded channels never waits, and is no future.
+//! The flavours of crossfire. Sending to its unbounded channels never waits, and returns no future.
 
 use std::future::ready;
 

@@ -38,7 +38,7 @@ channel! {
 }
 
 channel! {
-    /// Every sender adds a slot to the capacity, so that many are left out of the buffer.
+    /// Every sender adds a slot to the capacity, so the buffer is smaller by the number of senders.
     Futures {
         senders: copies of futures_mpsc::Sender<T>,
         receivers: one of futures_mpsc::Receiver<T>,

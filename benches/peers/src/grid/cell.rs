@@ -18,7 +18,7 @@ pub struct Cell {
     pub payload: Payload,
 }
 
-/// So many senders and so many receivers: `4x1`.
+/// The numbers of senders and of receivers: `4x1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
     pub senders: usize,
@@ -39,7 +39,7 @@ pub enum Payload {
     Wide,
 }
 
-/// All cells with one of each.
+/// All combinations of the given values.
 pub fn grid(
     runtimes: &[Kind],
     topologies: &[Topology],

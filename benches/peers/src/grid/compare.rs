@@ -1,4 +1,4 @@
-//! The peers of a cell that take least, and the ratios to them.
+//! The fastest peers of a cell, and the ratios to them.
 
 use crate::measure::Runs;
 use crate::measure::Sample;
@@ -6,7 +6,7 @@ use crate::measure::statistics::Spread;
 use crate::measure::statistics::median;
 use crate::peers::OWN;
 
-/// The one of a group that takes least, and how much more tollgate takes.
+/// The fastest peer of a group, and the ratio of tollgate to it.
 #[derive(Clone, Debug)]
 pub struct Lowest {
     pub name: String,
@@ -19,7 +19,7 @@ pub fn own(runs: &[Runs]) -> Option<&Runs> {
     runs.iter().find(|runs| runs.contestant == OWN)
 }
 
-/// The one of a group that has the lowest median, against tollgate.
+/// Finds the peer of a group that has the lowest median, and compares tollgate with it.
 pub fn lowest(
     runs: &[Runs],
     is_in_group: fn(&str) -> bool,

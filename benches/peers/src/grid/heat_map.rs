@@ -21,7 +21,7 @@ const MARGIN: i32 = 10;
 const WIDTH: i32 = 90;
 const HEIGHT: i32 = 24;
 
-/// The ratio that has the full colour, and its inverse the full colour of the other side.
+/// This ratio has the full colour of one side, and its inverse has the full colour of the other side.
 const FULL: f64 = 2.0;
 const FASTER: RGBColor = RGBColor(33, 120, 180);
 const SLOWER: RGBColor = RGBColor(215, 75, 60);
@@ -32,7 +32,7 @@ const UNKNOWN: RGBColor = RGBColor(225, 225, 225);
 pub fn draw(lines: &[Line], path: &Path) -> Result<(), Box<dyn Error>> {
     let rows = distinct(lines, row_name);
     let mut columns = distinct(lines, |cell| cell.capacity);
-    // There may be nothing to compare, as with unbounded channels.
+    // There may be no ratio, for example with unbounded channels.
     columns.retain(|&capacity| rows.iter().any(|row| ratio(lines, row, capacity).is_some()));
     let right = LEFT + WIDTH * i32::try_from(columns.len())?;
     let below = TOP + HEIGHT * i32::try_from(rows.len())?;
@@ -86,7 +86,7 @@ fn ratio(lines: &[Line], row: &str, capacity: Capacity) -> Option<f64> {
     Some(line.safe.as_ref()?.ratio.median)
 }
 
-/// White at 1. Twice as fast has as strong a colour as half as fast.
+/// The colour of a ratio. It is white at 1, and equally strong for twice as fast and half as fast.
 fn colour(ratio: f64) -> RGBColor {
     let strength = (ratio.ln() / FULL.ln()).clamp(-1.0, 1.0);
     let full = if strength < 0.0 { FASTER } else { SLOWER };

@@ -17,13 +17,13 @@ use crate::measure::statistics::geometric_mean;
 use crate::peers::is_cancel_safe_peer;
 use crate::peers::is_peer;
 
-/// What was found in a number of cells.
+/// The results of a number of cells.
 #[derive(Default)]
 pub struct Report {
     lines: Vec<Line>,
 }
 
-/// What was found in one.
+/// The results of one cell.
 pub struct Line {
     pub cell: Cell,
     /// Nanoseconds for each item.
@@ -33,7 +33,7 @@ pub struct Line {
     pub failures: Vec<Failure>,
 }
 
-/// A group of peers: its name, and the fastest of it in a cell.
+/// A group of peers: its name, and the fastest peer of the group in a cell.
 type Group = (&'static str, fn(&Line) -> Option<&Lowest>);
 
 const GROUPS: [Group; 2] = [
@@ -181,7 +181,7 @@ impl Report {
     }
 }
 
-/// What the cells have, without repetition.
+/// The distinct values of a property of the cells.
 pub fn distinct<A: PartialEq>(lines: &[Line], of_cell: impl Fn(&Cell) -> A) -> Vec<A> {
     let mut found = Vec::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! A process of its own for each question, which is killed when it hangs.
+//! A process for each question. It is killed if it hangs.
 
 use std::env;
 use std::fs::File;
@@ -32,11 +32,11 @@ use crate::question::Question;
 pub struct Job {
     pub question: Question,
     pub plan: Plan,
-    /// The contestants that take part; all if there are none.
+    /// The contestants that take part. If the list is empty, all take part.
     pub only: Vec<String>,
     /// The contestants that take no part.
     pub without: Vec<String>,
-    /// On the first processor alone.
+    /// Whether only the first processor is used.
     pub one_cpu: bool,
 }
 
@@ -53,14 +53,14 @@ pub struct Failure {
     pub what: String,
 }
 
-/// After this long without a word, a contestant is taken to hang.
+/// If the process prints nothing for this long, the contestant is assumed to hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a process is looked at. Rarely, so that looking costs it nothing.
+/// The interval at which a process is checked. It is long, so that the checks do not slow it down.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Measures in a process of its own. When that hangs or crashes, measures all over again without
-/// the contestant that was running.
+/// Measures in a new process. If the process hangs or crashes, measures everything again without the
+/// contestant that was running.
 pub fn ask(mut job: Job) -> io::Result<Answer> {
     let mut failures = Vec::new();
     loop {
@@ -126,7 +126,7 @@ fn wait(mut child: Child, output: &File) -> io::Result<Option<ExitStatus>> {
     }
 }
 
-/// Does a job, in the process that [`ask`] started, and prints what happens.
+/// Measures in the process that [`ask`] started, and prints the events.
 pub fn serve(job: &str) -> io::Result<()> {
     let job: Job = serde_json::from_str(job)?;
     if job.one_cpu {
@@ -134,7 +134,7 @@ pub fn serve(job: &str) -> io::Result<()> {
         first.set(0)?;
         sched_setaffinity(Pid::from_raw(0), &first)?;
     }
-    // As its documentation advises.
+    // The documentation of crossfire advises this.
     crossfire::detect_backoff_cfg();
     let mut contestants = job.question.contestants();
     contestants.retain(|contestant| {

@@ -1,4 +1,5 @@
-//! Interleaved rounds: in each, every contestant runs once, so that a mood of the machine hits all.
+//! Interleaved rounds: in each round every contestant runs once, so that a change of the machine's
+//! speed affects all of them.
 
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use serde::Serialize;
 use super::Outcome;
 use super::Sample;
 
-/// One way of doing what a question is about.
+/// One way to do what a question measures.
 pub struct Contestant<'a> {
     pub name: String,
-    /// Moves at least that many items.
+    /// Moves at least this many items.
     pub run: Box<dyn FnMut(u64) -> Outcome + 'a>,
 }
 
@@ -51,10 +52,10 @@ pub struct Measurement {
 /// The number of items of the first run.
 const FEWEST: u64 = 256;
 
-/// The number of items that no run exceeds by much, for the sake of memory.
+/// The approximate maximum number of items of a run. It limits the memory.
 const MOST: u64 = 4_000_000;
 
-/// Calibrates all contestants and runs the rounds. A contestant that fails takes no further part.
+/// Calibrates all contestants and runs the rounds. A contestant that fails is left out of later rounds.
 pub fn measure(contestants: Vec<Contestant<'_>>, plan: Plan, mut tell: impl FnMut(Event)) {
     let mut ready = Vec::new();
     for mut contestant in contestants {
@@ -85,8 +86,8 @@ pub fn measure(contestants: Vec<Contestant<'_>>, plan: Plan, mut tell: impl FnMu
     }
 }
 
-/// The order of a round: every contestant comes first in its turn, and every second round runs
-/// backwards, so that no contestant always follows the same other.
+/// The order of a round. Each contestant comes first in some round, and every second round runs in
+/// reverse, so that no contestant always follows the same one.
 fn order(round: usize, contestants: usize) -> impl Iterator<Item = usize> {
     (0..contestants).map(move |place| {
         let place = if round.is_multiple_of(2) {
@@ -105,7 +106,7 @@ fn calibrate(contestant: &mut Contestant<'_>, target: Duration) -> Result<u64, S
     loop {
         let sample = (contestant.run)(items)?;
         let fitting = ((target / sample.wall_per_item()) as u64).clamp(FEWEST, MOST);
-        // A run that is much too short says little of a long one.
+        // A run that is much too short predicts little about a long one.
         if fitting <= items.saturating_mul(4) {
             return Ok(fitting);
         }

@@ -1,4 +1,4 @@
-//! What was measured, by contestant.
+//! The samples of each contestant.
 
 use super::Answer;
 use super::Sample;
@@ -11,7 +11,7 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// The runs of all contestants of which there are any.
+    /// The runs of all contestants that have any.
     pub fn of(answer: &Answer) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for measured in &answer.measured {
@@ -49,7 +49,7 @@ impl Runs {
         self.samples.iter().flatten().map(figure).collect()
     }
 
-    /// How much longer an item takes here than there, within the same round.
+    /// The ratio of the time of an item in these runs to that in the others, within the same round.
     pub fn ratio(&self, other: &Self, figure: fn(&Sample) -> f64) -> Spread {
         let both = self.samples.iter().zip(&other.samples);
         let ratios =

@@ -1,4 +1,4 @@
-//! Medians and what is known of them.
+//! Medians and their confidence intervals.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use statrs::distribution::DiscreteCDF;
 use statrs::statistics::Data;
 use statrs::statistics::Median;
 
-/// A median, and the interval that has it with a probability of at least 95 %, whatever the
-/// distribution.
+/// A median, and the interval that contains the true median with a probability of at least 95 %, for
+/// any distribution.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
     pub median: f64,
@@ -19,12 +19,13 @@ pub struct Spread {
 impl Spread {
     /// # Panics
     ///
-    /// When there are no figures.
+    /// Panics if there are no figures.
     pub fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
         let number = figures.len();
-        // Each figure is below the true median or above it like a coin that is tossed. Between the
-        // lowest and the highest but this many on either side, it lies 95 times in 100.
+        // Each figure is below the true median with probability 1/2, like the toss of a coin. If
+        // `outside` figures are left out on either side, the true median lies within the rest with a
+        // probability of at least 95 %.
         let tosses = Binomial::new(0.5, number as u64).expect("a half is a probability");
         let outside = tosses.inverse_cdf(0.025).saturating_sub(1) as usize;
         Self {
@@ -39,7 +40,7 @@ pub fn median(figures: Vec<f64>) -> f64 {
     Data::new(figures).median()
 }
 
-/// The geometric mean, if there is anything to take it of.
+/// The geometric mean, if there are any figures.
 pub fn geometric_mean(figures: &[f64]) -> Option<f64> {
     if figures.is_empty() {
         return None;

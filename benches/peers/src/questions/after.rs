@@ -1,4 +1,4 @@
-//! What is left of a `close` or a `join`: tollgate against itself.
+//! The cost of calls after a `close` or a dropped `join`: tollgate compared with itself.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::measure::Outcome;
 use crate::measure::Stopwatch;
 use crate::question::Question;
 
-/// The contestant that does without a `close` or a `join`.
+/// The contestant that calls neither `close` nor `join`.
 pub const WITHOUT: &str = "without";
 
 /// The number of items that are drained at a time.
@@ -22,13 +22,13 @@ const FULL: usize = 4096;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Case {
-    /// Takes out what was queued, after a `close`.
+    /// Receives the queued items, after a `close`.
     Drain,
     /// Sends and receives in turn, after a `join` was polled once and dropped.
     Pairs {
         /// With `try_send` and `try_recv`.
         tries: bool,
-        /// Besides, there is one item in the channel at all times.
+        /// Another item is in the channel at all times.
         is_never_idle: bool,
     },
 }
@@ -105,7 +105,7 @@ fn drain(is_closed: bool) -> Outcome {
 
 fn pairs(items: u64, tries: bool, is_never_idle: bool, is_joined: bool) -> Outcome {
     let (sender, receiver) = tollgate::bounded(64);
-    // The join has something to wait for.
+    // The item for which the join waits.
     sender.try_send(0).map_err(text)?;
     if is_joined && block_on(poll_once(sender.join())).is_some() {
         return Err("joined with an item in the channel".to_owned());

@@ -11,12 +11,12 @@ use crate::measure::statistics::Spread;
 use crate::peers::OWN;
 use crate::question::Question;
 
-/// What is compared with what.
+/// Which ratios are printed.
 #[derive(Clone, Copy)]
 pub enum Ratio {
-    /// Tollgate with each of the others.
+    /// The ratios of tollgate to each other contestant.
     OfOwn,
-    /// Each of the others with that contestant.
+    /// The ratios of each other contestant to the contestant with this name.
     To(&'static str),
 }
 
@@ -44,7 +44,7 @@ impl Ratio {
     }
 }
 
-/// Asks a question for each case, and prints what all contestants take.
+/// Measures a question for each case, and prints the times of all contestants.
 pub fn compare(
     effort: &Effort,
     cases: impl IntoIterator<Item = (String, Question)>,

@@ -1,4 +1,4 @@
-//! A `try_send` and a `try_recv`, over and over, on one thread.
+//! A `try_send` and a `try_recv` in turn, on one thread.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A `try_send` beside many receivers that wait.
+//! A `try_send` while many receivers wait.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -29,8 +29,8 @@ const CAPACITY: usize = 64;
 const ASYNC_CHANNEL: &str = "async-channel";
 const NAMES: [&str; 5] = [OWN, ASYNC_CHANNEL, "rapidfire", "kanal", "crossfire mpmc"];
 
-/// All contestants with all numbers, in one question: a number is compared with another within the
-/// same round.
+/// All contestants with all numbers of parked receivers, in one question, because the numbers are
+/// compared within the same round.
 pub fn contestants() -> Vec<Contestant<'static>> {
     let mut contestants = Vec::new();
     for number in NUMBERS {
@@ -89,8 +89,8 @@ impl Wake for Parked {
     }
 }
 
-/// Sends an item, polls all receivers that are woken until none is left, and parks a new one in the
-/// place of the one that received. So all of them wait when the next item is sent.
+/// Sends an item, polls woken receivers until no more are woken, and replaces the receiver that
+/// received by a new, parked one. So all receivers wait when the next item is sent.
 fn run<F>(number: usize, items: u64, send: impl Fn(u64) -> bool, recv: impl Fn() -> F) -> Outcome
 where
     F: Future<Output: Received<u64>>,
@@ -137,7 +137,7 @@ fn park<F: Future>(future: &mut Pin<Box<F>>, waker: &Waker) -> Result<(), String
     }
 }
 
-/// Asks, and prints the ratios among the numbers and to async-channel.
+/// Measures, and prints the ratios to a single parked receiver and to async-channel.
 pub fn ask(effort: &Effort) -> io::Result<()> {
     let answer = measure::ask(effort.job(Question::Parked))?;
     let all = Runs::of(&answer);

@@ -20,7 +20,7 @@ use crate::question::Question;
 use crate::runtime::Kind;
 use crate::runtime::Runtime;
 
-/// Sends so many items there and back.
+/// Sends this many items back and forth.
 type Run = fn(&Runtime, u64) -> Outcome;
 
 pub fn cases() -> impl Iterator<Item = (String, Question)> {

@@ -1,4 +1,4 @@
-//! What it costs to know when all work is done.
+//! The cost of knowing when all work is done.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -49,7 +49,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// Tollgate's tasks against an async-channel that carries a token of a tracker with each item.
+/// Tollgate's tasks, compared with an async-channel that carries the token of a tracker with each item.
 pub fn cases() -> impl Iterator<Item = (String, Question)> {
     let mut cases = vec![Case::Alone];
     for runtime in [Kind::Ct, Kind::Mt] {
@@ -94,7 +94,7 @@ pub fn contestants(case: Case) -> Vec<Contestant<'static>> {
 /// The name of the contestant that the others of [`steps`] are compared with.
 pub const PLAIN: &str = "plain channel";
 
-/// What the steps of a task add to a plain channel, where no caller ever waits.
+/// What the steps of a task cost in addition to a plain channel, when no caller ever waits.
 pub fn step_cases() -> impl Iterator<Item = (String, Question)> {
     [(Case::Alone.to_string(), Question::TaskSteps)].into_iter()
 }
@@ -132,7 +132,7 @@ async fn each_done(items: u64) -> Outcome {
     Ok(watch.stop(items))
 }
 
-/// One more task is in hand meanwhile: otherwise the joiner would be woken after each item.
+/// Another task is in hand meanwhile. Otherwise the joiner would be woken after each item.
 async fn each_done_beside_a_joiner(items: u64) -> Outcome {
     let (sender, receiver) = tollgate::tasks(ROOMY);
     sent(sender.send(0).await)?;
@@ -180,7 +180,7 @@ async fn each_tracked(items: u64) -> Outcome {
     Ok(watch.stop(items))
 }
 
-/// Moves items until all are known to be done.
+/// Moves items, and waits until all of them are done.
 fn done(runtime: &Runtime, topology: Topology, capacity: usize, items: u64) -> Outcome {
     let share = items.div_ceil(topology.senders as u64);
     let (sender, receiver) = tollgate::tasks::<u64>(capacity);
@@ -212,7 +212,7 @@ fn done(runtime: &Runtime, topology: Topology, capacity: usize, items: u64) -> O
     added_up(watch.stop(share * topology.senders as u64), sum)
 }
 
-/// Moves items until all are known to be done.
+/// Moves items, and waits until all of them are done.
 fn tracked(runtime: &Runtime, topology: Topology, capacity: usize, items: u64) -> Outcome {
     let share = items.div_ceil(topology.senders as u64);
     let tracker = TaskTracker::new();
@@ -258,7 +258,7 @@ fn same(sent: u64, received: Option<u64>) -> Result<(), String> {
     }
 }
 
-/// The sample, if these are the items from 0 up.
+/// Returns the sample if the sum is that of the items from 0 up.
 fn added_up(sample: Sample, sum: u64) -> Outcome {
     let expected = sample.items * (sample.items - 1) / 2;
     if sum == expected {
