@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn probe_takes_a_share_of_the_time() {
+    fn probe_takes_share_of_time() {
         let nanoseconds = |pauses: usize| pauses * NANOSECONDS_PER_PAUSE;
         let pause = AdaptivePause::new();
         assert_eq!(pause.begin_probe(1_000, 64), 64);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn long_probe_that_pays_is_followed_by_short_pauses() {
+    fn long_probe_leads_to_short_pauses() {
         let pause = AdaptivePause::new();
         let looks = Cell::new(0);
         let are_there_at_look = |look| {
