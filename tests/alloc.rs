@@ -12,16 +12,17 @@ use std::mem::size_of;
 
 use tollgate::Sender;
 
-use common::AnyReceiver;
 use common::CountingWaker;
 use common::Given;
 use common::Kind;
 use common::Plain;
+use common::ReceiverOf;
 use common::Tasks;
 use common::on_both_kinds;
 use common::poll;
 use common::poll_next;
 use common::poll_once;
+use common::take_one;
 
 const MILLION: usize = 1_000_000;
 
@@ -86,18 +87,18 @@ fn allocator_counts() {
     assert_eq!(measure(|| std::mem::forget(Box::new(1_u64))), (1, 8));
 }
 
-fn try_send_and_try_recv_allocate_nothing<K: Kind>() {
+fn try_send_and_try_recv_allocate_nothing<K: Kind<usize>>() {
     let (sender, receiver) = K::channel(16);
     let figures = measure(|| {
         for item in 0..MILLION {
             sender.try_send(item).unwrap();
-            assert_eq!(receiver.take_one(), Ok(item));
+            assert_eq!(take_one(&receiver), Ok(item));
         }
     });
     assert_eq!(figures, (0, 0));
 }
 
-fn ready_send_and_recv_allocate_nothing<K: Kind>() {
+fn ready_send_and_recv_allocate_nothing<K: Kind<usize>>() {
     let (sender, receiver) = K::channel(16);
     let figures = measure(|| {
         pollster::block_on(async {
@@ -113,7 +114,7 @@ fn ready_send_and_recv_allocate_nothing<K: Kind>() {
     assert_eq!(figures, executor);
 }
 
-fn ready_stream_allocates_once<K: Kind>() {
+fn ready_stream_allocates_once<K: Kind<usize>>() {
     let (sender, mut receiver) = K::channel(16);
     let waker = CountingWaker::new();
     let (allocations, _) = measure(|| {
@@ -153,7 +154,7 @@ fn sole_waiter_allocates_nothing<K: Kind>() {
             drop(send);
             let mut join = monitor.join();
             assert!(poll(&mut join, &waker).is_pending());
-            receiver.take_one().unwrap();
+            take_one(&receiver).unwrap();
         });
         assert_eq!(alone, (0, 0), "after {earlier}");
     }
@@ -163,7 +164,7 @@ fn pending_polls_allocate_nothing<K: Kind>() {
     for crowded in [false, true] {
         let (full, _full_receiver) = K::channel(1);
         full.try_send(0).unwrap();
-        let (_empty_sender, empty) = K::channel::<u32>(1);
+        let (_empty_sender, empty) = K::channel(1);
         let monitor = full.monitor();
         let waker = CountingWaker::new();
         let mut first = (full.send(1), empty.recv(), monitor.join(), full.closed());
@@ -194,7 +195,7 @@ fn pending_polls_allocate_nothing<K: Kind>() {
 fn cancelled_futures_leave_nothing<K: Kind>() {
     let (full, _full_receiver) = K::channel(1);
     full.try_send(0).unwrap();
-    let (_empty_sender, empty) = K::channel::<u32>(1);
+    let (_empty_sender, empty) = K::channel(1);
     let monitor = full.monitor();
     let waker = CountingWaker::new();
     let cancel_all = || {
@@ -218,7 +219,7 @@ fn cancelled_futures_leave_nothing<K: Kind>() {
 
 fn many_waiters_leave_nothing<K: Kind>() {
     const WAITERS: usize = 100_000;
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     let waker = CountingWaker::new();
     let crowd = |count| {
@@ -270,7 +271,7 @@ fn burst_of_follow_ups_frees_its_memory() {
         let (_, bytes) = measure(|| (1..=MILLION).for_each(|it| parent.follow_up(it).unwrap()));
         burst = bytes;
         for item in 1..=MILLION {
-            assert_eq!(receiver.take_one(), Ok(item));
+            assert_eq!(take_one(&receiver), Ok(item));
         }
     });
     assert!(burst > 8 * MILLION as isize, "{burst} bytes");
@@ -278,7 +279,7 @@ fn burst_of_follow_ups_frees_its_memory() {
     parent.done();
 }
 
-fn idle<K: Kind>() -> (Sender<u64>, K::Receiver<u64>) {
+fn idle<K: Kind<u64>>() -> (Sender<u64>, ReceiverOf<K, u64>) {
     K::channel(16)
 }
 
@@ -289,7 +290,7 @@ fn idle_channel_is_small() {
     an_idle_channel_takes_at_most::<Tasks>(1408 + 80);
 }
 
-fn an_idle_channel_takes_at_most<K: Kind>(most: isize) {
+fn an_idle_channel_takes_at_most<K: Kind<u64>>(most: isize) {
     let mut channel = None;
     let (allocations, bytes) = measure(|| channel = Some(idle::<K>()));
     println!("an idle channel of 16 numbers takes {bytes} bytes in {allocations} allocations");
@@ -297,7 +298,7 @@ fn an_idle_channel_takes_at_most<K: Kind>(most: isize) {
     assert!(bytes >= 16 * size_of::<u64>() as isize);
 }
 
-fn closed_channel_frees_everything<K: Kind>() {
+fn closed_channel_frees_everything<K: Kind<u64>>() {
     let (_, bytes) = measure(|| {
         let (sender, receiver) = idle::<K>();
         let monitor = sender.monitor();

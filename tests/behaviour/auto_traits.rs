@@ -40,11 +40,13 @@ use tollgate::future::Failed;
 use tollgate::future::Finished;
 use tollgate::future::Join;
 use tollgate::future::Recv;
-use tollgate::future::RecvTask;
 use tollgate::future::Send as SendFuture;
+use tollgate::kind::Tasks;
 
 use crate::common::Watchdog;
 use crate::common::now;
+
+type RecvTask<'a, T> = Recv<'a, T, Tasks>;
 
 /// `Send` but not `Sync`.
 type Lonely = Cell<u8>;

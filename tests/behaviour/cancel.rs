@@ -9,12 +9,12 @@ use tollgate::Monitor;
 use tollgate::SendError;
 use tollgate::Sender;
 
-use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
 use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Plain;
+use crate::common::ReceiverOf;
 use crate::common::Tally;
 use crate::common::Tasks;
 use crate::common::Waiter;
@@ -22,6 +22,7 @@ use crate::common::Watchdog;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll;
+use crate::common::take_one;
 use crate::world::Op;
 use crate::world::World;
 
@@ -143,12 +144,12 @@ enum Outcome {
 }
 
 /// A case, and the channel it uses.
-struct Scene<'a, K: Kind> {
+struct Scene<'a, K: Kind<Item>> {
     case: Case,
     world: &'a World<K>,
 }
 
-impl<K: Kind> Scene<'_, K> {
+impl<K: Kind<Item>> Scene<'_, K> {
     /// Retries what is queued.
     fn retry(&self) {
         let Some(given) = self.world.receive() else {
@@ -307,7 +308,7 @@ impl<K: Kind> Scene<'_, K> {
     }
 }
 
-fn run<K: Kind>(case: Case) {
+fn run<K: Kind<Item>>(case: Case) {
     let world = World::<K>::new(1);
     let scene = Scene {
         case,
@@ -337,9 +338,9 @@ fn run<K: Kind>(case: Case) {
 }
 
 /// The handles that the waiters use.
-struct Own<K: Kind> {
+struct Own<K: Kind<Item>> {
     sender: Option<Sender<Item>>,
-    receiver: Option<K::Receiver<Item>>,
+    receiver: Option<ReceiverOf<K, Item>>,
     monitor: Monitor<Item>,
 }
 
@@ -350,7 +351,7 @@ struct Ids {
 }
 
 /// Plays the case; all its waiters complete or are dropped.
-fn play<K: Kind>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
+fn play<K: Kind<Item>>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
     let Scene { case, world } = *scene;
     let tally = world.tally.clone();
     let sends = case.op == Op::Send;
@@ -398,7 +399,7 @@ fn play<K: Kind>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
     ids
 }
 
-impl<K: Kind> Own<K> {
+impl<K: Kind<Item>> Own<K> {
     fn waiter(&self, op: Op, tally: &Tally) -> Waiter<'_, Outcome> {
         let Self {
             sender,
@@ -492,13 +493,13 @@ fn notified_send_dropped_wakes_next_once<K: Kind>() {
     let mut sends: Vec<_> = (1..4)
         .map(|item| Waiter::waiting(sender.send(item)))
         .collect();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(sends[0].wakes(), 1);
     drop(sends.remove(0));
     assert_eq!((sends[0].wakes(), sends[1].wakes()), (1, 0));
     assert!(sends[0].poll().is_ready());
     assert_eq!(sends[1].wakes(), 0);
-    assert_eq!(receiver.take_one(), Ok(2));
+    assert_eq!(take_one(&receiver), Ok(2));
 }
 
 fn wake_passes_through_cancelled_receivers<K: Kind>() {
@@ -518,20 +519,20 @@ fn notified_recv_without_item_wakes_none<K: Kind>() {
     let first = Waiter::waiting(receiver.recv());
     let second = Waiter::waiting(receiver.recv());
     sender.try_send(1).unwrap();
-    assert_eq!(receiver.take_one(), Ok(1));
+    assert_eq!(take_one(&receiver), Ok(1));
     assert_eq!(first.wakes(), 1);
     drop(first);
     assert_eq!(second.wakes(), 0);
 }
 
-fn dropped_recv_leaves_item_queued<K: Kind>() {
+fn dropped_recv_leaves_item_queued<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(1);
     let recv = Waiter::waiting(receiver.recv());
     sender.try_send(tally.item()).unwrap();
     drop(recv);
     assert_eq!(tally.dropped(), 0);
-    assert_eq!(receiver.take_one().unwrap().id, 0);
+    assert_eq!(take_one(&receiver).unwrap().id, 0);
 }
 
 fn cancelled_waiter_releases_its_waker<K: Kind>() {

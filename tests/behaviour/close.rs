@@ -12,8 +12,8 @@ use tollgate::RecvError;
 use tollgate::SendError;
 use tollgate::TryRecvError;
 
-use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
+use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Tally;
 use crate::common::Waiter;
@@ -21,6 +21,7 @@ use crate::common::Watchdog;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll_next;
+use crate::common::take_one;
 
 on_both_kinds! {
     closed_completes_on_close_or_last_receiver,
@@ -37,7 +38,7 @@ on_both_kinds! {
 }
 
 fn closed_completes_on_close_or_last_receiver<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let other = receiver.clone();
     let mut closed = Waiter::waiting(sender.closed());
     drop(receiver);
@@ -48,7 +49,7 @@ fn closed_completes_on_close_or_last_receiver<K: Kind>() {
     assert!(closed.poll().is_ready());
     now(sender.closed());
 
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let mut closed = Waiter::waiting(sender.closed());
     receiver.close();
     assert_eq!(closed.wakes(), 1);
@@ -56,7 +57,7 @@ fn closed_completes_on_close_or_last_receiver<K: Kind>() {
 }
 
 fn closed_wakes_all_waiters<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let mut closed: Vec<_> = (0..5).map(|_| Waiter::waiting(sender.closed())).collect();
     drop(receiver);
     for closed in &mut closed {
@@ -65,27 +66,28 @@ fn closed_wakes_all_waiters<K: Kind>() {
     }
 }
 
-/// The destructors run before the end is notified, and the final report counts the items.
-fn no_end_while_items_are_discarded<K: Kind>() {
-    struct Watching(Rc<OnceCell<Monitor<Self>>>);
+/// An item whose destructor checks that the channel has not ended.
+struct Watching(Rc<OnceCell<Monitor<Self>>>);
 
-    impl Drop for Watching {
-        fn drop(&mut self) {
-            let monitor = self.0.get().unwrap();
-            assert!(monitor.join().now_or_never().is_none());
-            assert!(monitor.finished().now_or_never().is_none());
-            assert!(monitor.failed().now_or_never().is_none());
-            // The items were not received and are not in hand; the statistics show that a discard
-            // is going on.
-            let stats = monitor.stats();
-            let report = stats.report;
-            assert!(stats.discarding && format!("{monitor:?}").contains("discarding: true"));
-            assert_eq!((stats.in_hand, report.received, report.done), (0, 0, 0));
-            assert_eq!(stats.queued as u64 + report.discarded, 2);
-        }
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let monitor = self.0.get().unwrap();
+        assert!(monitor.join().now_or_never().is_none());
+        assert!(monitor.finished().now_or_never().is_none());
+        assert!(monitor.failed().now_or_never().is_none());
+        // The items were not received and are not in hand; the statistics show that a discard
+        // is going on.
+        let stats = monitor.stats();
+        let report = stats.report;
+        assert!(stats.discarding && format!("{monitor:?}").contains("discarding: true"));
+        assert_eq!((stats.in_hand, report.received, report.done), (0, 0, 0));
+        assert_eq!(stats.queued as u64 + report.discarded, 2);
     }
+}
 
-    let (sender, receiver) = K::channel::<Watching>(2);
+/// The destructors run before the end is notified, and the final report counts the items.
+fn no_end_while_items_are_discarded<K: Kind<Watching>>() {
+    let (sender, receiver) = K::channel(2);
     let monitor = Rc::new(OnceCell::new());
     for _ in 0..2 {
         let item = Watching(Rc::clone(&monitor));
@@ -105,7 +107,7 @@ fn no_end_while_items_are_discarded<K: Kind>() {
 }
 
 fn dropped_closed_future_strands_no_waiter<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let mut closed: Vec<_> = (0..4).map(|_| Waiter::waiting(sender.closed())).collect();
     drop(closed.remove(0));
     drop(closed.remove(1));
@@ -114,7 +116,7 @@ fn dropped_closed_future_strands_no_waiter<K: Kind>() {
 }
 
 fn monitor_keeps_no_side_alive<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let monitors = [
         sender.monitor(),
         receiver.monitor(),
@@ -126,7 +128,7 @@ fn monitor_keeps_no_side_alive<K: Kind>() {
     drop(receiver);
     assert!(monitors.iter().all(|it| it.stats().closed && !it.close()));
 
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let monitor = receiver.monitor();
     drop(receiver);
     assert!(sender.is_closed());
@@ -139,7 +141,7 @@ fn clone_keeps_channel_open<K: Kind>() {
     drop((sender, receiver));
     assert!(!other_sender.is_closed() && !other_receiver.is_closed());
     now(other_sender.send(1)).unwrap();
-    assert_eq!(other_receiver.take_one(), Ok(1));
+    assert_eq!(take_one(&other_receiver), Ok(1));
 }
 
 fn stream_counts_as_receiver<K: Kind>() {
@@ -155,16 +157,16 @@ fn stream_counts_as_receiver<K: Kind>() {
     assert_eq!(sender.len(), 0);
 }
 
-fn close_keeps_queued_items<K: Kind>() {
+fn close_keeps_queued_items<K: Kind<usize>>() {
     let (sender, receiver) = K::channel(3);
     (0..3).for_each(|item| sender.try_send(item).unwrap());
     receiver.close();
     drop(sender);
     for item in 0..3 {
         assert_eq!(receiver.len(), 3 - item);
-        assert_eq!(receiver.take_one(), Ok(item));
+        assert_eq!(take_one(&receiver), Ok(item));
     }
-    assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+    assert_eq!(take_one(&receiver), Err(TryRecvError::Closed));
 }
 
 fn second_close_wakes_no_waiter<K: Kind>() {
@@ -177,7 +179,7 @@ fn second_close_wakes_no_waiter<K: Kind>() {
     assert!(sends.iter().all(|it| it.wakes() == 1));
 }
 
-fn send_dropped_after_close_drops_item_once<K: Kind>() {
+fn send_dropped_after_close_drops_item_once<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(1);
     let unpolled = sender.send(tally.item());
@@ -193,7 +195,7 @@ fn send_dropped_after_close_drops_item_once<K: Kind>() {
     assert_eq!(tally.drops(), [1; 4]);
 }
 
-fn last_receiver_drops_while_thread_unwinds<K: Kind>() {
+fn last_receiver_drops_while_thread_unwinds<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();

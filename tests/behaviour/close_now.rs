@@ -19,11 +19,11 @@ use tollgate::SendError;
 use tollgate::Sender;
 use tollgate::TryRecvError;
 
-use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Plain;
+use crate::common::ReceiverOf;
 use crate::common::Tally;
 use crate::common::Tasks;
 use crate::common::Waiter;
@@ -31,6 +31,7 @@ use crate::common::Watchdog;
 use crate::common::assert_adds_up;
 use crate::common::now;
 use crate::common::on_both_kinds;
+use crate::common::take_one;
 
 on_both_kinds! {
     close_now_returns_queue_in_order,
@@ -45,7 +46,7 @@ on_both_kinds! {
     close_now_reports_are_exact,
 }
 
-fn numbered<K: Kind>(count: u32) -> (Sender<u32>, K::Receiver<u32>) {
+fn numbered<K: Kind>(count: u32) -> (Sender<u32>, ReceiverOf<K>) {
     let (sender, receiver) = K::channel(count as usize);
     for item in 0..count {
         sender.try_send(item).unwrap();
@@ -55,7 +56,7 @@ fn numbered<K: Kind>(count: u32) -> (Sender<u32>, K::Receiver<u32>) {
 
 fn close_now_returns_queue_in_order<K: Kind>() {
     let (sender, receiver) = numbered::<K>(5);
-    assert_eq!(receiver.take_one(), Ok(0));
+    assert_eq!(take_one(&receiver), Ok(0));
     let drained = sender.close_now();
     assert_eq!(drained.len(), 4);
     assert!(sender.is_closed() && sender.is_empty());
@@ -76,7 +77,7 @@ fn close_now_returns_queue_in_order<K: Kind>() {
 
 fn every_handle_can_close_now<K: Kind>() {
     type Close<R> = fn(&Sender<u32>, &R, &Monitor<u32>) -> Drained<u32>;
-    let ways: [Close<K::Receiver<u32>>; 3] = [
+    let ways: [Close<ReceiverOf<K>>; 3] = [
         |sender, _, _| sender.close_now(),
         |_, receiver, _| receiver.close_now(),
         |_, _, monitor| monitor.close_now(),
@@ -86,7 +87,7 @@ fn every_handle_can_close_now<K: Kind>() {
         let drained = close_now(&sender, &receiver, &sender.monitor());
         assert!(drained.rev().eq([1, 0]));
         assert_eq!(sender.try_send(9).unwrap_err().into_inner(), 9);
-        assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+        assert_eq!(take_one(&receiver), Err(TryRecvError::Closed));
     }
 }
 
@@ -101,7 +102,7 @@ fn close_now_returns_items_to_waiting_senders<K: Kind>() {
 }
 
 fn close_now_ends_waiting_receivers<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let mut recv = Waiter::waiting(receiver.recv());
     assert_eq!(sender.close_now().len(), 0);
     assert_eq!(recv.wakes(), 1);
@@ -140,9 +141,9 @@ fn close_now_drains_closed_channel<K: Kind>() {
     assert_eq!(now(sender.join()).unwrap().discarded, 2);
 }
 
-fn drained_drops_items_once<K: Kind>() {
+fn drained_drops_items_once<K: Kind<Item>>() {
     let tally = Tally::new();
-    let (sender, _receiver) = K::channel::<Item>(3);
+    let (sender, _receiver) = K::channel(3);
     for _ in 0..3 {
         assert!(sender.try_send(tally.item()).is_ok());
     }
@@ -155,7 +156,7 @@ fn drained_drops_items_once<K: Kind>() {
     assert_eq!(tally.drops(), [1, 1, 1]);
 }
 
-fn close_now_with_panicking_waker_wakes_others<K: Kind>() {
+fn close_now_with_panicking_waker_wakes_others<K: Kind<Item>>() {
     struct Panicking;
 
     impl Wake for Panicking {
@@ -167,7 +168,7 @@ fn close_now_with_panicking_waker_wakes_others<K: Kind>() {
     // The panicking waker waits for the close, for room, for a join, or for the end.
     for round in 0..4 {
         let tally = Tally::new();
-        let (sender, receiver) = K::channel::<Item>(1);
+        let (sender, receiver) = K::channel(1);
         let monitor = sender.monitor();
         assert!(sender.try_send(tally.item()).is_ok());
         let waker = Waker::from(Arc::new(Panicking));
@@ -206,13 +207,10 @@ fn close_now_with_panicking_waker_wakes_others<K: Kind>() {
 }
 
 /// Senders, receivers and two closers at once; every item ends in one place.
-fn close_now_races_with_senders_and_receivers<K: Kind>()
-where
-    K::Receiver<u32>: Send + Sync,
-{
+fn close_now_races_with_senders_and_receivers<K: Kind>() {
     const ITEMS: u32 = 64;
     for _ in 0..200 {
-        let (sender, receiver) = K::channel::<u32>(8);
+        let (sender, receiver) = K::channel(8);
         let monitor = sender.monitor();
         let sent = AtomicUsize::new(0);
         let (mut seen, received, drained) = thread::scope(|scope| {
@@ -267,10 +265,7 @@ where
 }
 
 /// The report of a joiner counts exactly the items that are gone.
-fn close_now_reports_are_exact<K: Kind>()
-where
-    K::Receiver<u32>: Send + Sync,
-{
+fn close_now_reports_are_exact<K: Kind>() {
     for _ in 0..500 {
         let (sender, receiver) = numbered::<K>(16);
         let monitor = sender.monitor();
@@ -278,7 +273,7 @@ where
             let joiner = scope.spawn(|| pollster::block_on(monitor.join()).unwrap());
             let closer = scope.spawn(|| monitor.close_now().len());
             let mut received = 0;
-            while receiver.take_one().is_ok() {
+            while take_one(&receiver).is_ok() {
                 received += 1;
             }
             (joiner.join().unwrap(), received, closer.join().unwrap())
@@ -300,7 +295,7 @@ fn tasks_in_hand_outlive_close_now() {
     task.retry().unwrap();
     let again = receiver.try_recv().unwrap();
     let follow_up = receiver.try_recv().unwrap();
-    assert_eq!(receiver.take_one(), Err(TryRecvError::Empty));
+    assert_eq!(take_one(&receiver), Err(TryRecvError::Empty));
     again.done();
     assert_eq!(finished.wakes(), 0);
     follow_up.done();
@@ -333,13 +328,13 @@ fn close_now_reports_same_on_both_kinds() {
     let _watchdog = Watchdog::start();
     let plain = {
         let (sender, receiver) = numbered::<Plain>(3);
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         sender.close_now().for_each(drop);
         now(sender.join()).unwrap()
     };
     let tasks = {
         let (sender, receiver) = numbered::<Tasks>(3);
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         sender.close_now().for_each(drop);
         now(sender.join()).unwrap()
     };

@@ -8,7 +8,6 @@ use std::thread;
 
 use tollgate::Failure;
 
-use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Waiter;
@@ -16,6 +15,7 @@ use crate::common::Watchdog;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll_once;
+use crate::common::take_one;
 
 on_both_kinds! {
     unused_channel_is_joined,
@@ -32,7 +32,7 @@ on_both_kinds! {
 }
 
 fn unused_channel_is_joined<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     assert_eq!(now(monitor.join()).unwrap(), Default::default());
     assert_eq!(now(sender.join()).unwrap(), Default::default());
@@ -46,7 +46,7 @@ fn all_joiners_are_woken<K: Kind>() {
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
     let mut joins: Vec<_> = (0..9).map(|_| Waiter::waiting(monitor.join())).collect();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     for join in &mut joins {
         assert_eq!(join.wakes(), 1);
         assert!(matches!(join.poll(), Poll::Ready(Ok(report)) if report.done == 1));
@@ -58,7 +58,7 @@ fn join_can_be_repeated<K: Kind>() {
     for round in 1..=5 {
         sender.try_send(1).unwrap();
         let mut join = Waiter::waiting(sender.join());
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         assert_eq!(join.wakes(), 1);
         assert!(matches!(join.poll(), Poll::Ready(Ok(report)) if report.done == round));
         assert_eq!(now(sender.join()).unwrap().sent, round);
@@ -69,12 +69,12 @@ fn join_rechecks_when_polled<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(1).unwrap();
     let mut join = Waiter::waiting(sender.join());
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     // All work was done for a moment, but there is new work when the joiner is polled.
     sender.try_send(2).unwrap();
     assert!(join.poll().is_pending());
     let before = join.wakes();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(join.wakes(), before + 1);
     assert!(matches!(join.poll(), Poll::Ready(Ok(report)) if report.done == 2));
 }
@@ -84,7 +84,7 @@ fn waiting_send_does_not_count<K: Kind>() {
     sender.try_send(1).unwrap();
     let mut send = Waiter::waiting(sender.send(2));
     assert_eq!(sender.monitor().outstanding(), 1);
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(now(sender.join()).unwrap().sent, 1);
     assert!(send.poll().is_ready());
     assert!(poll_once(&mut sender.join()).is_pending());
@@ -98,7 +98,7 @@ fn dropped_join_strands_no_joiner<K: Kind>() {
     drop(joins.remove(0));
     drop(joins.remove(2));
     joins.remove(1).forget();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert!(joins.iter().all(|it| it.wakes() == 1));
     // Dropped after it was woken.
     drop(joins.remove(0));
@@ -121,7 +121,7 @@ fn monitor_outlives_other_handles<K: Kind>() {
     assert_eq!((error.report.done, error.report.discarded), (1, 1));
 }
 
-fn outstanding_counts_queued_and_in_hand<K: Kind>() {
+fn outstanding_counts_queued_and_in_hand<K: Kind<usize>>() {
     let (sender, receiver) = K::channel(3);
     let monitor = sender.monitor();
     for item in 1..=3 {
@@ -169,7 +169,7 @@ fn finished_is_permanent<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     drop(sender);
     for _ in 0..3 {
         assert_eq!(now(monitor.finished()).unwrap().done, 1);
@@ -187,10 +187,10 @@ fn intermediate_items_wake_no_joiner<K: Kind>() {
     let finished = Waiter::waiting(monitor.finished());
     for item in 1..100 {
         sender.try_send(item).unwrap();
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
     }
     assert_eq!((join.wakes(), finished.wakes()), (0, 0));
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!((join.wakes(), finished.wakes()), (1, 0));
     sender.close();
     assert_eq!((join.wakes(), finished.wakes()), (1, 1));

@@ -26,8 +26,8 @@ use futures_util::future::LocalBoxFuture;
 use tollgate::Monitor;
 use tollgate::Sender;
 
-use crate::common::AnyReceiver;
 use crate::common::Given;
+use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Plain;
 use crate::common::Tasks;
@@ -198,12 +198,12 @@ static HOSTILE: RawWakerVTable = RawWakerVTable::new(
 );
 
 /// What the actions use.
-struct Scene<K: Kind> {
+struct Scene<K: Kind<Item>> {
     world: World<K>,
     another: RefCell<Option<Job>>,
 }
 
-impl<K: Kind> Scene<K> {
+impl<K: Kind<Item>> Scene<K> {
     fn perform(&self, action: Action) {
         let world = &self.world;
         match action {
@@ -278,7 +278,7 @@ impl<K: Kind> Scene<K> {
 }
 
 /// Runs a case; returns whether the action was performed.
-fn run<K: Kind>(case: Case) -> bool {
+fn run<K: Kind<Item>>(case: Case) -> bool {
     let scene = Rc::new(Scene::<K> {
         world: World::new(1),
         another: None.into(),

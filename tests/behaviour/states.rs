@@ -11,6 +11,7 @@ use std::task::Poll;
 
 use tollgate::Failure;
 use tollgate::JoinError;
+use tollgate::Receiver;
 use tollgate::RecvError;
 use tollgate::Report;
 use tollgate::SendError;
@@ -19,11 +20,13 @@ use tollgate::Task;
 use tollgate::TaskReceiver;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
+use tollgate::kind;
 
-use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
 use crate::common::Given;
+use crate::common::Item;
 use crate::common::Kind;
+use crate::common::ReceiverOf;
 use crate::common::Tally;
 use crate::common::Waiter;
 use crate::common::Watchdog;
@@ -32,6 +35,7 @@ use crate::common::on_both_kinds;
 use crate::common::poll;
 use crate::common::poll_next;
 use crate::common::poll_once;
+use crate::common::take_one;
 
 on_both_kinds! {
     open_channel_accepts_or_blocks_sender,
@@ -52,7 +56,7 @@ on_both_kinds! {
     failed_is_none_at_clean_end,
 }
 
-fn closed_with_an_item<K: Kind>() -> (Sender<u32>, K::Receiver<u32>) {
+fn closed_with_an_item<K: Kind>() -> (Sender<u32>, ReceiverOf<K>) {
     let (sender, receiver) = K::channel(2);
     sender.try_send(7).unwrap();
     assert!(sender.close());
@@ -67,9 +71,9 @@ fn closed_with_a_task_in_hand() -> (Sender<u32>, TaskReceiver<u32>, Task<u32>) {
     (sender, receiver, task)
 }
 
-fn finished<K: Kind>() -> (Sender<u32>, K::Receiver<u32>) {
+fn finished<K: Kind>() -> (Sender<u32>, ReceiverOf<K>) {
     let (sender, receiver) = closed_with_an_item::<K>();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     (sender, receiver)
 }
 
@@ -80,10 +84,14 @@ fn assert_refuses(sender: &Sender<u32>) {
 }
 
 #[track_caller]
-fn assert_ended<T: fmt::Debug, R: AnyReceiver<T>>(mut receiver: R) {
+fn assert_ended<T, K>(mut receiver: Receiver<T, K>)
+where
+    T: fmt::Debug,
+    K: kind::Kind<Received<T>: Given<T>>,
+{
     let waker = CountingWaker::new();
     for _ in 0..3 {
-        assert_eq!(receiver.take_one().unwrap_err(), TryRecvError::Closed);
+        assert_eq!(take_one(&receiver).unwrap_err(), TryRecvError::Closed);
         assert_eq!(now(receiver.recv()).err(), Some(RecvError));
         assert!(matches!(
             poll_next(&mut receiver, &waker),
@@ -114,19 +122,19 @@ fn open_channel_accepts_or_blocks_sender<K: Kind>() {
     let mut send = Waiter::waiting(sender.send(4));
     assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
     assert_eq!(send.wakes(), 0);
-    assert_eq!(receiver.take_one(), Ok(1));
+    assert_eq!(take_one(&receiver), Ok(1));
     assert_eq!(send.wakes(), 1);
     assert_eq!(send.poll(), Poll::Ready(Ok(())));
-    assert_eq!(receiver.take_one(), Ok(2));
-    assert_eq!(receiver.take_one(), Ok(4));
+    assert_eq!(take_one(&receiver), Ok(2));
+    assert_eq!(take_one(&receiver), Ok(4));
 }
 
 fn closed_channel_returns_every_item<K: Kind>() {
     let (sender, receiver) = closed_with_an_item::<K>();
     assert_refuses(&sender);
-    assert_eq!(receiver.take_one(), Ok(7));
+    assert_eq!(take_one(&receiver), Ok(7));
     assert_refuses(&sender);
-    assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+    assert_eq!(take_one(&receiver), Err(TryRecvError::Closed));
 
     let (sender, receiver) = finished::<K>();
     assert_refuses(&sender);
@@ -145,7 +153,7 @@ fn closed_channel_returns_items_with_tasks_in_hand() {
 
 fn close_returns_items_to_waiting_senders<K: Kind>() {
     type Close<R> = fn(&Sender<u32>, &mut Option<R>);
-    let closers: [Close<K::Receiver<u32>>; 4] = [
+    let closers: [Close<ReceiverOf<K>>; 4] = [
         |sender, _| assert!(sender.close()),
         |_, receiver| assert!(receiver.as_ref().unwrap().close()),
         |sender, _| assert!(sender.monitor().close()),
@@ -166,8 +174,8 @@ fn close_returns_items_to_waiting_senders<K: Kind>() {
             assert_eq!(send.poll(), Poll::Ready(Err(SendError(item))));
         }
         if let Some(receiver) = receiver {
-            assert_eq!(receiver.take_one(), Ok(1));
-            assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+            assert_eq!(take_one(&receiver), Ok(1));
+            assert_eq!(take_one(&receiver), Err(TryRecvError::Closed));
         }
     }
 }
@@ -177,9 +185,9 @@ fn waiting_send_never_completes_after_close<K: Kind>() {
     sender.try_send(1).unwrap();
     let mut send = Waiter::waiting(sender.send(2));
     sender.close();
-    assert_eq!(receiver.take_one(), Ok(1));
+    assert_eq!(take_one(&receiver), Ok(1));
     assert_eq!(send.poll(), Poll::Ready(Err(SendError(2))));
-    assert_eq!(receiver.take_one(), Err(TryRecvError::Closed));
+    assert_eq!(take_one(&receiver), Err(TryRecvError::Closed));
 }
 
 #[test]
@@ -197,7 +205,7 @@ fn close_returns_item_of_notified_send() {
 
 fn open_channel_delivers_or_blocks_receiver<K: Kind>() {
     let (sender, receiver) = K::channel(2);
-    assert_eq!(receiver.take_one(), Err(TryRecvError::Empty));
+    assert_eq!(take_one(&receiver), Err(TryRecvError::Empty));
 
     let mut recv = Waiter::waiting(receiver.recv());
     let mut stream = receiver.clone();
@@ -224,7 +232,7 @@ fn closed_channel_drains_then_stays_ended<K: Kind>() {
         sender.try_send(item).unwrap();
     }
     sender.close();
-    assert_eq!(receiver.take_one(), Ok(1));
+    assert_eq!(take_one(&receiver), Ok(1));
     assert_eq!(now(receiver.recv()).map(Given::end), Ok(2));
     assert_eq!(
         poll_next(&mut receiver, &CountingWaker::new()).map(|it| it.map(Given::end)),
@@ -235,7 +243,7 @@ fn closed_channel_drains_then_stays_ended<K: Kind>() {
 }
 
 fn close_wakes_receivers<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let mut recvs: Vec<_> = (0..3).map(|_| Waiter::waiting(receiver.recv())).collect();
     let mut stream = receiver.clone();
     let waker = CountingWaker::new();
@@ -309,12 +317,12 @@ fn join_waits_for_queued_items<K: Kind>() {
             Waiter::waiting(monitor.join()),
             Waiter::waiting(sender.join()),
         ];
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         for join in &mut joins {
             assert_eq!(join.wakes(), 0);
             assert!(join.poll().is_pending());
         }
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         for join in &mut joins {
             assert_eq!(join.wakes(), 1);
             let Poll::Ready(report) = join.poll() else {
@@ -353,13 +361,13 @@ fn finished_waits_for_close_and_queue<K: Kind>() {
     let mut finished = Waiter::waiting(monitor.finished());
     sender.try_send(1).unwrap();
     assert!(finished.poll().is_pending());
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert!(finished.poll().is_pending());
     sender.try_send(2).unwrap();
     sender.close();
     assert!(finished.poll().is_pending());
     let before = finished.wakes();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(finished.wakes(), before + 1);
     assert!(matches!(finished.poll(), Poll::Ready(Ok(_))));
     assert_report(now(monitor.finished()).unwrap(), 2, 2, [0; 4]);
@@ -370,7 +378,7 @@ fn finished_waits_for_close_and_queue<K: Kind>() {
     let monitor = sender.monitor();
     let mut finished = Waiter::waiting(monitor.finished());
     sender.try_send(1).unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(finished.wakes(), 0);
     drop(sender);
     assert_eq!(finished.wakes(), 1);
@@ -390,7 +398,7 @@ fn finished_waits_for_tasks_in_hand() {
 
 fn close_returns_true_once<K: Kind>() {
     for first in 0..3 {
-        let (sender, receiver) = K::channel::<u32>(1);
+        let (sender, receiver) = K::channel(1);
         let monitor = receiver.monitor();
         let mut closed = Waiter::waiting(sender.closed());
         for caller in (first..first + 3).map(|it| it % 3) {
@@ -418,19 +426,19 @@ fn last_sender_closes_channel<K: Kind>() {
     other.try_send(2).unwrap();
     drop(other);
     assert!(receiver.is_closed() && monitor.stats().closed);
-    assert_eq!((receiver.take_one(), receiver.take_one()), (Ok(1), Ok(2)));
+    assert_eq!((take_one(&receiver), take_one(&receiver)), (Ok(1), Ok(2)));
     assert_ended(receiver);
     assert_report(now(monitor.finished()).unwrap(), 2, 2, [0; 4]);
 }
 
-fn last_receiver_closes_and_discards_queue<K: Kind>() {
+fn last_receiver_closes_and_discards_queue<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(4);
     let monitor = sender.monitor();
     for _ in 0..4 {
         sender.try_send(tally.item()).unwrap();
     }
-    drop(receiver.take_one().unwrap());
+    drop(take_one(&receiver).unwrap());
     let mut join = Waiter::waiting(monitor.join());
     let mut finished = Waiter::waiting(monitor.finished());
     let mut failed = Waiter::waiting(monitor.failed());
@@ -462,7 +470,7 @@ fn last_receiver_closes_and_discards_queue<K: Kind>() {
     assert!(error.is_closed());
 }
 
-fn last_receiver_discards_queue_after_close<K: Kind>() {
+fn last_receiver_discards_queue_after_close<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
@@ -479,7 +487,7 @@ fn last_receiver_discards_queue_after_close<K: Kind>() {
     assert_report(error.report, 2, 0, [0, 0, 0, 2]);
 }
 
-fn last_receiver_wakes_senders<K: Kind>() {
+fn last_receiver_wakes_senders<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(1);
     sender.try_send(tally.item()).unwrap();
@@ -502,7 +510,7 @@ fn last_receiver_with_empty_queue_is_clean<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     sender.try_send(1).unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     drop(receiver);
     assert_report(now(monitor.finished()).unwrap(), 1, 1, [0; 4]);
     assert!(now(monitor.failed()).is_none());
@@ -539,7 +547,7 @@ fn failed_is_none_at_clean_end<K: Kind>() {
     let monitor = sender.monitor();
     let mut failed = Waiter::waiting(monitor.failed());
     sender.try_send(1).unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert!(failed.poll().is_pending());
     drop(sender);
     assert_eq!(failed.wakes(), 1);

@@ -5,7 +5,6 @@ use std::task::Poll;
 use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
 
-use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
 use crate::common::Given;
 use crate::common::Kind;
@@ -13,6 +12,7 @@ use crate::common::Waiter;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll_next;
+use crate::common::take_one;
 
 on_both_kinds! {
     stream_yields_all_items_then_ends,
@@ -37,7 +37,7 @@ fn stream_yields_all_items_then_ends<K: Kind>() {
 }
 
 fn termination_is_per_handle<K: Kind>() {
-    let (sender, mut receiver) = K::channel::<u32>(1);
+    let (sender, mut receiver) = K::channel(1);
     let waker = CountingWaker::new();
     let mut other = receiver.clone();
     assert!(poll_next(&mut other, &waker).is_pending());
@@ -75,7 +75,7 @@ fn close_ends_stream_after_queued_items<K: Kind>() {
 }
 
 fn clone_does_not_inherit_registration<K: Kind>() {
-    let (sender, mut receiver) = K::channel::<u32>(2);
+    let (sender, mut receiver) = K::channel(2);
     let waker = CountingWaker::new();
     assert!(poll_next(&mut receiver, &waker).is_pending());
     let clone = receiver.clone();
@@ -86,7 +86,7 @@ fn clone_does_not_inherit_registration<K: Kind>() {
 }
 
 fn woken_stream_dropped_passes_on_wake<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let wakers = [(); 3].map(|()| CountingWaker::new());
     let mut streams: Vec<_> = wakers.iter().map(|_| receiver.clone()).collect();
     for (stream, waker) in streams.iter_mut().zip(&wakers) {
@@ -114,7 +114,7 @@ fn woken_stream_without_item_waits_again<K: Kind>() {
         assert!(poll_next(&mut stream, &waker).is_pending());
         sender.try_send(item).unwrap();
         assert_eq!(waker.wakes(), item as usize + 1);
-        assert_eq!(receiver.take_one(), Ok(item));
+        assert_eq!(take_one(&receiver), Ok(item));
     }
 }
 
@@ -125,7 +125,7 @@ fn recv_between_polls_of_stream<K: Kind>() {
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
     assert_eq!(now(receiver.recv()).map(Given::end), Ok(1));
-    assert_eq!(receiver.take_one(), Ok(2));
+    assert_eq!(take_one(&receiver), Ok(2));
     assert!(poll_next(&mut receiver, &waker).is_pending());
     sender.try_send(3).unwrap();
     assert_eq!(waker.wakes(), 2);
@@ -134,7 +134,7 @@ fn recv_between_polls_of_stream<K: Kind>() {
 
 fn stream_replaces_its_waker<K: Kind>() {
     for in_crowd in [false, true] {
-        let (sender, receiver) = K::channel::<u32>(1);
+        let (sender, receiver) = K::channel(1);
         let ahead = in_crowd.then(|| Waiter::waiting(receiver.recv()));
         let mut stream = receiver.clone();
         let (old, new) = (CountingWaker::new(), CountingWaker::new());
@@ -165,7 +165,7 @@ fn several_streams_share_items<K: Kind>() {
 }
 
 fn forgotten_stream_absorbs_one_wake<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(2);
+    let (sender, receiver) = K::channel(2);
     let mut stream = receiver.clone();
     let waker = CountingWaker::new();
     assert!(poll_next(&mut stream, &waker).is_pending());
@@ -179,7 +179,7 @@ fn forgotten_stream_absorbs_one_wake<K: Kind>() {
 }
 
 fn stream_may_move_between_polls<K: Kind>() {
-    let (sender, mut receiver) = K::channel::<u32>(1);
+    let (sender, mut receiver) = K::channel(1);
     let waker = CountingWaker::new();
     assert!(poll_next(&mut receiver, &waker).is_pending());
     let mut elsewhere = Box::new(receiver);

@@ -6,11 +6,11 @@ use std::cell::RefCell;
 use tollgate::Monitor;
 use tollgate::Sender;
 
-use crate::common::AnyReceiver;
 use crate::common::Given;
-use crate::common::GivenBy;
 use crate::common::Item;
 use crate::common::Kind;
+use crate::common::ReceivedBy;
+use crate::common::ReceiverOf;
 use crate::common::Tally;
 
 /// An operation that waits.
@@ -27,16 +27,16 @@ pub(crate) enum Op {
 
 /// The channel may be used, and its handles dropped, by code that runs inside another call: no cell
 /// stays borrowed during a call.
-pub(crate) struct World<K: Kind> {
+pub(crate) struct World<K: Kind<Item>> {
     pub(crate) tally: Tally,
     pub(crate) monitor: Monitor<Item>,
     sender: RefCell<Option<Sender<Item>>>,
-    receiver: RefCell<Option<K::Receiver<Item>>>,
+    receiver: RefCell<Option<ReceiverOf<K, Item>>>,
     accepted: Cell<u64>,
     delivered: RefCell<Vec<usize>>,
 }
 
-impl<K: Kind> World<K> {
+impl<K: Kind<Item>> World<K> {
     pub(crate) fn new(capacity: usize) -> Self {
         let (sender, receiver) = K::channel(capacity);
         Self {
@@ -53,7 +53,7 @@ impl<K: Kind> World<K> {
         self.sender.borrow().clone()
     }
 
-    pub(crate) fn receiver(&self) -> Option<K::Receiver<Item>> {
+    pub(crate) fn receiver(&self) -> Option<ReceiverOf<K, Item>> {
         self.receiver.borrow().clone()
     }
 
@@ -75,7 +75,7 @@ impl<K: Kind> World<K> {
     }
 
     /// Receives a queued item without recording it.
-    pub(crate) fn receive(&self) -> Option<GivenBy<K, Item>> {
+    pub(crate) fn receive(&self) -> Option<ReceivedBy<K, Item>> {
         self.receiver().and_then(|it| it.try_recv().ok())
     }
 

@@ -9,14 +9,15 @@ mod tally;
 mod waiter;
 mod watchdog;
 
-pub(crate) use kind::AnyReceiver;
 pub(crate) use kind::Given;
-pub(crate) use kind::GivenBy;
 pub(crate) use kind::Kind;
 pub(crate) use kind::Plain;
+pub(crate) use kind::ReceivedBy;
+pub(crate) use kind::ReceiverOf;
 pub(crate) use kind::Requeued;
 pub(crate) use kind::Tasks;
 pub(crate) use kind::on_both_kinds;
+pub(crate) use kind::take_one;
 pub(crate) use report::assert_adds_up;
 pub(crate) use report::assert_each_is_counted;
 pub(crate) use tally::Item;

@@ -14,9 +14,9 @@ use std::task::Waker;
 use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
 
-use super::AnyReceiver;
 use super::Given;
 use super::Kind;
+use super::ReceiverOf;
 
 /// A waker that counts how often it is woken.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ pub(crate) fn wakes<R>(waiters: &[Waiter<'_, R>]) -> Vec<usize> {
 
 /// Waiting receivers: futures and streams in turn.
 pub(crate) fn mixed<K: Kind>(
-    receiver: &K::Receiver<u32>,
+    receiver: &ReceiverOf<K>,
     count: usize,
 ) -> Vec<Waiter<'_, Option<u32>>> {
     let waiters = (0..count).map(|index| match index % 2 {

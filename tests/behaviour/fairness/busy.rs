@@ -18,7 +18,6 @@ use super::workload::Consumer;
 use super::workload::Senders;
 use super::workload::THREE_SENDERS;
 use super::workload::run_to_end;
-use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
@@ -47,7 +46,7 @@ impl Traffic {
     /// Returns the shares of the senders and those of the receivers.
     fn run<K: Kind>(&self) -> Result<[Vec<u64>; 2], String> {
         let (after_send, after_recv) = (self.after_send, self.after_recv);
-        let (sender, receiver) = K::channel::<u32>(self.capacity);
+        let (sender, receiver) = K::channel(self.capacity);
         let mut sim = Sim::new(self.policy, self.seed);
         for _ in 0..self.senders {
             let sender = sender.clone();

@@ -4,12 +4,12 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 
-use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Waiter;
 use crate::common::mixed;
 use crate::common::on_both_kinds;
+use crate::common::take_one;
 use crate::common::wakes;
 
 on_both_kinds! {
@@ -26,7 +26,7 @@ fn vainly_woken_receiver_keeps_position<K: Kind>() {
             let mut waiters = mixed::<K>(&receiver, count);
             for _ in 0..2 {
                 sender.try_send(1).unwrap();
-                receiver.take_one().unwrap();
+                take_one(&receiver).unwrap();
             }
             for index in order {
                 assert!(waiters[index].poll().is_pending());
@@ -40,7 +40,7 @@ fn vainly_woken_receiver_keeps_position<K: Kind>() {
             let mut expected = wakes(&waiters);
             for index in 0..=count {
                 sender.try_send(2).unwrap();
-                receiver.take_one().unwrap();
+                take_one(&receiver).unwrap();
                 expected[index] += 1;
                 assert_eq!(wakes(&waiters), expected, "{count} receivers");
             }
@@ -56,7 +56,7 @@ fn vainly_woken_sender_keeps_position<K: Kind>() {
             let send = || Waiter::waiting(sender.send(1));
             let mut sends: Vec<_> = (0..count).map(|_| send()).collect();
             for _ in 0..2 {
-                receiver.take_one().unwrap();
+                take_one(&receiver).unwrap();
                 sender.try_send(0).unwrap();
             }
             for index in order {
@@ -69,7 +69,7 @@ fn vainly_woken_sender_keeps_position<K: Kind>() {
             // The newcomer has yielded, and so has woken itself.
             let mut expected = wakes(&sends);
             for index in 0..=count {
-                receiver.take_one().unwrap();
+                take_one(&receiver).unwrap();
                 sender.try_send(0).unwrap();
                 expected[index] += 1;
                 assert_eq!(wakes(&sends), expected, "{count} senders");
@@ -92,7 +92,7 @@ fn position_ends_on_success_or_drop<K: Kind>() {
     let mut second = Waiter::waiting(receiver.recv());
     // Woken in vain, then with success: it waits anew, behind both others.
     sender.try_send(1).unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert!(stream.poll().is_pending());
     sender.try_send(2).unwrap();
     assert!(stream.poll().is_pending());
@@ -100,7 +100,7 @@ fn position_ends_on_success_or_drop<K: Kind>() {
         assert_eq!([stream.wakes(), first.wakes(), second.wakes()], expected);
     };
     sender.try_send(3).unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     seen([2, 1, 0], &first, &second);
     // The first is woken in vain too, and then dropped: its position is gone.
     let mut first = first;

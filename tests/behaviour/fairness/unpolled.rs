@@ -7,10 +7,10 @@ use super::sim::Line;
 use super::sim::POLICIES;
 use super::sim::Policy;
 use super::sim::Sim;
-use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
 use crate::common::on_both_kinds;
+use crate::common::take_one;
 
 on_both_kinds! {
     unpolled_streams_hide_one_item_each,
@@ -44,7 +44,7 @@ fn run_with_unpolled_streams<K: Kind>(
     vain: usize,
 ) -> Result<(), String> {
     const STREAMS: usize = 6;
-    let (sender, receiver) = K::channel::<u32>(2 * burst + unpolled);
+    let (sender, receiver) = K::channel(2 * burst + unpolled);
     let mut sim = Sim::new(policy, 7);
     for _ in 0..STREAMS {
         let mut stream = receiver.clone();
@@ -58,7 +58,7 @@ fn run_with_unpolled_streams<K: Kind>(
     sim.settle()?;
     for _ in 0..vain {
         (0..burst).for_each(|_| sender.try_send(1).unwrap());
-        (0..burst).for_each(|_| _ = receiver.take_one());
+        (0..burst).for_each(|_| _ = take_one(&receiver));
         sim.settle()?;
     }
     (0..unpolled).for_each(|id| sim.stop_polling(id));
@@ -100,7 +100,7 @@ fn run_with_unpolled_senders<K: Kind>(
     unpolled: usize,
     capacity: usize,
 ) -> Result<(), String> {
-    let (sender, receiver) = K::channel::<u32>(capacity);
+    let (sender, receiver) = K::channel(capacity);
     let mut sim = Sim::new(policy, 7);
     (0..capacity).for_each(|_| sender.try_send(0).unwrap());
     for _ in 0..6 {
@@ -112,7 +112,7 @@ fn run_with_unpolled_senders<K: Kind>(
     sim.settle()?;
     (0..unpolled).for_each(|id| sim.stop_polling(id));
     for _ in 0..50 {
-        (0..capacity).for_each(|_| _ = receiver.take_one());
+        (0..capacity).for_each(|_| _ = take_one(&receiver));
         sim.settle()?;
         sim.no_wake_is_lost(Line::Room, capacity - sender.len())?;
     }
@@ -140,7 +140,7 @@ fn close_ends_all_waiters<K: Kind>() {
 }
 
 fn close_on_receivers<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> Result<(), String> {
-    let (sender, receiver) = K::channel::<u32>(burst + 1);
+    let (sender, receiver) = K::channel(burst + 1);
     let mut sim = Sim::new(policy, 3);
     for index in 0..waiters {
         let mut stream = receiver.clone();
@@ -161,7 +161,7 @@ fn close_on_receivers<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> 
     }
     sim.settle()?;
     (0..burst).for_each(|_| sender.try_send(1).unwrap());
-    (0..burst).for_each(|_| _ = receiver.take_one());
+    (0..burst).for_each(|_| _ = take_one(&receiver));
     sim.settle()?;
     (0..burst).for_each(|_| sender.try_send(2).unwrap());
     sim.step();
@@ -175,7 +175,7 @@ fn close_on_receivers<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> 
 }
 
 fn close_on_senders<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> Result<(), String> {
-    let (sender, receiver) = K::channel::<u32>(burst + 1);
+    let (sender, receiver) = K::channel(burst + 1);
     let mut sim = Sim::new(policy, 3);
     while sender.try_send(0).is_ok() {}
     for _ in 0..waiters {
@@ -187,10 +187,10 @@ fn close_on_senders<K: Kind>(policy: Policy, waiters: usize, burst: usize) -> Re
         });
     }
     sim.settle()?;
-    (0..burst).for_each(|_| _ = receiver.take_one());
+    (0..burst).for_each(|_| _ = take_one(&receiver));
     (0..burst).for_each(|_| sender.try_send(0).unwrap());
     sim.settle()?;
-    (0..burst).for_each(|_| _ = receiver.take_one());
+    (0..burst).for_each(|_| _ = take_one(&receiver));
     sim.step();
     receiver.close();
     let sent = sim.shares();

@@ -5,7 +5,6 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 
-use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
 use crate::common::Kind;
 use crate::common::Waiter;
@@ -13,6 +12,7 @@ use crate::common::mixed;
 use crate::common::on_both_kinds;
 use crate::common::poll;
 use crate::common::poll_next;
+use crate::common::take_one;
 use crate::common::wakes;
 
 on_both_kinds! {
@@ -58,12 +58,12 @@ fn senders_are_woken_in_order<K: Kind>() {
     sender.try_send(0).unwrap();
     let mut sends: Vec<_> = (1..=5).map(|it| Waiter::waiting(sender.send(it))).collect();
     for item in 0..5 {
-        assert_eq!(receiver.take_one(), Ok(item as u32));
+        assert_eq!(take_one(&receiver), Ok(item as u32));
         let expected: Vec<_> = (0..5).map(|it| usize::from(it <= item)).collect();
         assert_eq!(wakes(&sends), expected);
         assert_eq!(sends[item].poll(), Poll::Ready(Ok(())));
     }
-    assert_eq!(receiver.take_one(), Ok(5));
+    assert_eq!(take_one(&receiver), Ok(5));
 }
 
 fn order_holds_when_front_waiters_leave<K: Kind>() {
@@ -88,7 +88,7 @@ fn one_item_wakes_one_of_eight_receivers<K: Kind>() {
 }
 
 fn one_item_wakes_one_of_eight_streams<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(8);
+    let (sender, receiver) = K::channel(8);
     let streams: Vec<_> = (0..8)
         .map(|_| {
             let mut stream = receiver.clone();
@@ -103,7 +103,7 @@ fn one_receive_wakes_one_of_eight_senders<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     sender.try_send(0).unwrap();
     let sends: Vec<_> = (0..8).map(|it| Waiter::waiting(sender.send(it))).collect();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(wakes(&sends), [1, 0, 0, 0, 0, 0, 0, 0]);
 }
 
@@ -117,12 +117,12 @@ fn burst_wakes_one_receiver_per_item<K: Kind>() {
     }
 }
 
-fn burst_wakes_one_sender_per_slot<K: Kind>() {
+fn burst_wakes_one_sender_per_slot<K: Kind<usize>>() {
     for burst in 1..=8 {
         let (sender, receiver) = K::channel(8);
         (0..8).for_each(|item| sender.try_send(item).unwrap());
         let sends: Vec<_> = (0..8).map(|it| Waiter::waiting(sender.send(it))).collect();
-        (0..burst).for_each(|item| assert_eq!(receiver.take_one(), Ok(item)));
+        (0..burst).for_each(|item| assert_eq!(take_one(&receiver), Ok(item)));
         assert_eq!(wakes(&sends).iter().sum::<usize>(), burst);
         assert!(wakes(&sends)[..burst].iter().all(|it| *it == 1));
     }
@@ -161,7 +161,7 @@ fn burst_costs_two_wakes_per_item_at_most<K: Kind>() {
 }
 
 fn close_wakes_each_waiter_once<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(1);
+    let (sender, receiver) = K::channel(1);
     let waiters = mixed::<K>(&receiver, 8);
     let closed: Vec<_> = (0..3).map(|_| Waiter::waiting(sender.closed())).collect();
     sender.close();
@@ -183,7 +183,7 @@ fn woken_receiver_without_item_waits_again<K: Kind>() {
         for item in 0..3 {
             sender.try_send(item).unwrap();
             assert_eq!(waiter.wakes(), item as usize + 1);
-            assert_eq!(receiver.take_one(), Ok(item));
+            assert_eq!(take_one(&receiver), Ok(item));
             assert!(waiter.poll().is_pending());
         }
         sender.try_send(3).unwrap();
@@ -196,12 +196,12 @@ fn woken_sender_without_room_waits_again<K: Kind>() {
     sender.try_send(0).unwrap();
     let mut send = Waiter::waiting(sender.send(9));
     for item in 0..3 {
-        assert_eq!(receiver.take_one(), Ok(item));
+        assert_eq!(take_one(&receiver), Ok(item));
         assert_eq!(send.wakes(), item as usize + 1);
         sender.try_send(item + 1).unwrap();
         assert!(send.poll().is_pending());
     }
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(send.wakes(), 4);
     assert_eq!(send.poll(), Poll::Ready(Ok(())));
 }
@@ -224,8 +224,8 @@ fn sender_that_sees_more_room_wakes_another<K: Kind>() {
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
     let mut sends: Vec<_> = (3..6).map(|it| Waiter::waiting(sender.send(it))).collect();
-    receiver.take_one().unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(wakes(&sends), [1, 1, 0]);
     assert!(sends[1].poll().is_ready());
     assert_eq!(wakes(&sends), [1, 1, 1]);
@@ -237,11 +237,11 @@ fn vainly_notified_waiters_keep_their_order<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let mut waiters = mixed::<K>(&receiver, 3);
     sender.try_send(1).unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert!(waiters[0].poll().is_pending());
     for expected in [[2, 0, 0], [3, 0, 0]] {
         sender.try_send(1).unwrap();
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         assert_eq!(wakes(&waiters), expected);
         assert!(waiters[0].poll().is_pending());
     }
@@ -249,7 +249,7 @@ fn vainly_notified_waiters_keep_their_order<K: Kind>() {
     // too.
     for expected in [[4, 0, 0], [4, 1, 0], [4, 1, 1]] {
         sender.try_send(1).unwrap();
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         assert_eq!(wakes(&waiters), expected);
     }
     for index in [2, 0, 1] {
@@ -260,7 +260,7 @@ fn vainly_notified_waiters_keep_their_order<K: Kind>() {
     let mut expected = wakes(&waiters);
     for index in 0..3 {
         sender.try_send(1).unwrap();
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         expected[index] += 1;
         assert_eq!(wakes(&waiters), expected);
     }
@@ -268,7 +268,7 @@ fn vainly_notified_waiters_keep_their_order<K: Kind>() {
 
 fn only_last_waker_of_future_is_woken<K: Kind>() {
     for behind in [false, true] {
-        let (sender, receiver) = K::channel::<u32>(1);
+        let (sender, receiver) = K::channel(1);
         let ahead = behind.then(|| Waiter::waiting(receiver.recv()));
         let wakers = [(); 3].map(|()| CountingWaker::new());
         let mut recv = receiver.recv();
@@ -299,14 +299,14 @@ fn moved_future_wakes_its_new_task<K: Kind>() {
     let (mut send, mut join) = *Box::new((send, join));
     assert!(poll(&mut send, &new).is_pending());
     assert!(poll(&mut join, &new).is_pending());
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!(old.wakes(), 0);
     assert!(new.wakes() >= 1);
 }
 
 fn forgotten_receiver_absorbs_one_wake<K: Kind>() {
     for behind in [false, true] {
-        let (sender, receiver) = K::channel::<u32>(3);
+        let (sender, receiver) = K::channel(3);
         let ahead = behind.then(|| Waiter::waiting(receiver.recv()));
         let forgotten = Waiter::waiting(receiver.recv()).forget();
         let mut recv = Waiter::waiting(receiver.recv());
@@ -317,7 +317,7 @@ fn forgotten_receiver_absorbs_one_wake<K: Kind>() {
         assert_eq!((forgotten.wakes(), recv.wakes()), (1, 1));
         assert!(recv.poll().is_ready());
         // Later waiters are not affected.
-        receiver.take_one().unwrap();
+        take_one(&receiver).unwrap();
         let mut late = Waiter::waiting(receiver.recv());
         sender.try_send(3).unwrap();
         assert_eq!(late.wakes(), 1);
@@ -331,12 +331,12 @@ fn forgotten_sender_absorbs_one_wake<K: Kind>() {
     sender.try_send(1).unwrap();
     let forgotten = Waiter::waiting(sender.send(2)).forget();
     let mut send = Waiter::waiting(sender.send(3));
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!((forgotten.wakes(), send.wakes()), (1, 0));
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
     assert_eq!((forgotten.wakes(), send.wakes()), (1, 1));
     assert!(send.poll().is_ready());
-    assert_eq!(receiver.take_one(), Ok(3));
+    assert_eq!(take_one(&receiver), Ok(3));
 }
 
 fn unpolled_stream_absorbs_one_wake<K: Kind>() {

@@ -3,16 +3,19 @@
 
 use futures_util::StreamExt;
 
+use tollgate::Receiver;
 use tollgate::Sender;
+use tollgate::kind;
 
 use super::sim::Handle;
 use super::sim::Line;
 use super::sim::Policy;
 use super::sim::Sim;
-use crate::common::AnyReceiver;
 use crate::common::Given;
-use crate::common::GivenBy;
 use crate::common::Kind;
+use crate::common::ReceivedBy;
+use crate::common::ReceiverOf;
+use crate::common::take_one;
 
 /// What a task does after it got an item or a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,7 +176,7 @@ pub(crate) struct Receivers {
 impl Receivers {
     pub(crate) fn run<K: Kind>(&self) -> Result<Outcome, String> {
         let mut rng = fastrand::Rng::with_seed(!self.seed);
-        let (sender, receiver) = K::channel::<u32>(self.largest_burst());
+        let (sender, receiver) = K::channel(self.largest_burst());
         let parent = self.parent::<K>(&sender, &receiver);
         let mut sim = Sim::new(self.policy, self.seed);
         for index in 0..self.receivers {
@@ -196,7 +199,7 @@ impl Receivers {
                 }
             }
             for _ in 0..self.disturbance.barge(&mut rng) {
-                let _ = receiver.take_one();
+                let _ = take_one(&receiver);
             }
             self.rest(&mut sim, &receiver)?;
             self.disturbance.disturb(&mut sim, self.receivers, &mut rng);
@@ -231,15 +234,15 @@ impl Receivers {
     fn parent<K: Kind>(
         &self,
         sender: &Sender<u32>,
-        receiver: &K::Receiver<u32>,
-    ) -> Option<GivenBy<K, u32>> {
+        receiver: &ReceiverOf<K>,
+    ) -> Option<ReceivedBy<K>> {
         (self.source != Source::Sent).then(|| {
             sender.try_send(0).unwrap();
             receiver.try_recv().unwrap()
         })
     }
 
-    async fn receiver<K: Kind>(self, handle: Handle, receiver: K::Receiver<u32>, index: usize) {
+    async fn receiver<K: Kind>(self, handle: Handle, receiver: ReceiverOf<K>, index: usize) {
         let patience = self.disturbance.patience(index);
         let streams = match self.style {
             Style::Futures => false,
@@ -282,7 +285,10 @@ impl Receivers {
     }
 
     /// Runs until no task is runnable.
-    fn rest<T>(&self, sim: &mut Sim, receiver: &impl AnyReceiver<T>) -> Result<(), String> {
+    fn rest<K>(&self, sim: &mut Sim, receiver: &Receiver<u32, K>) -> Result<(), String>
+    where
+        K: kind::Kind,
+    {
         sim.settle()?;
         sim.no_wake_is_lost(Line::Items, receiver.len())
     }
@@ -314,7 +320,7 @@ pub(crate) struct Senders {
 impl Senders {
     pub(crate) fn run<K: Kind>(&self) -> Result<Outcome, String> {
         let mut rng = fastrand::Rng::with_seed(!self.seed);
-        let (sender, receiver) = K::channel::<u32>(self.capacity);
+        let (sender, receiver) = K::channel(self.capacity);
         let mut sim = Sim::new(self.policy, self.seed);
         for index in 0..self.senders {
             let sender = sender.clone();
@@ -328,7 +334,7 @@ impl Senders {
         sim.delay_one_wake_in(self.disturbance.late);
         for _ in 0..self.rounds {
             if self.consumer == Consumer::Caller {
-                (0..self.batch).for_each(|_| _ = receiver.take_one());
+                (0..self.batch).for_each(|_| _ = take_one(&receiver));
             }
             for _ in 0..self.disturbance.barge(&mut rng) {
                 let _ = sender.try_send(0);
@@ -363,11 +369,11 @@ impl Senders {
         }
     }
 
-    async fn consumer<K: Kind>(self, handle: Handle, receiver: K::Receiver<u32>) {
+    async fn consumer<K: Kind>(self, handle: Handle, receiver: ReceiverOf<K>) {
         while let Some(Ok(first)) = handle.wait(Line::Items, receiver.recv()).await {
             first.end();
             for _ in 1..self.batch {
-                let _ = receiver.take_one();
+                let _ = take_one(&receiver);
             }
             handle.rest().await;
         }

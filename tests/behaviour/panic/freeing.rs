@@ -15,7 +15,6 @@ use super::faults::set_unwinding;
 use super::matrix::Name;
 use super::matrix::expect_each_dropped_once;
 use super::matrix::with_name;
-use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
@@ -106,11 +105,11 @@ impl Freeing {
     }
 }
 
-fn run<K: Kind>(freeing: Freeing, faults: &[Fault]) -> Outcome {
+fn run<K: Kind<FaultyItem>>(freeing: Freeing, faults: &[Fault]) -> Outcome {
     let tally = Tally::new();
     let new_item = || FaultyItem::of(&tally);
     let reason = || Reason::of(&tally);
-    let (sender, receiver) = K::channel::<FaultyItem>(2);
+    let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
     if freeing.failed {
         assert!(sender.try_send(new_item()).is_ok());

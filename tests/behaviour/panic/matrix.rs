@@ -11,8 +11,10 @@ use std::panic::resume_unwind;
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use tollgate::Monitor;
+use tollgate::Receiver;
 use tollgate::Report;
 use tollgate::Sender;
+use tollgate::kind;
 
 use super::faults::Fault;
 use super::faults::FaultyItem;
@@ -26,15 +28,16 @@ use super::faults::drop_in_call;
 use super::faults::drop_in_panic;
 use super::faults::run_until_idle;
 use super::faults::set_unwinding;
-use crate::common::AnyReceiver;
 use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
+use crate::common::ReceiverOf;
 use crate::common::Requeued;
 use crate::common::Tally;
 use crate::common::Tasks;
 use crate::common::assert_adds_up;
 use crate::common::now;
+use crate::common::take_one;
 
 /// A kind of channel, as a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -219,13 +222,13 @@ pub(crate) fn with_name<R>(name: impl Debug, run: impl FnOnce() -> R) -> R {
 }
 
 /// The handles that the waiters use.
-struct Own<K: Kind> {
+struct Own<K: Kind<FaultyItem>> {
     sender: Option<Sender<FaultyItem>>,
-    receiver: Option<K::Receiver<FaultyItem>>,
+    receiver: Option<ReceiverOf<K, FaultyItem>>,
     monitor: Monitor<FaultyItem>,
 }
 
-impl<K: Kind> Own<K> {
+impl<K: Kind<FaultyItem>> Own<K> {
     fn send(&self, item: FaultyItem) -> impl Future<Output = Option<FaultyItem>> + '_ {
         send(self.sender.as_ref().unwrap(), item)
     }
@@ -265,11 +268,17 @@ fn send(
     send.map(|result| result.err().map(|error| error.into_inner()))
 }
 
-fn recv<R: AnyReceiver<FaultyItem>>(receiver: &R) -> impl Future<Output = Option<FaultyItem>> + '_ {
+fn recv<K>(receiver: &Receiver<FaultyItem, K>) -> impl Future<Output = Option<FaultyItem>> + '_
+where
+    K: kind::Kind<Received<FaultyItem>: Given<FaultyItem>>,
+{
     receiver.recv().map(|given| given.ok().map(Given::end))
 }
 
-fn stream<R: AnyReceiver<FaultyItem>>(receiver: R) -> impl Future<Output = Option<FaultyItem>> {
+fn stream<K>(receiver: Receiver<FaultyItem, K>) -> impl Future<Output = Option<FaultyItem>>
+where
+    K: kind::Kind<Received<FaultyItem>: Given<FaultyItem>>,
+{
     let next = receiver.into_future();
     next.map(|(given, _receiver)| given.map(Given::end))
 }
@@ -283,7 +292,7 @@ fn poll_once_and_drop<'a>(
     waiter.into_dropped()
 }
 
-fn run<K: Kind>(setup: Setup, faults: &[Fault]) -> Outcome {
+fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
     let Setup {
         stage,
         capacity,
@@ -293,7 +302,7 @@ fn run<K: Kind>(setup: Setup, faults: &[Fault]) -> Outcome {
     let tally = Tally::new();
     let new_item = || FaultyItem::of(&tally);
     let reason = || Reason::of(&tally);
-    let (sender, receiver) = K::channel::<FaultyItem>(capacity);
+    let (sender, receiver) = K::channel(capacity);
     let monitor = sender.monitor();
 
     if setup.failed {
@@ -331,7 +340,7 @@ fn run<K: Kind>(setup: Setup, faults: &[Fault]) -> Outcome {
     if act == Act::PollOutOfTurn {
         match stage {
             Stage::Empty => assert!(sender.as_ref().unwrap().try_send(new_item()).is_ok()),
-            Stage::Full => drop(receiver.as_ref().unwrap().take_one()),
+            Stage::Full => drop(take_one(receiver.as_ref().unwrap())),
             Stage::Closed => {}
         }
     }
@@ -464,7 +473,7 @@ fn run<K: Kind>(setup: Setup, faults: &[Fault]) -> Outcome {
     drop(sender);
     monitor.close();
     if let Some(receiver) = receiver.or(own.receiver.clone()) {
-        while receiver.take_one().is_ok() {}
+        while take_one(&receiver).is_ok() {}
     }
     run_until_idle(&mut waiters);
     for (index, waiter) in waiters.iter().enumerate() {

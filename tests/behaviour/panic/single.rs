@@ -28,15 +28,16 @@ use super::faults::call;
 use super::faults::disarm;
 use super::matrix::Name;
 use super::matrix::Setup;
-use crate::common::AnyReceiver;
 use crate::common::CountingWaker;
 use crate::common::Given;
+use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Tally;
 use crate::common::Watchdog;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll;
+use crate::common::take_one;
 
 /// The setups in which one panic cannot meet another: `pairs` has the rest.
 fn setups() -> impl Iterator<Item = Setup> {
@@ -92,15 +93,15 @@ on_both_kinds! {
 }
 
 fn panicking_receiver_waker_still_passes_room<K: Kind>() {
-    let (sender, receiver) = K::channel::<u32>(2);
+    let (sender, receiver) = K::channel(2);
     let mut recvs = [(); 3].map(|()| FaultyWaiter::waiting(receiver.recv().map(|_| None)));
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
     // Two receivers are notified; the third still waits when the senders arrive.
     let send = |item| sender.send(item).map(|_| None);
     let mut sends = [3, 4, 5].map(|item| FaultyWaiter::waiting(send(item)));
-    receiver.take_one().unwrap();
-    receiver.take_one().unwrap();
+    take_one(&receiver).unwrap();
+    take_one(&receiver).unwrap();
     assert!(sends[0].is_woken() && sends[1].is_woken() && !sends[2].is_woken());
 
     // The first sender is never polled again. The second sends and wakes the third receiver.
@@ -110,11 +111,11 @@ fn panicking_receiver_waker_still_passes_room<K: Kind>() {
     assert!(panicked && recvs[2].is_woken());
     assert!(sends[2].is_woken(), "there is room for it");
     assert!(sends[2].poll().is_ready());
-    assert_eq!((receiver.take_one(), receiver.take_one()), (Ok(4), Ok(5)));
+    assert_eq!((take_one(&receiver), take_one(&receiver)), (Ok(4), Ok(5)));
     let _ = recvs.iter_mut().map(FaultyWaiter::poll);
 }
 
-fn panicking_waker_drops_received_item_once<K: Kind>() {
+fn panicking_waker_drops_received_item_once<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
@@ -127,7 +128,7 @@ fn panicking_waker_drops_received_item_once<K: Kind>() {
     assert!(panicked && recvs[2].is_woken());
     assert_eq!(tally.drops(), [1, 0]);
     assert_eq!(monitor.outstanding(), 1);
-    drop(receiver.take_one().unwrap());
+    drop(take_one(&receiver).unwrap());
     assert!(monitor.join().now_or_never().is_some());
 }
 
@@ -151,7 +152,7 @@ fn panicking_error_is_dropped_once<K: Kind>() {
     assert_eq!(tally.drops(), [1; 2]);
 }
 
-fn panicking_waker_delays_no_discard<K: Kind>() {
+fn panicking_waker_delays_no_discard<K: Kind<Item>>() {
     let tally = Tally::new();
     let (sender, receiver) = K::channel(2);
     let monitor = sender.monitor();
@@ -172,22 +173,23 @@ fn panicking_waker_delays_no_discard<K: Kind>() {
     assert!(poll(&mut join, &join_waker).is_ready());
 }
 
+/// An item that counts its drops and panics in each.
+struct PanickingItem(Rc<Cell<u32>>);
+
+impl Drop for PanickingItem {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+        panic!("a destructor");
+    }
+}
+
 /// A second panic during the first would abort the process.
-fn panicking_close_now_drops_queue<K: Kind>() {
+fn panicking_close_now_drops_queue<K: Kind<PanickingItem>>() {
     struct PanickingWaker;
 
     impl Wake for PanickingWaker {
         fn wake(self: Arc<Self>) {
             panic!("a waker");
-        }
-    }
-
-    struct PanickingItem(Rc<Cell<u32>>);
-
-    impl Drop for PanickingItem {
-        fn drop(&mut self) {
-            self.0.set(self.0.get() + 1);
-            panic!("a destructor");
         }
     }
 
@@ -225,7 +227,7 @@ fn waiter_drops_during_unwind_with_panicking_waker<K: Kind>() {
     }
 
     let drops = Arc::new(AtomicUsize::new(0));
-    let (_sender, receiver) = K::channel::<u32>(1);
+    let (_sender, receiver) = K::channel(1);
     // One in front, and one behind it.
     let unwind = AssertUnwindSafe(|| {
         let mut waiting = [receiver.recv(), receiver.recv()];
