@@ -10,14 +10,14 @@
 //!   refused send delivers nothing. Every item is dropped once.
 //! * Each consumer receives the items of each producer in order.
 //! * There are never more items queued than the capacity.
-//! * A `join` is true at one real instant, and synchronizes with the workers.
+//! * The result of a `join` is right for one instant, and a `join` synchronizes with the workers.
 //! * `finished` completes when the channel is closed and all work has ended, `failed` with the
 //!   first failure, and a stream ends when nothing more can come. The reports are exact.
 //! * Every actor completes: no wake is lost.
 //! * The channel is freed, once, with the last handle or task.
 //!
 //! Retries, follow-ups, requeued tasks and `close_now` have a stress test of their own, [`pool`],
-//! which knows the fate of each item.
+//! which records how each item ends.
 //!
 //! A failure names its cell and the seed of all decisions; `TOLLGATE_STRESS_SEED=… cargo test
 //! --test stress` makes the same decisions. The threads may still interleave differently, so it may
@@ -29,35 +29,37 @@
 mod actors;
 #[path = "stress/cell.rs"]
 mod cell;
-#[path = "stress/chaos.rs"]
-mod chaos;
 mod common;
+#[path = "stress/disturb.rs"]
+mod disturb;
+#[path = "stress/ending.rs"]
+mod ending;
 #[path = "stress/executor.rs"]
 mod executor;
-#[path = "stress/inbound.rs"]
-mod inbound;
-#[path = "stress/orphans.rs"]
-mod orphans;
+#[path = "stress/freeing.rs"]
+mod freeing;
 #[path = "stress/overlap.rs"]
 mod overlap;
 #[path = "stress/pool.rs"]
 mod pool;
-#[path = "stress/truth.rs"]
-mod truth;
+#[path = "stress/record.rs"]
+mod record;
 
 use std::env;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
+use tollgate::Receiver;
 use tollgate::Sender;
+use tollgate::kind;
 
 use crate::cell::Cell;
 use crate::cell::Executor;
 use crate::cell::Kind;
-use crate::inbound::Inbound;
-use crate::truth::Item;
-use crate::truth::Truth;
+use crate::common::Given;
+use crate::record::Item;
+use crate::record::Record;
 
 #[test]
 fn tokio_multi_thread() {
@@ -96,9 +98,9 @@ fn tokio_and_smol_share_channel() {
 
 #[test]
 fn last_handle_or_task_frees_channel() {
-    let cell = Cell::of_orphans(seed(), 20_000, orphans::ITEMS);
-    let _named = Named(cell);
-    orphans::run(cell);
+    let cell = Cell::of_freeing(seed(), 20_000, freeing::ITEMS);
+    let _print = PrintOnPanic(cell);
+    freeing::run(cell);
 }
 
 #[test]
@@ -151,23 +153,26 @@ fn seed() -> u64 {
     }
 }
 
-fn run<I: Inbound>(cell: Cell, (sender, inbound): (Sender<Item>, I)) {
-    let _named = Named(cell);
-    let truth = Arc::new(Truth::new(cell));
+fn run<K>(cell: Cell, (sender, receiver): (Sender<Item>, Receiver<Item, K>))
+where
+    K: kind::Kind<Received<Item>: Given<Item> + Send> + 'static,
+{
+    let _print = PrintOnPanic(cell);
+    let record = Arc::new(Record::new(cell));
     let wakers = Arc::new(AtomicUsize::new(0));
     let monitor = sender.monitor();
-    let actors = actors::cast(cell, &truth, &wakers, sender, inbound);
+    let actors = actors::of_cell(cell, &record, &wakers, sender, receiver);
     if let Err(what) = cell.executor.run(actors) {
         panic!("{what}\n{monitor:?}");
     }
     drop(monitor);
-    truth.check_all(&wakers);
+    record.check_all(&wakers);
 }
 
 /// Prints the cell in which a test fails.
-struct Named(Cell);
+struct PrintOnPanic(Cell);
 
-impl Drop for Named {
+impl Drop for PrintOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("in cell: {:?}", self.0);

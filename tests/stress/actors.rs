@@ -5,88 +5,91 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use futures_lite::StreamExt;
+use futures_util::stream::FusedStream;
 use tollgate::Monitor;
+use tollgate::Receiver;
 use tollgate::Sender;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
+use tollgate::kind;
 
 use crate::cell::Cell;
 use crate::cell::Ending;
 use crate::cell::Kind;
-use crate::chaos::Hostility;
 use crate::common::Given;
+use crate::disturb::Disturbance;
+use crate::ending::end_with;
+use crate::ending::record_received;
 use crate::executor::Actor;
-use crate::inbound;
-use crate::inbound::Inbound;
-use crate::truth::Item;
-use crate::truth::Outcome;
-use crate::truth::Truth;
-use crate::truth::mark;
+use crate::record::Item;
+use crate::record::Outcome;
+use crate::record::Record;
+use crate::record::mark;
 
-/// What the actors of one cell share, and a random generator for each.
-pub(crate) struct Part {
+/// The state of one actor, and what it shares with the others.
+pub(crate) struct State {
     cell: Cell,
-    truth: Arc<Truth>,
+    record: Arc<Record>,
     rng: fastrand::Rng,
-    hostility: Hostility,
+    disturbance: Disturbance,
     /// Whether every task of this cell succeeds.
-    clean: bool,
+    all_succeed: bool,
     /// How many tasks this actor has ended.
     ended: usize,
 }
 
 /// Actors that do the same work.
-struct Crew {
-    /// How many of them neither rest nor have left.
+struct Group {
+    /// How many of them neither [wait for another](State::wait_for_another) nor have ended.
     active: AtomicUsize,
     /// How many steps they have done.
-    done: AtomicUsize,
+    steps: AtomicUsize,
 }
 
-impl Crew {
+impl Group {
     fn new(size: usize) -> Arc<Self> {
         Arc::new(Self {
             active: AtomicUsize::new(size),
-            done: AtomicUsize::new(0),
+            steps: AtomicUsize::new(0),
         })
     }
 
-    fn has_done(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
+    fn add_step(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn leave(&self) {
+    fn remove_actor(&self) {
         self.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Part {
-    fn new(cell: Cell, truth: &Arc<Truth>, wakers: &Arc<AtomicUsize>, name: &str) -> Self {
+impl State {
+    fn new(cell: Cell, record: &Arc<Record>, wakers: &Arc<AtomicUsize>, name: &str) -> Self {
         let mut for_all = cell.rng("all");
         let mut rng = cell.rng(name);
         Self {
             cell,
-            truth: Arc::clone(truth),
-            hostility: Hostility {
+            record: Arc::clone(record),
+            disturbance: Disturbance {
                 cancels: [0, 16, 64][for_all.usize(0..3)],
                 rng: rng.fork(),
                 wakers: Arc::clone(wakers),
             },
-            clean: for_all.bool(),
+            all_succeed: for_all.bool(),
             ended: 0,
             rng,
         }
     }
 
-    /// Whether the first task of each consumer fails; each consumer has one.
-    fn is_sure_to_fail(&self) -> bool {
-        self.cell.kind == Kind::Tasks && !self.clean
+    /// Whether at least one task fails: the first of each consumer.
+    fn some_task_fails(&self) -> bool {
+        self.cell.kind == Kind::Tasks && !self.all_succeed
     }
 
     /// How the next task ends.
     fn outcome(&mut self) -> Outcome {
         self.ended += 1;
-        match self.clean {
+        match self.all_succeed {
             true => Outcome::Done,
             false if self.ended == 1 => Outcome::Failed,
             false => Outcome::any(&mut self.rng),
@@ -95,35 +98,35 @@ impl Part {
 
     async fn first_failure(&mut self, monitor: &Monitor<Item>) {
         let failure = loop {
-            if let Some(failure) = self.hostility.around(monitor.failed()).await {
+            if let Some(failure) = self.disturbance.disturb(monitor.failed()).await {
                 break failure;
             }
             self.cell.executor.pause().await;
         };
-        self.truth.check_failed(failure.as_ref());
+        self.record.check_failed(failure.as_ref());
     }
 
-    /// Sometimes, after a cancellation, does nothing until another active member of the crew has
-    /// done a step. If the cancelled future has kept a wake, that step never comes.
-    async fn rest(&mut self, crew: &Crew) {
+    /// Sometimes, after a cancellation, does nothing until another active actor of the group has
+    /// done a step. If the cancelled future has kept a wakeup, no actor does a step.
+    async fn wait_for_another(&mut self, group: &Group) {
         let relaxed = Ordering::Relaxed;
-        let leave_one = |active| (active > 1).then(|| active - 1);
+        let remove_one = |active| (active > 1).then(|| active - 1);
         if self.rng.bool()
-            || crew
+            || group
                 .active
-                .fetch_update(relaxed, relaxed, leave_one)
+                .fetch_update(relaxed, relaxed, remove_one)
                 .is_err()
         {
             return self.cell.executor.pause().await;
         }
-        let done = crew.done.load(relaxed);
-        while crew.done.load(relaxed) == done
-            && crew.active.load(relaxed) > 0
-            && !self.truth.may_be_closed()
+        let done = group.steps.load(relaxed);
+        while group.steps.load(relaxed) == done
+            && group.active.load(relaxed) > 0
+            && !self.record.may_be_closed()
         {
             self.cell.executor.pause().await;
         }
-        crew.active.fetch_add(1, relaxed);
+        group.active.fetch_add(1, relaxed);
     }
 
     fn check_len(&self, len: usize) {
@@ -132,76 +135,79 @@ impl Part {
     }
 }
 
-/// All actors of a cell. `wakers` counts the wakers that are alive.
-pub(crate) fn cast<I: Inbound>(
+/// All actors of a cell. `wakers` counts the wakers that exist.
+pub(crate) fn of_cell<K>(
     cell: Cell,
-    truth: &Arc<Truth>,
+    record: &Arc<Record>,
     wakers: &Arc<AtomicUsize>,
     sender: Sender<Item>,
-    inbound: I,
-) -> Vec<Actor> {
+    receiver: Receiver<Item, K>,
+) -> Vec<Actor>
+where
+    K: kind::Kind<Received<Item>: Given<Item> + Send> + 'static,
+{
     let mut actors = Vec::new();
-    let part = |name: &str| Part::new(cell, truth, wakers, name);
-    macro_rules! act {
-        ($name:expr, |$part:ident| $future:expr) => {{
+    let state = |name: &str| State::new(cell, record, wakers, name);
+    macro_rules! add {
+        ($name:expr, |$state:ident| $future:expr) => {{
             let name = String::from($name);
-            let $part = part(&name);
+            let $state = state(&name);
             actors.push(Actor::new(name, $future));
         }};
     }
 
-    let crew = Crew::new(cell.producers);
+    let group = Group::new(cell.producers);
     for producer in 0..cell.producers {
-        let (crew, sender) = (Arc::clone(&crew), sender.clone());
-        act!(format!("producer {producer}"), |part| {
-            produce(part, crew, producer, sender)
+        let (group, sender) = (Arc::clone(&group), sender.clone());
+        add!(format!("producer {producer}"), |state| {
+            produce(state, group, producer, sender)
         });
     }
-    let crew = Crew::new(cell.consumers);
+    let group = Group::new(cell.consumers);
     for consumer in 0..cell.consumers {
-        let (crew, inbound) = (Arc::clone(&crew), inbound.clone());
-        act!(format!("consumer {consumer}"), |part| {
-            consume(part, crew, inbound)
+        let (group, receiver) = (Arc::clone(&group), receiver.clone());
+        add!(format!("consumer {consumer}"), |state| {
+            consume(state, group, receiver)
         });
     }
     for name in ["joiner 0", "joiner 1"] {
         let monitor = sender.monitor();
-        act!(name, |part| join(part, monitor));
+        add!(name, |state| join(state, monitor));
     }
-    let monitor = inbound.monitor();
-    act!("finisher", |part| finish(part, monitor));
+    let monitor = receiver.monitor();
+    add!("finisher", |state| finish(state, monitor));
     let monitor = sender.monitor();
-    act!("failure watcher", |part| await_failure(part, monitor));
+    add!("failure watcher", |state| await_failure(state, monitor));
 
     let closer = match cell.ending {
-        Ending::Drained | Ending::ReceiversLeave => None,
+        Ending::Drained | Ending::ReceiversDropped => None,
         Ending::ClosedBySender => Some(Closer::Sender(sender.clone())),
-        Ending::ClosedByReceiver => Some(Closer::Receiver(inbound.clone())),
+        Ending::ClosedByReceiver => Some(Closer::Receiver(receiver.clone())),
         Ending::ClosedByMonitor => Some(Closer::Monitor(sender.monitor())),
     };
     if let Some(closer) = closer {
-        act!("closer", |part| close(part, closer));
+        add!("closer", |state| close(state, closer));
         let sender = sender.clone();
-        act!("witness", |part| witness(part, sender));
+        add!("close watcher", |state| await_close(state, sender));
     }
     cell.rng("order").shuffle(&mut actors);
     actors
 }
 
 /// Sends items until all are sent or the channel is closed.
-async fn produce(mut part: Part, crew: Arc<Crew>, producer: usize, mut sender: Sender<Item>) {
-    for attempt in 0..part.cell.attempts {
-        let item = part.truth.item(producer, attempt);
+async fn produce(mut state: State, group: Arc<Group>, producer: usize, mut sender: Sender<Item>) {
+    for attempt in 0..state.cell.attempts {
+        let item = state.record.item(producer, attempt);
         // The first send is not cancelled, so that at least one item is sent.
         let mark = if attempt == 0 {
             match sender.send(item).await {
                 Ok(()) => mark::SENT,
                 Err(_) => mark::REFUSED,
             }
-        } else if part.rng.u8(0..4) == 0 {
-            send_by_trying(&mut part, &sender, item).await
+        } else if state.rng.u8(0..4) == 0 {
+            send_by_trying(&mut state, &sender, item).await
         } else {
-            match part.hostility.around(sender.send(item)).await {
+            match state.disturbance.disturb(sender.send(item)).await {
                 Some(Ok(())) => mark::SENT,
                 Some(Err(refused)) => {
                     let item = refused.into_inner();
@@ -211,11 +217,11 @@ async fn produce(mut part: Part, crew: Arc<Crew>, producer: usize, mut sender: S
                 None => mark::CANCELLED,
             }
         };
-        part.truth.item_sent(producer, attempt, mark);
-        part.check_len(sender.len());
-        match part.rng.u8(..) {
+        state.record.item_sent(producer, attempt, mark);
+        state.check_len(sender.len());
+        match state.rng.u8(..) {
             0..8 => sender = sender.clone(),
-            8..16 => part.cell.executor.pause().await,
+            8..16 => state.cell.executor.pause().await,
             _ => {}
         }
         if mark == mark::REFUSED {
@@ -224,25 +230,25 @@ async fn produce(mut part: Part, crew: Arc<Crew>, producer: usize, mut sender: S
             break;
         }
         match mark {
-            mark::SENT => crew.has_done(),
-            _ => part.rest(&crew).await,
+            mark::SENT => group.add_step(),
+            _ => state.wait_for_another(&group).await,
         }
     }
-    crew.leave();
-    part.truth.producer_leaves();
+    group.remove_actor();
+    state.record.producer_ends();
 }
 
-async fn send_by_trying(part: &mut Part, sender: &Sender<Item>, mut item: Item) -> u8 {
+async fn send_by_trying(state: &mut State, sender: &Sender<Item>, mut item: Item) -> u8 {
     loop {
         match sender.try_send(item) {
             Ok(()) => return mark::SENT,
             Err(TrySendError::Closed(_)) => return mark::REFUSED,
             Err(TrySendError::Full(same)) => {
-                if part.rng.u8(..) < part.hostility.cancels / 4 {
+                if state.rng.u8(..) < state.disturbance.cancels / 4 {
                     return mark::CANCELLED;
                 }
                 item = same;
-                part.cell.executor.pause().await;
+                state.cell.executor.pause().await;
             }
         }
     }
@@ -250,181 +256,184 @@ async fn send_by_trying(part: &mut Part, sender: &Sender<Item>, mut item: Item) 
 
 /// How a consumer receives for a while.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Method {
     Future,
     Stream,
     Trying,
 }
 
-/// Receives until the end, or leaves after a number of items.
-async fn consume<I: Inbound>(mut part: Part, crew: Arc<Crew>, mut inbound: I) {
-    const WAYS: [Way; 3] = [Way::Future, Way::Stream, Way::Trying];
-    let mut way = WAYS[part.rng.usize(0..3)];
+/// Receives until the end, or drops its receiver after a number of items.
+async fn consume<K>(mut state: State, group: Arc<Group>, mut receiver: Receiver<Item, K>)
+where
+    K: kind::Kind<Received<Item>: Given<Item>>,
+{
+    const METHODS: [Method; 3] = [Method::Future, Method::Stream, Method::Trying];
+    let mut method = METHODS[state.rng.usize(0..3)];
     // Whether the stream is pending. It is then polled again or dropped; otherwise it would keep a
-    // wake.
+    // wakeup.
     let mut stream_waits = false;
-    let mut left = match part.cell.ending {
-        Ending::ReceiversLeave => {
-            let all = part.cell.attempts * part.cell.producers;
-            part.rng.usize(0..all / part.cell.consumers)
+    let mut left = match state.cell.ending {
+        Ending::ReceiversDropped => {
+            let all = state.cell.attempts * state.cell.producers;
+            state.rng.usize(0..all / state.cell.consumers)
         }
         _ => usize::MAX,
     };
-    let mut latest = vec![None; part.cell.producers];
+    let mut latest = vec![None; state.cell.producers];
     let mut hand = Vec::new();
     while left > 0 {
-        part.check_len(inbound.len());
-        if way != Way::Trying || part.rng.u8(0..4) == 0 {
+        state.check_len(receiver.len());
+        if method != Method::Trying || state.rng.u8(0..4) == 0 {
             // Waiting for a task while holding one may deadlock.
-            settle(&mut part, &mut hand).await;
+            end_all(&mut state, &mut hand).await;
         }
-        let next = match way {
-            Way::Future => {
-                let next = part.hostility.around(inbound.recv()).await;
+        let next = match method {
+            Method::Future => {
+                let next = state.disturbance.disturb(receiver.recv()).await;
                 next.map(Result::ok)
             }
-            Way::Stream => {
-                let next = part.hostility.around(inbound.next()).await;
+            Method::Stream => {
+                let next = state.disturbance.disturb(receiver.next()).await;
                 stream_waits = next.is_none();
                 next
             }
-            Way::Trying => match inbound.try_recv() {
-                Ok(delivery) => Some(Some(delivery)),
+            Method::Trying => match receiver.try_recv() {
+                Ok(received) => Some(Some(received)),
                 Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Closed) => Some(None),
             },
         };
         match next {
-            None if way == Way::Trying => part.cell.executor.pause().await,
+            None if method == Method::Trying => state.cell.executor.pause().await,
             // Cancelled.
             None => {
-                if stream_waits && part.rng.bool() {
-                    inbound = inbound.clone();
+                if stream_waits && state.rng.bool() {
+                    receiver = receiver.clone();
                     stream_waits = false;
                 }
                 if !stream_waits {
-                    part.rest(&crew).await;
+                    state.wait_for_another(&group).await;
                 }
             }
             Some(None) => break,
-            Some(Some(delivery)) => {
-                inbound::arrived(&delivery, &part.truth);
+            Some(Some(received)) => {
+                record_received(&received, &state.record);
                 let Item {
                     producer, attempt, ..
-                } = *delivery.peek();
+                } = *received.peek();
                 let before = latest[producer].replace(attempt);
                 assert!(before < Some(attempt), "{attempt} comes after {before:?}");
-                hand.push(delivery);
+                hand.push(received);
                 left -= 1;
-                crew.has_done();
+                group.add_step();
             }
         }
-        if part.rng.u8(..) < 16 {
-            way = WAYS[part.rng.usize(0..3)];
-            if stream_waits && way != Way::Stream || part.rng.bool() {
-                inbound = inbound.clone();
+        if state.rng.u8(..) < 16 {
+            method = METHODS[state.rng.usize(0..3)];
+            if stream_waits && method != Method::Stream || state.rng.bool() {
+                receiver = receiver.clone();
                 stream_waits = false;
             }
         }
     }
     if left > 0 {
-        let holds_a_task = part.cell.kind == Kind::Tasks && !hand.is_empty();
+        let holds_a_task = state.cell.kind == Kind::Tasks && !hand.is_empty();
         assert!(!holds_a_task, "the channel ended with a task in hand");
-        part.truth.check_end();
-        assert!(matches!(inbound.try_recv(), Err(TryRecvError::Closed)));
-        assert!(inbound.recv().await.is_err());
-        assert!(inbound.next().await.is_none() && inbound.is_terminated());
+        state.record.check_end();
+        assert!(matches!(receiver.try_recv(), Err(TryRecvError::Closed)));
+        assert!(receiver.recv().await.is_err());
+        assert!(receiver.next().await.is_none() && receiver.is_terminated());
     }
-    part.truth.closing();
+    state.record.closing();
     // What is in hand may outlive all handles.
-    drop(inbound);
-    crew.leave();
-    settle(&mut part, &mut hand).await;
+    drop(receiver);
+    group.remove_actor();
+    end_all(&mut state, &mut hand).await;
 }
 
 /// Ends what is in hand, in random order, with pauses.
-async fn settle(part: &mut Part, hand: &mut Vec<impl Given<Item>>) {
+async fn end_all(state: &mut State, hand: &mut Vec<impl Given<Item>>) {
     while !hand.is_empty() {
-        if part.rng.u8(0..8) == 0 {
-            part.cell.executor.pause().await;
+        if state.rng.u8(0..8) == 0 {
+            state.cell.executor.pause().await;
         }
-        let delivery = hand.swap_remove(part.rng.usize(0..hand.len()));
-        let outcome = part.outcome();
-        inbound::settle(delivery, &part.truth, outcome, part.rng.bool());
+        let received = hand.swap_remove(state.rng.usize(0..hand.len()));
+        let outcome = state.outcome();
+        end_with(received, &state.record, outcome, state.rng.bool());
     }
 }
 
-/// Joins again and again.
-async fn join(mut part: Part, monitor: Monitor<Item>) {
+/// Joins repeatedly.
+async fn join(mut state: State, monitor: Monitor<Item>) {
     loop {
         let closed = monitor.stats().closed;
-        let before = part.truth.before_join();
-        if let Some(result) = part.hostility.around(monitor.join()).await {
-            part.truth.check_join(&before, &result);
+        let before = state.record.before_join();
+        if let Some(result) = state.disturbance.disturb(monitor.join()).await {
+            state.record.check_join(&before, &result);
             if closed {
                 break;
             }
         }
-        part.cell.executor.pause().await;
+        state.cell.executor.pause().await;
     }
 }
 
 /// Waits for the end from the start, and then once more.
-async fn finish(mut part: Part, monitor: Monitor<Item>) {
+async fn finish(mut state: State, monitor: Monitor<Item>) {
     for _ in 0..2 {
         loop {
-            let before = part.truth.before_join();
-            if let Some(result) = part.hostility.around(monitor.finished()).await {
-                part.truth.check_finished(&before, result);
+            let before = state.record.before_join();
+            if let Some(result) = state.disturbance.disturb(monitor.finished()).await {
+                state.record.check_finished(&before, result);
                 break;
             }
-            part.cell.executor.pause().await;
+            state.cell.executor.pause().await;
         }
     }
 }
 
 /// Waits for the first failure, if there is one.
-async fn await_failure(mut part: Part, monitor: Monitor<Item>) {
-    part.first_failure(&monitor).await;
+async fn await_failure(mut state: State, monitor: Monitor<Item>) {
+    state.first_failure(&monitor).await;
 }
 
-enum Closer<I> {
+enum Closer<K: kind::Kind> {
     Sender(Sender<Item>),
-    Receiver(I),
+    Receiver(Receiver<Item, K>),
     Monitor(Monitor<Item>),
 }
 
 /// Closes the channel halfway.
-async fn close<I: Inbound>(mut part: Part, closer: Closer<I>) {
+async fn close<K: kind::Kind>(mut state: State, closer: Closer<K>) {
     if let Closer::Monitor(monitor) = &closer {
-        if part.is_sure_to_fail() {
+        if state.some_task_fails() {
             // `failed` must complete now: only this actor closes the channel.
-            part.first_failure(monitor).await;
+            state.first_failure(monitor).await;
         }
     }
-    let all = part.cell.attempts * part.cell.producers;
-    let middle = part.rng.usize(0..all);
-    while part.truth.progress() < middle {
-        part.cell.executor.pause().await;
+    let all = state.cell.attempts * state.cell.producers;
+    let middle = state.rng.usize(0..all);
+    while state.record.progress() < middle {
+        state.cell.executor.pause().await;
     }
-    part.truth.closing();
+    state.record.closing();
     let was_open = match &closer {
         Closer::Sender(sender) => sender.close(),
-        Closer::Receiver(inbound) => inbound.close(),
+        Closer::Receiver(receiver) => receiver.close(),
         Closer::Monitor(monitor) => monitor.close(),
     };
     assert!(was_open, "the channel was closed already");
 }
 
 /// Waits until the channel is closed.
-async fn witness(mut part: Part, sender: Sender<Item>) {
+async fn await_close(mut state: State, sender: Sender<Item>) {
     loop {
-        if part.hostility.around(sender.closed()).await.is_some() {
+        if state.disturbance.disturb(sender.closed()).await.is_some() {
             break;
         }
-        part.cell.executor.pause().await;
+        state.cell.executor.pause().await;
     }
     assert!(sender.is_closed());
-    let gauge = sender.monitor().stats();
-    assert!(gauge.closed && gauge.queued <= part.cell.capacity);
+    let stats = sender.monitor().stats();
+    assert!(stats.closed && stats.queued <= state.cell.capacity);
 }

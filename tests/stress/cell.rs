@@ -33,7 +33,7 @@ pub(crate) enum Ending {
     ClosedByReceiver,
     ClosedByMonitor,
     /// The consumers drop their receivers one by one, halfway.
-    ReceiversLeave,
+    ReceiversDropped,
 }
 
 const TOPOLOGIES: [(usize, usize); 4] = [(1, 1), (4, 1), (1, 4), (4, 4)];
@@ -43,7 +43,7 @@ const ENDINGS: [Ending; 5] = [
     Ending::ClosedBySender,
     Ending::ClosedByReceiver,
     Ending::ClosedByMonitor,
-    Ending::ReceiversLeave,
+    Ending::ReceiversDropped,
 ];
 
 /// A configuration, with all that is needed to run it again.
@@ -79,15 +79,15 @@ impl Cell {
         })
     }
 
-    /// The cell of [`orphans`](crate::orphans), where each producer stands for a channel.
-    pub(crate) fn of_orphans(seed: u64, channels: usize, items: usize) -> Self {
+    /// The cell of [`freeing`](crate::freeing), where each producer stands for a channel.
+    pub(crate) fn of_freeing(seed: u64, channels: usize, items: usize) -> Self {
         Self {
             kind: Kind::Tasks,
             executor: Executor::Threads,
             producers: channels,
             consumers: 2,
             capacity: items,
-            ending: Ending::ReceiversLeave,
+            ending: Ending::ReceiversDropped,
             attempts: items,
             seed,
         }
@@ -96,22 +96,22 @@ impl Cell {
     /// As many as the run time of the whole matrix allows: switching between futures on one thread
     /// is cheap, switching threads is not.
     fn attempts(executor: Executor, capacity: usize) -> usize {
-        let on_one_place = match executor {
+        let with_capacity_one = match executor {
             Executor::TokioCurrentThread | Executor::LocalPool => 4800,
             Executor::TokioMultiThread | Executor::AsyncStd => 3200,
             Executor::Threads => 1600,
             Executor::Smol | Executor::TokioAndSmol => 800,
         };
-        let on_many = if capacity > 3 { 3 } else { 1 };
+        let if_large = if capacity > 3 { 3 } else { 1 };
         let optimized = if cfg!(debug_assertions) { 1 } else { 3 };
-        on_one_place * on_many * optimized
+        with_capacity_one * if_large * optimized
     }
 
-    /// Decisions for this part of the cell. They are the same in every run with the same seed; how
-    /// the threads interleave is not.
-    pub(crate) fn rng(&self, part: &str) -> fastrand::Rng {
-        // FNV-1a: parts of cells must only differ.
-        let name = format!("{self:?} {part}");
+    /// The random generator of one actor of the cell. It makes the same decisions in every run with
+    /// the same seed; the threads may interleave differently.
+    pub(crate) fn rng(&self, name: &str) -> fastrand::Rng {
+        // FNV-1a: the seeds must only differ.
+        let name = format!("{self:?} {name}");
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });

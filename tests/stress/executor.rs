@@ -17,9 +17,9 @@ use tokio::runtime;
 
 use crate::cell::Executor;
 
-/// How long the futures of one cell may take. They need milliseconds; after this time they are
-/// taken to hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the futures of one cell may take. They need milliseconds; after this time, they count
+/// as hanging.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// A future of a cell, and its name.
 pub(crate) struct Actor {
@@ -36,7 +36,7 @@ impl Actor {
     }
 
     /// Runs the future, and reports how it ended.
-    async fn act(self, ended: mpsc::Sender<Ended>) {
+    async fn run(self, ended: mpsc::Sender<Ended>) {
         let result = AssertUnwindSafe(self.future).catch_unwind().await;
         let panic = result.err().map(|payload| {
             let text = payload.downcast_ref::<String>().map(String::as_str);
@@ -62,10 +62,10 @@ impl Executor {
     pub(crate) fn run(self, actors: Vec<Actor>) -> Result<(), String> {
         let (report, ended) = mpsc::channel();
         let mut running: Vec<String> = actors.iter().map(|actor| actor.name.clone()).collect();
-        self.start(actors.into_iter().map(|actor| actor.act(report.clone())));
+        self.start(actors.into_iter().map(|actor| actor.run(report.clone())));
         drop(report);
 
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIME_LIMIT;
         while !running.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             match ended.recv_timeout(left) {

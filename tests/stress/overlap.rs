@@ -1,5 +1,5 @@
-//! Overlapping work: the next item is sent before the last one ends, so there is always work. A
-//! join that read the counts at different instants might see none.
+//! Overlapping work: the next item is sent before the last one ends, so some item is always
+//! outstanding. A join that read the counts at different instants might see none.
 
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
@@ -30,10 +30,10 @@ pub(crate) fn run<T: Send>(
     mut send: impl FnMut(),
     mut end: impl FnMut(),
 ) {
-    let over = AtomicBool::new(false);
+    let last_ends = AtomicBool::new(false);
     send();
     thread::scope(|scope| {
-        let joiner = scope.spawn(|| join(monitor, &over));
+        let joiner = scope.spawn(|| join(monitor, &last_ends));
         for _ in 0..STEPS {
             let ahead = rng.usize(1..CAPACITY);
             (0..ahead).for_each(|_| send());
@@ -43,7 +43,7 @@ pub(crate) fn run<T: Send>(
             }
         }
         // Relaxed: the channel must order this store before the join.
-        over.store(true, Ordering::Relaxed);
+        last_ends.store(true, Ordering::Relaxed);
         end();
     });
     let report = monitor.join().now_or_never().unwrap().unwrap();
@@ -52,14 +52,17 @@ pub(crate) fn run<T: Send>(
 }
 
 /// Polls joins, several times each, until one is ready.
-fn join<T>(monitor: &Monitor<T>, over: &AtomicBool) {
+fn join<T>(monitor: &Monitor<T>, last_ends: &AtomicBool) {
     let mut cx = Context::from_waker(noop_waker_ref());
     loop {
         let mut join = monitor.join();
         for _ in 0..4 {
             if Pin::new(&mut join).poll_unpin(&mut cx).is_ready() {
-                let over = over.load(Ordering::Relaxed);
-                assert!(over, "joined while there was work: {monitor:?}");
+                let last_ends = last_ends.load(Ordering::Relaxed);
+                assert!(
+                    last_ends,
+                    "joined while an item was outstanding: {monitor:?}"
+                );
                 return;
             }
         }

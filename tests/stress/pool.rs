@@ -1,14 +1,14 @@
 //! A pool of workers that do everything a task allows: they end it well, fail it, retry it, drop
-//! it, panic, split it, and leave follow-ups, with several tasks at a time, in any order. Other
+//! it, panic, split it, and queue follow-ups, with several tasks at a time, in any order. Other
 //! actors join throughout.
 //!
-//! It runs in *lives*: a channel with a capacity, a policy and a way to end. In each life several
-//! producers send items in rounds. After each round but the last, all work is joined; then nothing
-//! moves, and the report must match the items exactly. The test tracks each item:
+//! The test runs many *cases*, each with a channel, a policy and a way to end. In each case several
+//! producers send items in rounds. After each round but the last, all work is joined. Nothing is
+//! outstanding then, so the report must match the items exactly. The test tracks each item:
 //!
-//! * It has one fate, recorded before the call that ends it. The item itself finds out whether
-//!   dropping a task ended it: if it is dropped while its thread drops the task, it was abandoned;
-//!   if it is dropped at any other moment, it was discarded.
+//! * It has one outcome, recorded before the call that ends it. The destructor of the item records
+//!   whether dropping a task ended it: if the item is dropped while its thread drops the task, it
+//!   was abandoned; if it is dropped at any other moment, it was discarded.
 //! * It counts its deliveries, which `attempt` must equal.
 //!
 //! A *chain* is work that is certainly outstanding for a while: each item is a follow-up of the one
@@ -52,7 +52,7 @@ const TASKS: u64 = if cfg!(debug_assertions) {
 } else {
     1_000_000
 };
-/// How many items a life may have.
+/// How many items a case may have.
 const ITEMS: usize = 16_000;
 
 const PRODUCERS: usize = 3;
@@ -70,16 +70,16 @@ const EXECUTORS: [Executor; 6] = [
     Executor::AsyncStd,
 ];
 
-/// Runs lives until there were enough tasks.
+/// Runs cases until there were enough tasks.
 pub(crate) fn run(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let start = Instant::now();
-    let (mut lives, mut tasks, mut joins) = (0, 0, 0);
+    let (mut cases, mut tasks, mut joins) = (0, 0, 0);
     let mut all = Report::default();
     while tasks < TASKS {
-        let life = Life::any(lives, seed, &mut rng);
-        let (report, joined) = life.run();
-        lives += 1;
+        let case = Case::any(cases, seed, &mut rng);
+        let (report, joined) = case.run();
+        cases += 1;
         tasks += report.sent + report.followed_up;
         joins += joined;
         all.sent += report.sent;
@@ -93,7 +93,7 @@ pub(crate) fn run(seed: u64) {
         all.discarded += report.discarded;
     }
     println!(
-        "{tasks} tasks in {lives} lives, {joins} joins, {:.1?}",
+        "{tasks} tasks in {cases} cases, {joins} joins, {:.1?}",
         start.elapsed()
     );
     println!("{all:?}");
@@ -105,13 +105,13 @@ pub(crate) fn run(seed: u64) {
         all.followed_up,
     ];
     assert!(each.iter().all(|it| *it > TASKS / 100), "{all:?}");
-    assert!(all.discarded > 0 && joins > lives, "{joins} joins, {all:?}");
+    assert!(all.discarded > 0 && joins > cases, "{joins} joins, {all:?}");
 }
 
-/// What becomes of an item in the end.
+/// How an item ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Fate {
+enum Outcome {
     Unknown,
     /// Its send or follow-up was refused.
     Refused,
@@ -120,31 +120,32 @@ enum Fate {
     Abandoned,
     Panicked,
     Discarded,
-    HandedBack,
+    /// Returned by `close_now`.
+    Drained,
 }
 
-const FATES: usize = 8;
+const OUTCOMES: usize = 8;
 
 thread_local! {
-    /// The item whose task this thread is dropping, and the fate of the item if that drops it.
-    static DROPPING: ThreadCell<Option<(usize, Fate)>> = const { ThreadCell::new(None) };
+    /// The item whose task this thread is dropping, and the outcome of the item if that drops it.
+    static DROPPING: ThreadCell<Option<(usize, Outcome)>> = const { ThreadCell::new(None) };
 }
 
-/// What the actors of a life share.
+/// What the actors of a case record.
 #[derive(Default)]
-struct Truth {
-    fates: Vec<AtomicU8>,
+struct Record {
+    outcomes: Vec<AtomicU8>,
     /// How many items were made, and how many were dropped.
     made: AtomicUsize,
     dropped: AtomicUsize,
     sent: AtomicU64,
     followed_up: AtomicU64,
     delivered: AtomicU64,
-    /// Odd while a chain is alive.
+    /// Odd while a chain is outstanding.
     chain: AtomicUsize,
     most_attempts: Option<NonZeroU32>,
-    /// Whether the workers should leave.
-    leave: AtomicBool,
+    /// Whether the workers should stop.
+    stop: AtomicBool,
     /// How many joins completed.
     joins: AtomicUsize,
     finished: Mutex<Option<Result<Report, JoinError>>>,
@@ -154,50 +155,54 @@ struct Truth {
 struct Item {
     number: usize,
     deliveries: u32,
-    is_noted: bool,
-    /// How many links follow in its chain, if it is part of one.
+    has_outcome: bool,
+    /// How many items follow in its chain, if it is part of one.
     chain: Option<u32>,
-    truth: Arc<Truth>,
+    record: Arc<Record>,
 }
 
 impl Item {
-    fn note(&mut self, fate: Fate) {
-        let old = self.truth.fates[self.number].swap(fate as u8, Ordering::Relaxed);
-        assert_eq!(old, 0, "item {} has two fates, {fate:?} too", self.number);
-        self.is_noted = true;
+    fn set_outcome(&mut self, outcome: Outcome) {
+        let old = self.record.outcomes[self.number].swap(outcome as u8, Ordering::Relaxed);
+        assert_eq!(
+            old, 0,
+            "item {} has two outcomes, the second is {outcome:?}",
+            self.number
+        );
+        self.has_outcome = true;
     }
 
-    /// The channel returned the item; its destructor must not record another fate.
-    fn came_back(mut self, fate: Fate) {
-        self.note(fate);
+    /// The channel returned the item; its destructor must not record another outcome.
+    fn return_with(mut self, outcome: Outcome) {
+        self.set_outcome(outcome);
     }
 }
 
 impl Drop for Item {
     fn drop(&mut self) {
-        if !self.is_noted {
+        if !self.has_outcome {
             match DROPPING.get() {
-                Some((item, fate)) if item == self.number => self.note(fate),
-                _ => self.note(Fate::Discarded),
+                Some((item, outcome)) if item == self.number => self.set_outcome(outcome),
+                _ => self.set_outcome(Outcome::Discarded),
             }
         }
         if self.chain.is_some() {
-            self.truth.chain_ends();
+            self.record.chain_ends();
         }
-        self.truth.dropped.fetch_add(1, Ordering::Relaxed);
+        self.record.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Truth {
+impl Record {
     fn new(most_attempts: Option<NonZeroU32>) -> Self {
         Self {
-            fates: (0..ITEMS).map(|_| AtomicU8::new(0)).collect(),
+            outcomes: (0..ITEMS).map(|_| AtomicU8::new(0)).collect(),
             most_attempts,
             ..Self::default()
         }
     }
 
-    /// Makes another item, unless the life has had enough.
+    /// Makes another item, unless the case has enough.
     fn item(self: &Arc<Self>, chain: Option<u32>) -> Option<Item> {
         let made = self
             .made
@@ -207,13 +212,13 @@ impl Truth {
         Some(Item {
             number: made.ok()?,
             deliveries: 0,
-            is_noted: false,
+            has_outcome: false,
             chain,
-            truth: Arc::clone(self),
+            record: Arc::clone(self),
         })
     }
 
-    /// A chain is certainly outstanding: its first link is in hand.
+    /// Called while a chain is certainly outstanding: its first task is in hand.
     fn chain_begins(&self) {
         let begin = |epoch| (epoch % 2 == 0).then_some(epoch + 1);
         let _ = self
@@ -233,22 +238,25 @@ impl Truth {
     fn check(&self, result: &Result<Report, JoinError>) {
         let report = report_of(result);
         assert_adds_up(report);
-        let mut counts = [0; FATES];
+        let mut counts = [0; OUTCOMES];
         let made = self.made.load(Ordering::Relaxed);
-        for fate in &self.fates[..made] {
-            counts[usize::from(fate.load(Ordering::Relaxed))] += 1;
+        for outcome in &self.outcomes[..made] {
+            counts[usize::from(outcome.load(Ordering::Relaxed))] += 1;
         }
-        let of = |fate: Fate| counts[fate as usize];
-        assert_eq!(of(Fate::Unknown), 0, "joined with work left: {report:?}");
+        let of = |outcome: Outcome| counts[outcome as usize];
+        assert_eq!(of(Outcome::Unknown), 0, "joined with work left: {report:?}");
         assert_eq!(report.sent, self.sent.load(Ordering::Relaxed));
         assert_eq!(report.followed_up, self.followed_up.load(Ordering::Relaxed));
         assert_eq!(report.received, self.delivered.load(Ordering::Relaxed));
-        assert_eq!(report.done, of(Fate::Done));
-        assert_eq!(report.failed, of(Fate::Failed));
-        assert_eq!(report.abandoned, of(Fate::Abandoned));
-        assert_eq!(report.panicked, of(Fate::Panicked));
-        assert_eq!(report.discarded, of(Fate::Discarded) + of(Fate::HandedBack));
-        let failures = report.failed + report.abandoned + report.panicked + of(Fate::Discarded);
+        assert_eq!(report.done, of(Outcome::Done));
+        assert_eq!(report.failed, of(Outcome::Failed));
+        assert_eq!(report.abandoned, of(Outcome::Abandoned));
+        assert_eq!(report.panicked, of(Outcome::Panicked));
+        assert_eq!(
+            report.discarded,
+            of(Outcome::Discarded) + of(Outcome::Drained)
+        );
+        let failures = report.failed + report.abandoned + report.panicked + of(Outcome::Discarded);
         assert_eq!(result.is_err(), failures > 0, "{result:?}");
     }
 }
@@ -259,37 +267,37 @@ fn report_of(result: &Result<Report, JoinError>) -> &Report {
     }
 }
 
-/// How a life ends.
+/// How a case ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
-    SendersGo,
+    DropSenders,
     Close,
     /// Halfway through a round.
     CloseNow,
     /// Halfway through a round.
-    ReceiversGo,
+    DropReceivers,
 }
 
 const ENDINGS: [Ending; 4] = [
-    Ending::SendersGo,
+    Ending::DropSenders,
     Ending::Close,
     Ending::CloseNow,
-    Ending::ReceiversGo,
+    Ending::DropReceivers,
 ];
 
 #[derive(Clone, Copy)]
-struct Life {
+struct Case {
     number: u64,
     executor: Executor,
     capacity: usize,
     most_attempts: Option<NonZeroU32>,
     abandon: Abandon,
     ending: Ending,
-    /// The seed of all lives.
+    /// The seed of all cases.
     seed: u64,
 }
 
-impl Life {
+impl Case {
     fn any(number: u64, seed: u64, rng: &mut fastrand::Rng) -> Self {
         let most_attempts = NonZeroU32::new(rng.u32(0..4));
         let abandon = match most_attempts {
@@ -317,15 +325,15 @@ impl Life {
         builder.build_tasks()
     }
 
-    /// Runs this life; returns its report and how many joins completed.
+    /// Runs this case; returns its report and how many joins completed.
     fn run(self) -> (Report, u64) {
-        let _named = Named(self);
-        let truth = Arc::new(Truth::new(self.most_attempts));
+        let _print = PrintOnPanic(self);
+        let record = Arc::new(Record::new(self.most_attempts));
         let (sender, receiver) = self.channel();
         let monitor = sender.monitor();
         let mut rng = fastrand::Rng::with_seed(self.seed ^ self.number);
-        let mut part = || Part {
-            truth: Arc::clone(&truth),
+        let mut state = || State {
+            record: Arc::clone(&record),
             executor: self.executor,
             rng: rng.fork(),
         };
@@ -334,7 +342,7 @@ impl Life {
         let (over, rounds_over) = channel::bounded(PRODUCERS);
         for number in 0..PRODUCERS {
             let (to_producer, rounds) = channel::bounded(1);
-            let producer = produce(part(), rounds, sender.clone(), over.clone());
+            let producer = produce(state(), rounds, sender.clone(), over.clone());
             actors.push(Actor::new(format!("producer {number}"), producer));
             producers.push(to_producer);
         }
@@ -342,37 +350,37 @@ impl Life {
             producers,
             over: rounds_over,
         };
-        let driver = drive(part(), rounds, self.ending, sender);
+        let driver = drive(state(), rounds, self.ending, sender);
         actors.push(Actor::new("driver".into(), driver));
         for number in 0..WORKERS {
-            let worker = work(part(), receiver.clone());
+            let worker = work(state(), receiver.clone());
             actors.push(Actor::new(format!("worker {number}"), worker));
         }
         drop(receiver);
         for number in 0..JOINERS {
-            let joiner = join(part(), monitor.clone());
+            let joiner = join(state(), monitor.clone());
             actors.push(Actor::new(format!("joiner {number}"), joiner));
         }
         if let Err(what) = self.executor.run(actors) {
             panic!("{what}\n{monitor:?}");
         }
-        let finished = truth.finished.lock().unwrap().take();
-        let result = finished.expect("the end was awaited");
-        truth.check(&result);
-        let made = truth.made.load(Ordering::Relaxed);
-        assert_eq!(truth.dropped.load(Ordering::Relaxed), made, "items leak");
-        let joins = truth.joins.load(Ordering::Relaxed);
+        let finished = record.finished.lock().unwrap().take();
+        let result = finished.expect("the driver awaited the end");
+        record.check(&result);
+        let made = record.made.load(Ordering::Relaxed);
+        assert_eq!(record.dropped.load(Ordering::Relaxed), made, "items leak");
+        let joins = record.joins.load(Ordering::Relaxed);
         (*report_of(&result), joins as u64)
     }
 }
 
-/// Prints the life in which a test fails.
-struct Named(Life);
+/// Prints the case in which a test fails.
+struct PrintOnPanic(Case);
 
-impl Drop for Named {
+impl Drop for PrintOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let Life {
+            let Case {
                 number,
                 executor,
                 capacity,
@@ -382,21 +390,22 @@ impl Drop for Named {
                 seed,
             } = self.0;
             eprintln!(
-                "in life {number}: {executor:?}, capacity {capacity}, attempts {most_attempts:?}, \
+                "in case {number}: {executor:?}, capacity {capacity}, attempts {most_attempts:?}, \
                  {abandon:?}, {ending:?}, TOLLGATE_STRESS_SEED={seed}"
             );
         }
     }
 }
 
-struct Part {
-    truth: Arc<Truth>,
+/// The state of one actor, and what it shares with the others.
+struct State {
+    record: Arc<Record>,
     executor: Executor,
     rng: fastrand::Rng,
 }
 
-impl Part {
-    async fn rest(&mut self, one_in: u32) {
+impl State {
+    async fn maybe_pause(&mut self, one_in: u32) {
         if self.rng.u32(0..one_in) == 0 {
             self.executor.pause().await;
         }
@@ -409,7 +418,7 @@ struct Round {
     may_have_chains: bool,
 }
 
-/// The driver's channels to the producers, and the one back.
+/// How the driver starts a round of each producer, and waits for its end.
 struct Rounds {
     producers: Vec<channel::Sender<Round>>,
     over: channel::Receiver<()>,
@@ -417,46 +426,46 @@ struct Rounds {
 
 /// Sends the items of each round, or as many as the channel accepts.
 async fn produce(
-    mut part: Part,
+    mut state: State,
     rounds: channel::Receiver<Round>,
     sender: Sender<Item>,
     over: channel::Sender<()>,
 ) {
     while let Ok(round) = rounds.recv().await {
         for _ in 0..round.items {
-            let has_chain = round.may_have_chains && part.rng.u32(0..256) == 0;
-            let chain = has_chain.then(|| part.rng.u32(1..50));
-            if !send(&part, &sender, chain).await {
+            let has_chain = round.may_have_chains && state.rng.u32(0..256) == 0;
+            let chain = has_chain.then(|| state.rng.u32(1..50));
+            if !send(&state, &sender, chain).await {
                 break;
             }
-            part.rest(64).await;
+            state.maybe_pause(64).await;
         }
         over.send(()).await.unwrap();
     }
 }
 
-/// Has items sent in rounds, joins after each, and ends the life.
-async fn drive(mut part: Part, rounds: Rounds, ending: Ending, sender: Sender<Item>) {
+/// Has items sent in rounds, joins after each, and closes the channel.
+async fn drive(mut state: State, rounds: Rounds, ending: Ending, sender: Sender<Item>) {
     let monitor = sender.monitor();
     loop {
-        let most = 1 << part.rng.u32(0..10);
-        let made = part.truth.made.load(Ordering::Relaxed);
+        let most = 1 << state.rng.u32(0..10);
+        let made = state.record.made.load(Ordering::Relaxed);
         let is_last = made + PRODUCERS * most > ITEMS / 2;
-        // Items that `close_now` takes are resolved before it returns them, so their chains could
-        // not be ended in time.
+        // Items that `close_now` takes are resolved before it returns them, so their chains
+        // would end too late.
         let may_have_chains = !(is_last && ending == Ending::CloseNow);
         for producer in &rounds.producers {
             let round = Round {
-                items: part.rng.usize(1..=most),
+                items: state.rng.usize(1..=most),
                 may_have_chains,
             };
             producer.send(round).await.unwrap();
         }
         if is_last {
-            for _ in 0..part.rng.usize(0..most) {
-                part.rest(64).await;
+            for _ in 0..state.rng.usize(0..most) {
+                state.maybe_pause(64).await;
             }
-            turn(&part, ending, &monitor);
+            end_early(&state, ending, &monitor);
         }
         for _ in &rounds.producers {
             rounds.over.recv().await.unwrap();
@@ -465,7 +474,7 @@ async fn drive(mut part: Part, rounds: Rounds, ending: Ending, sender: Sender<It
             break;
         }
         let result = sender.join().await;
-        part.truth.check(&result);
+        state.record.check(&result);
         let stats = monitor.stats();
         assert_eq!((stats.queued, stats.in_hand), (0, 0));
         assert_each_is_counted(&stats);
@@ -473,48 +482,48 @@ async fn drive(mut part: Part, rounds: Rounds, ending: Ending, sender: Sender<It
     }
     drop(rounds);
     match ending {
-        Ending::SendersGo => drop(sender),
+        Ending::DropSenders => drop(sender),
         _ => drop(sender.close()),
     }
     let result = monitor.finished().await;
     let failed = monitor.failed().await;
     assert_eq!(failed.is_some(), result.is_err());
-    *part.truth.finished.lock().unwrap() = Some(result);
+    *state.record.finished.lock().unwrap() = Some(result);
 }
 
-/// Ends the life by other means than the sender.
-fn turn(part: &Part, ending: Ending, monitor: &Monitor<Item>) {
+/// Ends the case while producers send, if it ends in that way.
+fn end_early(state: &State, ending: Ending, monitor: &Monitor<Item>) {
     match ending {
         Ending::CloseNow => {
             let drained = monitor.close_now();
-            drained.for_each(|item| item.came_back(Fate::HandedBack));
+            drained.for_each(|item| item.return_with(Outcome::Drained));
         }
-        Ending::ReceiversGo => part.truth.leave.store(true, Ordering::Relaxed),
-        Ending::SendersGo | Ending::Close => {}
+        Ending::DropReceivers => state.record.stop.store(true, Ordering::Relaxed),
+        Ending::DropSenders | Ending::Close => {}
     }
 }
 
 /// Sends one item; returns whether the channel is open.
-async fn send(part: &Part, sender: &Sender<Item>, chain: Option<u32>) -> bool {
-    let Some(item) = part.truth.item(chain) else {
+async fn send(state: &State, sender: &Sender<Item>, chain: Option<u32>) -> bool {
+    let Some(item) = state.record.item(chain) else {
         return true;
     };
     match sender.send(item).await {
         Ok(()) => {
-            part.truth.sent.fetch_add(1, Ordering::Relaxed);
+            state.record.sent.fetch_add(1, Ordering::Relaxed);
             true
         }
         Err(SendError(item)) => {
-            item.came_back(Fate::Refused);
+            item.return_with(Outcome::Refused);
             false
         }
     }
 }
 
-/// Receives tasks and ends them, until the channel ends or the worker should leave.
-async fn work(mut part: Part, receiver: TaskReceiver<Item>) {
+/// Receives tasks and ends them, until the channel ends or the worker should stop.
+async fn work(mut state: State, receiver: TaskReceiver<Item>) {
     let mut hand = Vec::new();
-    while !part.truth.leave.load(Ordering::Relaxed) {
+    while !state.record.stop.load(Ordering::Relaxed) {
         let Ok(task) = receiver.recv().await else {
             // Nothing more can come.
             assert!(receiver.is_closed());
@@ -525,98 +534,98 @@ async fn work(mut part: Part, receiver: TaskReceiver<Item>) {
             );
             break;
         };
-        hand.push(arrived(&part, task));
-        while hand.len() < HAND && part.rng.u8(0..4) == 0 {
+        hand.push(record_delivery(&state, task));
+        while hand.len() < HAND && state.rng.u8(0..4) == 0 {
             let Ok(task) = receiver.try_recv() else {
                 break;
             };
-            hand.push(arrived(&part, task));
+            hand.push(record_delivery(&state, task));
         }
-        if part.truth.leave.load(Ordering::Relaxed) {
+        if state.record.stop.load(Ordering::Relaxed) {
             break;
         }
-        settle(&mut part, &mut hand).await;
+        end_all(&mut state, &mut hand).await;
     }
     // What is in hand outlives the receiver.
     drop(receiver);
-    settle(&mut part, &mut hand).await;
+    end_all(&mut state, &mut hand).await;
 }
 
-fn arrived(part: &Part, mut task: Task<Item>) -> Task<Item> {
-    part.truth.delivered.fetch_add(1, Ordering::Relaxed);
+fn record_delivery(state: &State, mut task: Task<Item>) -> Task<Item> {
+    state.record.delivered.fetch_add(1, Ordering::Relaxed);
     task.deliveries += 1;
     assert_eq!(task.attempt(), task.deliveries);
-    if let Some(most) = part.truth.most_attempts {
+    if let Some(most) = state.record.most_attempts {
         assert!(task.attempt() <= most.get());
     }
     if task.chain.is_some() && task.deliveries == 1 {
-        part.truth.chain_begins();
+        state.record.chain_begins();
     }
     task
 }
 
 /// Ends what is in hand, in random order, with pauses.
-async fn settle(part: &mut Part, hand: &mut Vec<Task<Item>>) {
+async fn end_all(state: &mut State, hand: &mut Vec<Task<Item>>) {
     while !hand.is_empty() {
-        part.rest(8).await;
-        let task = hand.swap_remove(part.rng.usize(0..hand.len()));
+        state.maybe_pause(8).await;
+        let task = hand.swap_remove(state.rng.usize(0..hand.len()));
         match task.chain {
-            Some(links) => hold_chain(part, task, links),
-            None => deal_with(part, task),
+            Some(left) => continue_chain(state, task, left),
+            None => end_at_random(state, task),
         }
     }
 }
 
-/// Continues the chain, with a follow-up or a retry.
-fn hold_chain(part: &mut Part, mut task: Task<Item>, links: u32) {
-    let may_retry = part
-        .truth
+/// Continues the chain, with a follow-up or a retry, or ends it.
+fn continue_chain(state: &mut State, mut task: Task<Item>, left: u32) {
+    let may_retry = state
+        .record
         .most_attempts
         .is_none_or(|most| task.attempt() < most.get());
-    if may_retry && part.rng.u8(0..4) == 0 {
+    if may_retry && state.rng.u8(0..4) == 0 {
         return retry(task);
     }
-    if links > 0 && follow_up(part, &task, Some(links - 1)) {
-        // The chain is the follow-up's now.
+    if left > 0 && follow_up(state, &task, Some(left - 1)) {
+        // The follow-up continues the chain.
         task.chain = None;
     }
     if task.chain.is_some() {
-        part.truth.chain_ends();
+        state.record.chain_ends();
     }
-    task.note(Fate::Done);
+    task.set_outcome(Outcome::Done);
     drop(task.done());
 }
 
-fn deal_with(part: &mut Part, mut task: Task<Item>) {
-    match part.rng.u8(0..16) {
+fn end_at_random(state: &mut State, mut task: Task<Item>) {
+    match state.rng.u8(0..16) {
         0 => {
-            task.note(Fate::Failed);
+            task.set_outcome(Outcome::Failed);
             drop(task.fail("for a reason"));
         }
-        1 => dropping(&task, Fate::Abandoned).run(|| drop(task)),
-        2 => dropping(&task, Fate::Panicked).run(|| {
+        1 => dropping(&task, Outcome::Abandoned).run(|| drop(task)),
+        2 => dropping(&task, Outcome::Panicked).run(|| {
             let unwind = AssertUnwindSafe(|| {
                 let _task = task;
                 resume_unwind(Box::new("worker"));
             });
             catch_unwind(unwind).unwrap_err();
         }),
-        3 => split(part, task),
+        3 => split(state, task),
         4..=6 => {
-            if part
-                .truth
+            if state
+                .record
                 .most_attempts
                 .is_some_and(|most| task.attempt() == most.get())
             {
-                task.note(Fate::Failed);
+                task.set_outcome(Outcome::Failed);
             }
             retry(task);
         }
-        deed => {
-            if deed < 10 {
-                follow_up(part, &task, None);
+        choice => {
+            if choice < 10 {
+                follow_up(state, &task, None);
             }
-            task.note(Fate::Done);
+            task.set_outcome(Outcome::Done);
             drop(task.done());
         }
     }
@@ -625,45 +634,45 @@ fn deal_with(part: &mut Part, mut task: Task<Item>) {
 fn retry(task: Task<Item>) {
     match task.retry() {
         Ok(()) => {}
-        Err(RetryError::Exhausted(item)) => assert!(item.is_noted, "attempts were left"),
-        Err(RetryError::Terminated(item)) => item.came_back(Fate::Failed),
+        Err(RetryError::Exhausted(item)) => assert!(item.has_outcome, "attempts were left"),
+        Err(RetryError::Terminated(item)) => item.return_with(Outcome::Failed),
     }
 }
 
-/// Leaves a follow-up; returns whether the channel accepted it.
-fn follow_up(part: &Part, task: &Task<Item>, chain: Option<u32>) -> bool {
-    let Some(item) = part.truth.item(chain) else {
+/// Queues a follow-up; returns whether the channel accepted it.
+fn follow_up(state: &State, task: &Task<Item>, chain: Option<u32>) -> bool {
+    let Some(item) = state.record.item(chain) else {
         return false;
     };
     match task.follow_up(item) {
         Ok(()) => {
-            part.truth.followed_up.fetch_add(1, Ordering::Relaxed);
+            state.record.followed_up.fetch_add(1, Ordering::Relaxed);
             true
         }
         Err(SendError(item)) => {
-            item.came_back(Fate::Refused);
+            item.return_with(Outcome::Refused);
             false
         }
     }
 }
 
-fn split(part: &mut Part, task: Task<Item>) {
-    let fate = [Fate::Done, Fate::Failed, Fate::Abandoned][part.rng.usize(0..3)];
+fn split(state: &mut State, task: Task<Item>) {
+    let outcome = [Outcome::Done, Outcome::Failed, Outcome::Abandoned][state.rng.usize(0..3)];
     let (mut item, ticket) = task.split();
-    item.note(fate);
+    item.set_outcome(outcome);
     drop(item);
-    match fate {
-        Fate::Done => ticket.done(),
-        Fate::Failed => ticket.fail("for a reason"),
+    match outcome {
+        Outcome::Done => ticket.done(),
+        Outcome::Failed => ticket.fail("for a reason"),
         _ => drop(ticket),
     }
 }
 
-/// Marks that a task of this item is about to be dropped.
-struct Dropping(usize, Fate);
+/// Records that the task of an item is being dropped, with the outcome that this may have.
+struct Dropping(usize, Outcome);
 
-fn dropping(task: &Task<Item>, fate: Fate) -> Dropping {
-    Dropping(task.number, fate)
+fn dropping(task: &Task<Item>, outcome: Outcome) -> Dropping {
+    Dropping(task.number, outcome)
 }
 
 impl Dropping {
@@ -674,23 +683,26 @@ impl Dropping {
     }
 }
 
-/// Joins again and again, and checks the statistics.
-async fn join(mut part: Part, monitor: Monitor<Item>) {
+/// Joins repeatedly, and checks the statistics.
+async fn join(mut state: State, monitor: Monitor<Item>) {
     loop {
         let is_last = monitor.stats().closed;
-        // SeqCst: if the epoch is the same afterwards, this chain was alive throughout.
-        let before = part.truth.chain.load(Ordering::SeqCst);
+        // SeqCst: if the epoch is the same afterwards, this chain was outstanding throughout.
+        let before = state.record.chain.load(Ordering::SeqCst);
         let result = monitor.join().await;
-        let after = part.truth.chain.load(Ordering::SeqCst);
-        let was_alive = before == after && before % 2 == 1;
-        assert!(!was_alive, "joined while a chain was alive: {result:?}");
+        let after = state.record.chain.load(Ordering::SeqCst);
+        let was_outstanding = before == after && before % 2 == 1;
+        assert!(
+            !was_outstanding,
+            "joined while a chain was outstanding: {result:?}"
+        );
         assert_adds_up(report_of(&result));
-        part.truth.joins.fetch_add(1, Ordering::Relaxed);
+        state.record.joins.fetch_add(1, Ordering::Relaxed);
         if is_last {
             break;
         }
-        for _ in 0..part.rng.u32(1..16) {
-            part.executor.pause().await;
+        for _ in 0..state.rng.u32(1..16) {
+            state.executor.pause().await;
             let stats = monitor.stats();
             if !stats.closed {
                 assert!(stats.in_hand <= WORKERS * HAND, "{stats:?}");

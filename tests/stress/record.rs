@@ -38,7 +38,7 @@ pub(crate) mod mark {
     pub(crate) const ENDED: u8 = 16;
     pub(crate) const DROPPED: u8 = 32;
 
-    pub(super) const GOOD_ENDS: [u8; 4] = [
+    pub(super) const COMPLETE: [u8; 4] = [
         0,
         CANCELLED | DROPPED,
         REFUSED | DROPPED,
@@ -68,7 +68,7 @@ impl Outcome {
 }
 
 /// See the [module documentation](self).
-pub(crate) struct Truth {
+pub(crate) struct Record {
     cell: Cell,
     /// A set of [`mark`]s for each attempt, producer by producer.
     marks: Vec<AtomicU8>,
@@ -80,7 +80,7 @@ pub(crate) struct Truth {
     begun: Vec<AtomicUsize>,
     /// The upper half counts sends that have succeeded, the lower half ends that have begun. They
     /// share one word so that their order is certain.
-    gauge: AtomicU64,
+    sent_and_ends: AtomicU64,
     /// How many sends had succeeded when the n-th end began.
     sent_when_ended: Vec<AtomicU32>,
     /// How many tasks are about to end with each outcome, and how many have.
@@ -93,7 +93,7 @@ pub(crate) struct Truth {
     /// What joins reported: how many items were sent and how many discarded.
     joins: Mutex<BTreeSet<(u64, u64)>>,
     finished: Mutex<Option<Result<Report, JoinError>>>,
-    /// Live errors.
+    /// How many errors exist.
     errors: Arc<AtomicUsize>,
 }
 
@@ -110,7 +110,7 @@ pub(crate) struct Before {
     ended: [u64; 4],
 }
 
-impl Truth {
+impl Record {
     pub(crate) fn new(cell: Cell) -> Self {
         let all = cell.producers * cell.attempts;
         Self {
@@ -119,7 +119,7 @@ impl Truth {
             traces: (0..all).map(|_| Trace(UnsafeCell::new(0))).collect(),
             made: (0..cell.producers).map(|_| AtomicUsize::new(0)).collect(),
             begun: (0..cell.producers).map(|_| AtomicUsize::new(0)).collect(),
-            gauge: AtomicU64::new(0),
+            sent_and_ends: AtomicU64::new(0),
             sent_when_ended: (0..=all).map(|_| AtomicU32::new(0)).collect(),
             ending: Default::default(),
             ended: Default::default(),
@@ -150,7 +150,7 @@ impl Truth {
 
     /// How many received items may not be recorded yet: on a plain channel, one for each consumer.
     /// Ends of tasks are recorded before they begin.
-    fn unnoted(&self) -> u64 {
+    fn unrecorded(&self) -> u64 {
         match self.cell.kind {
             Kind::Plain => self.cell.consumers as u64,
             Kind::Tasks => 0,
@@ -164,24 +164,25 @@ impl Truth {
             canary: Box::new(self.index(producer, attempt)),
             producer,
             attempt,
-            truth: Arc::clone(self),
+            record: Arc::clone(self),
         }
     }
 
     /// Records the outcome of a send: `SENT`, `CANCELLED` or `REFUSED`.
     pub(crate) fn item_sent(&self, producer: usize, attempt: usize, mark: u8) {
         match mark {
-            mark::SENT => drop(self.gauge.fetch_add(1 << 32, Ordering::Relaxed)),
+            mark::SENT => drop(self.sent_and_ends.fetch_add(1 << 32, Ordering::Relaxed)),
             mark::REFUSED => assert!(self.may_be_closed(), "refused by an open channel"),
             _ => {}
         }
         self.set(producer, attempt, mark);
-        // Release: pairs with the Acquire in `before_join`, and publishes the marks and the gauge.
+        // Release: pairs with the Acquire in `before_join`, and publishes the marks and
+        // `sent_and_ends`.
         self.made[producer].store(attempt + 1, Ordering::Release);
     }
 
     /// A producer is about to drop its sender.
-    pub(crate) fn producer_leaves(&self) {
+    pub(crate) fn producer_ends(&self) {
         self.producing.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -210,9 +211,9 @@ impl Truth {
         let trace = self.traces[self.index(producer, attempt)].0.get();
         // SAFETY: an item is received once, or `received` has panicked.
         unsafe { trace.write(attempt + 1) };
-        let gauge = self.gauge.fetch_add(1, Ordering::Relaxed);
-        let ends = gauge as u32 + 1;
-        let sent = (gauge >> 32) as u32;
+        let sent_and_ends = self.sent_and_ends.fetch_add(1, Ordering::Relaxed);
+        let ends = sent_and_ends as u32 + 1;
+        let sent = (sent_and_ends >> 32) as u32;
         self.sent_when_ended[ends as usize].store(sent, Ordering::Relaxed);
         self.ending[outcome as usize].fetch_add(1, Ordering::Relaxed);
         self.set(producer, attempt, mark::ENDED);
@@ -231,10 +232,10 @@ impl Truth {
     /// Checks that the channel may have ended for a consumer.
     pub(crate) fn check_end(&self) {
         assert!(self.may_be_closed(), "an open channel ended");
-        let gauge = self.gauge.load(Ordering::Relaxed);
-        let (sent, ends) = (gauge >> 32, u64::from(gauge as u32));
+        let sent_and_ends = self.sent_and_ends.load(Ordering::Relaxed);
+        let (sent, ends) = (sent_and_ends >> 32, u64::from(sent_and_ends as u32));
         assert!(
-            sent <= ends + self.unnoted(),
+            sent <= ends + self.unrecorded(),
             "the end comes after {sent} sends, when only {ends} items have ended"
         );
     }
@@ -265,7 +266,7 @@ impl Truth {
         for (kind, count) in outcomes.into_iter().enumerate() {
             let least = before.ended[kind];
             let most = self.ending[kind].load(Ordering::Relaxed);
-            let most = most + if kind == 0 { self.unnoted() } else { 0 };
+            let most = most + if kind == 0 { self.unrecorded() } else { 0 };
             assert!(
                 (least..=most).contains(&count),
                 "outcome {kind} not in {least}..={most}: {report:?}"
@@ -332,7 +333,7 @@ impl Truth {
             .sum();
         match failure {
             None => assert_eq!(failures, 0, "a failure was not reported"),
-            Some(Failure::Discarded) => assert_eq!(self.cell.ending, Ending::ReceiversLeave),
+            Some(Failure::Discarded) => assert_eq!(self.cell.ending, Ending::ReceiversDropped),
             Some(_) => assert!(failures > 0, "reported a failure, but there was none"),
         }
     }
@@ -342,23 +343,23 @@ impl Truth {
         let mut discarded = 0;
         for (index, marks) in self.marks.iter().enumerate() {
             let marks = marks.load(Ordering::Relaxed);
-            if marks == mark::DISCARDED && self.cell.ending == Ending::ReceiversLeave {
+            if marks == mark::DISCARDED && self.cell.ending == Ending::ReceiversDropped {
                 discarded += 1;
             } else {
                 assert!(
-                    mark::GOOD_ENDS.contains(&marks),
-                    "item {} of producer {} came to a bad end: {marks:#b}",
+                    mark::COMPLETE.contains(&marks),
+                    "item {} of producer {} ends with marks {marks:#b}",
                     index % self.cell.attempts,
                     index / self.cell.attempts
                 );
             }
         }
-        let gauge = self.gauge.load(Ordering::Relaxed);
+        let sent_and_ends = self.sent_and_ends.load(Ordering::Relaxed);
         let ended = |outcome| self.ended[outcome as usize].load(Ordering::Relaxed);
         let finished = self.finished.lock().unwrap().take();
-        let report = *adds_up(finished.as_ref().expect("the end was awaited"));
-        assert_eq!(report.sent, gauge >> 32);
-        assert_eq!(report.received, u64::from(gauge as u32));
+        let report = *adds_up(finished.as_ref().expect("an actor awaited the end"));
+        assert_eq!(report.sent, sent_and_ends >> 32);
+        assert_eq!(report.received, u64::from(sent_and_ends as u32));
         assert_eq!(report.done, ended(Outcome::Done));
         assert_eq!(report.failed, ended(Outcome::Failed));
         assert_eq!(report.abandoned, ended(Outcome::Abandoned));
@@ -370,15 +371,15 @@ impl Truth {
         assert_eq!(wakers.load(Ordering::Relaxed), 0, "wakers are left");
     }
 
-    /// Checks that each join was true at one real instant: when all items that it reports as sent
+    /// Checks that each join is right for one instant: when all items that it reports as sent
     /// had ended, no further item had been sent.
     fn check_instants(&self) {
         for (sent, discarded) in self.joins.lock().unwrap().iter() {
-            let ends = (sent - discarded).saturating_sub(self.unnoted()) as usize;
+            let ends = (sent - discarded).saturating_sub(self.unrecorded()) as usize;
             let already = u64::from(self.sent_when_ended[ends].load(Ordering::Relaxed));
             assert!(
                 already <= *sent,
-                "joined at {sent}, but {already} were sent when {ends} had ended"
+                "joined when {sent} were sent, but {already} were sent when {ends} had ended"
             );
         }
     }
@@ -406,16 +407,16 @@ pub(crate) struct Item {
     pub(crate) attempt: usize,
     /// A separate allocation, for sanitizers.
     canary: Box<usize>,
-    truth: Arc<Truth>,
+    record: Arc<Record>,
 }
 
 impl Drop for Item {
     fn drop(&mut self) {
-        self.truth.set(self.producer, self.attempt, mark::DROPPED);
+        self.record.set(self.producer, self.attempt, mark::DROPPED);
     }
 }
 
-/// An error that is counted while it is alive.
+/// An error that is counted while it exists.
 pub(crate) struct CountedError(Arc<AtomicUsize>);
 
 impl Drop for CountedError {

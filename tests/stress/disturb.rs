@@ -1,5 +1,5 @@
-//! The worst that a future must expect: it is cancelled, polled without a wake, and polled with a
-//! new waker each time, as if it moved between tasks or out of a `select!`.
+//! Futures under the worst conditions that they must support: cancelled, polled without a wake, and
+//! polled with a new waker each time, as if they moved between tasks or out of a `select!`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,22 +14,22 @@ use std::task::Waker;
 
 /// How often each of these happens.
 #[derive(Clone)]
-pub(crate) struct Hostility {
+pub(crate) struct Disturbance {
     pub(crate) rng: fastrand::Rng,
     /// Of 256 pending polls, how many end with a cancellation.
     pub(crate) cancels: u8,
-    /// Counts the live wakers.
+    /// How many wakers exist.
     pub(crate) wakers: Arc<AtomicUsize>,
 }
 
-impl Hostility {
+impl Disturbance {
     /// Wraps the future. The output is `None` if it was cancelled.
-    pub(crate) fn around<F: Future + Unpin>(&mut self, future: F) -> Chaos<F> {
-        Chaos {
+    pub(crate) fn disturb<F: Future + Unpin>(&mut self, future: F) -> Disturbed<F> {
+        Disturbed {
             future: Some(future),
-            doomed: self.rng.u8(..) < self.cancels / 4,
+            cancel_next: self.rng.u8(..) < self.cancels / 4,
             waker: None,
-            hostility: Self {
+            disturbance: Self {
                 rng: self.rng.fork(),
                 ..self.clone()
             },
@@ -41,19 +41,19 @@ impl Hostility {
     }
 }
 
-pub(crate) struct Chaos<F> {
+pub(crate) struct Disturbed<F> {
     future: Option<F>,
-    /// It is cancelled at the next poll.
-    doomed: bool,
-    waker: Option<Arc<Moved>>,
-    hostility: Hostility,
+    /// Whether the next poll cancels it.
+    cancel_next: bool,
+    waker: Option<Arc<TaskWaker>>,
+    disturbance: Disturbance,
 }
 
-impl<F: Future + Unpin> Future for Chaos<F> {
+impl<F: Future + Unpin> Future for Disturbed<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.doomed {
+        if self.cancel_next {
             self.future = None;
             return Poll::Ready(None);
         }
@@ -62,10 +62,10 @@ impl<F: Future + Unpin> Future for Chaos<F> {
         if let Poll::Ready(output) = Pin::new(future).poll(&mut Context::from_waker(&waker)) {
             return Poll::Ready(Some(output));
         }
-        let cancels = self.hostility.cancels;
-        if self.hostility.chance(cancels) {
+        let cancels = self.disturbance.cancels;
+        if self.disturbance.chance(cancels) {
             // Cancel at once; or after a while, in which it may be woken; or when it is woken.
-            match self.hostility.rng.u8(0..3) {
+            match self.disturbance.rng.u8(0..3) {
                 0 => {
                     self.future = None;
                     return Poll::Ready(None);
@@ -73,61 +73,61 @@ impl<F: Future + Unpin> Future for Chaos<F> {
                 1 => cx.waker().wake_by_ref(),
                 _ => {}
             }
-            self.doomed = true;
-        } else if self.hostility.chance(32) {
+            self.cancel_next = true;
+        } else if self.disturbance.chance(32) {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 }
 
-impl<F> Chaos<F> {
-    /// The waker to poll with. Often a new one; then wakes of earlier ones are ignored.
+impl<F> Disturbed<F> {
+    /// The waker to poll with. It is often a new one. Then wakes of earlier ones are ignored.
     fn waker(&mut self, cx: &Context<'_>) -> Waker {
-        let fresh = self.hostility.chance(96);
+        let fresh = self.disturbance.chance(96);
         let current = self.waker.take();
         if let Some(current) = &current {
             if !fresh && current.target.will_wake(cx.waker()) {
                 self.waker = Some(Arc::clone(current));
                 return Waker::from(Arc::clone(current));
             }
-            current.is_deaf.store(true, Ordering::Release);
+            current.is_replaced.store(true, Ordering::Release);
         }
-        let moved = Arc::new(Moved::new(cx.waker(), &self.hostility.wakers));
-        self.waker = Some(Arc::clone(&moved));
-        Waker::from(moved)
+        let waker = Arc::new(TaskWaker::new(cx.waker(), &self.disturbance.wakers));
+        self.waker = Some(Arc::clone(&waker));
+        Waker::from(waker)
     }
 }
 
-/// The waker of a task that a future may move out of.
-struct Moved {
+/// The waker of one of the tasks that a future moves between.
+struct TaskWaker {
     target: Waker,
     /// The future was polled with another waker since, so a wake of this one has no effect.
-    is_deaf: AtomicBool,
-    alive: Arc<AtomicUsize>,
+    is_replaced: AtomicBool,
+    count: Arc<AtomicUsize>,
 }
 
-impl Moved {
-    fn new(target: &Waker, alive: &Arc<AtomicUsize>) -> Self {
-        alive.fetch_add(1, Ordering::Relaxed);
+impl TaskWaker {
+    fn new(target: &Waker, count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
         Self {
             target: target.clone(),
-            is_deaf: AtomicBool::new(false),
-            alive: Arc::clone(alive),
+            is_replaced: AtomicBool::new(false),
+            count: Arc::clone(count),
         }
     }
 }
 
-impl Wake for Moved {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        if !self.is_deaf.load(Ordering::Acquire) {
+        if !self.is_replaced.load(Ordering::Acquire) {
             self.target.wake_by_ref();
         }
     }
 }
 
-impl Drop for Moved {
+impl Drop for TaskWaker {
     fn drop(&mut self) {
-        self.alive.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
