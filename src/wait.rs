@@ -32,12 +32,12 @@ use crate::sync::Backoff;
 mod adaptive_pause;
 // a lock that publishes the front of the list it guards
 mod front_lock;
-// the lists of one channel
-mod lists;
 // the waiters for one condition, in the order in which they came
 mod waiters;
 // requests to yield to a waiter
 mod yields;
+// the lists of one channel
+mod lists;
 
 pub(crate) use self::lists::WaitList;
 pub(crate) use self::lists::WaitLists;
