@@ -71,9 +71,10 @@ struct AtRest<R> {
 impl<T> Account<'_, T> {
     /// How many deliveries are resolved.
     fn resolved(&self) -> u64 {
-        match self.queue.has_lane() {
-            true => self.ledger.resolved(),
-            false => self.queue.sent_popped(),
+        if self.queue.has_lane() {
+            self.ledger.resolved()
+        } else {
+            self.queue.sent_popped()
         }
     }
 

@@ -170,9 +170,10 @@ impl<T> Channel<T> {
     fn end_of_tasks(&self) -> Attempt<T> {
         // Pairs with the fence in `notify_quiescent` (Q3 of `waiters`).
         fence(Ordering::SeqCst);
-        match self.account().is_finished() {
-            true => Attempt::Closed,
-            false => Attempt::Blocked,
+        if self.account().is_finished() {
+            Attempt::Closed
+        } else {
+            Attempt::Blocked
         }
     }
 

@@ -62,9 +62,10 @@ impl<T> Delivery<T> {
             // SAFETY: S1, by the delivery, which is not given up before the exchange.
             unsafe { channel.as_ref() }.queue.accepted()
         };
-        match Ledger::try_resolve_once(word, accepted) {
-            true => Ok(()),
-            false => Err(ManuallyDrop::into_inner(delivery)),
+        if Ledger::try_resolve_once(word, accepted) {
+            Ok(())
+        } else {
+            Err(ManuallyDrop::into_inner(delivery))
         }
     }
 
@@ -106,13 +107,12 @@ impl<T> Delivery<T> {
     /// Ends a delivery that its worker has dropped.
     #[cold]
     pub(crate) fn abandon(self, item: T, attempt: u32) {
-        let requeues = self.channel().policy.on_abandon == Abandon::Requeue;
-        let (delivery, item) = match requeues {
-            true => match self.requeue(item, attempt) {
+        let (delivery, item) = match self.channel().policy.on_abandon {
+            Abandon::Count => (self, item),
+            Abandon::Requeue => match self.requeue(item, attempt) {
                 Ok(()) => return,
                 Err((delivery, error)) => (delivery, error.into_inner()),
             },
-            false => (self, item),
         };
         // In this order, so that the item is dropped before waiters are notified that its task has
         // ended. The delivery is dropped even if the destructor of the item panics.

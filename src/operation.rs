@@ -146,9 +146,10 @@ fn poll_in_loop<T, O: Operation<T>>(
 /// registers: it need not be in memory for unwinding to drop it.
 #[inline]
 fn complete_first<T, R>(channel: &Channel<T>, (output, change): (R, Change)) -> R {
-    match channel.must_notify(change) {
-        true => protect(output, || notify(channel, change)),
-        false => output,
+    if channel.must_notify(change) {
+        protect(output, || notify(channel, change))
+    } else {
+        output
     }
 }
 

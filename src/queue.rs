@@ -96,9 +96,10 @@ impl<T> Queue<T> {
     /// Removes an item in one try, if nothing was requeued. `None` does not mean that there is none.
     #[inline]
     pub(crate) fn try_pop(&self) -> Option<T> {
-        match self.lane_is_empty() {
-            true => self.storage.try_pop(),
-            false => None,
+        if self.lane_is_empty() {
+            self.storage.try_pop()
+        } else {
+            None
         }
     }
 

@@ -204,9 +204,10 @@ fn pause_for(longest: usize, capacity: usize, are_there: impl Fn(u64) -> bool) -
             break;
         }
     }
-    match are_there(1) {
-        true => Paused::HardlyPaid,
-        false => Paused::InVain,
+    if are_there(1) {
+        Paused::HardlyPaid
+    } else {
+        Paused::InVain
     }
 }
 

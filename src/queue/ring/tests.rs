@@ -66,9 +66,10 @@ fn order_and_bounds_hold_across_wrap() {
             for round in 0..384 {
                 let pushes = round % (capacity + 2);
                 for _ in 0..pushes {
-                    let expected = match model.len() < capacity as usize {
-                        true => Outcome::Ready(()),
-                        false => Outcome::Blocked,
+                    let expected = if model.len() < capacity as usize {
+                        Outcome::Ready(())
+                    } else {
+                        Outcome::Blocked
                     };
                     assert_eq!(push(&ring, next), expected);
                     if expected == Outcome::Ready(()) {
