@@ -134,18 +134,13 @@ impl<T> Delivery<T> {
         if let Err(item) = requeued {
             return Err((self, RetryError::Terminated(item)));
         }
-        let mut delivery = Some(self);
-        let channel = delivery.as_ref().map(|it| it.0);
+        let delivery = ManuallyDrop::new(self);
         // On drop, because the waker may panic.
         let end = OnDrop(|| {
-            if let Some(delivery) = delivery.take() {
-                delivery.end(None);
-            }
+            // SAFETY: the delivery is the caller's, and is given up here, once.
+            unsafe { end(delivery.0, None) };
         });
-        if let Some(channel) = channel {
-            // SAFETY: S1, by the delivery, which ends after this.
-            unsafe { channel.as_ref() }.notify(Change::Queued);
-        }
+        delivery.channel().notify(Change::Queued);
         drop(end);
         Ok(())
     }
