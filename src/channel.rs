@@ -35,6 +35,7 @@ use crate::report::Stats;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
+use crate::sync::nanoseconds;
 use crate::unwind::OnDrop;
 use crate::unwind::run_all;
 use crate::wait::WaitLists;
@@ -249,7 +250,10 @@ impl<T> Channel<T> {
     fn pause_for_item_slow(&self) -> bool {
         let (pause, queue) = (&self.lists.not_empty.pause, &self.queue);
         // If the lane holds an item, there is nothing to pause for.
-        queue.lane_is_empty() && pause.pause(queue.capacity(), |count| queue.looks_filled(count))
+        queue.lane_is_empty()
+            && pause.pause(nanoseconds, queue.capacity(), |count| {
+                queue.looks_filled(count)
+            })
     }
 
     /// Pauses, if that is likely to pay, until there is likely to be room. Returns whether the task
@@ -257,7 +261,10 @@ impl<T> Channel<T> {
     #[inline]
     pub(crate) fn pause_for_room(&self) -> bool {
         let (pause, queue) = (&self.lists.not_full.pause, &self.queue);
-        pause.is_due() && pause.pause(queue.capacity(), |count| queue.looks_vacant(count))
+        pause.is_due()
+            && pause.pause(nanoseconds, queue.capacity(), |count| {
+                queue.looks_vacant(count)
+            })
     }
 
     /// Ends sending. Returns true for the call that did it.

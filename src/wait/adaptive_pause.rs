@@ -24,7 +24,6 @@
 //! (`benches/peers`), on two cores whose caches were near each other and far apart.
 
 use crate::sync::Hint;
-use crate::sync::nanoseconds;
 use crate::sync::pause;
 
 /// How much credit a pause that paid adds, how much credit a pause that did not pay removes, and the
@@ -91,14 +90,10 @@ impl AdaptivePause {
 
     /// Pauses until a batch is there, or for long enough. Returns whether the task should then
     /// yield to other tasks. `are_there` checks for the given number of items, or of vacant slots,
-    /// in a channel of the given capacity.
+    /// in a channel of the given capacity. `now` is the time in nanoseconds.
     #[cold]
     #[inline(never)]
-    pub(crate) fn pause(&self, capacity: usize, are_there: impl Fn(u64) -> bool) -> bool {
-        self.pause_at(nanoseconds, capacity, are_there)
-    }
-
-    fn pause_at(
+    pub(crate) fn pause(
         &self,
         now: impl FnOnce() -> usize,
         capacity: usize,
@@ -220,12 +215,13 @@ mod tests {
     use super::LONGEST_PROBE;
     use super::NANOSECONDS_PER_PAUSE;
     use super::PAUSES_PER_YIELD;
+    use crate::sync::nanoseconds;
 
     /// Does what a caller does that would have to wait. Returns whether it paused.
     fn wait(pause: &AdaptivePause, pays: bool) -> bool {
         let pauses = pause.is_due();
         if pauses {
-            pause.pause(16, |_| pays);
+            pause.pause(nanoseconds, 16, |_| pays);
         }
         pauses
     }
@@ -259,7 +255,7 @@ mod tests {
         let pause = AdaptivePause::new();
         pauses_in(&pause, FIRST_INTERVAL, true);
         let yields: Vec<bool> = (0..2 * PAUSES_PER_YIELD)
-            .map(|_| pause.pause(16, |_| true))
+            .map(|_| pause.pause(nanoseconds, 16, |_| true))
             .collect();
         assert_eq!(yields.iter().filter(|yields| **yields).count(), 2);
         assert!(yields[PAUSES_PER_YIELD - 1]);
@@ -295,11 +291,11 @@ mod tests {
                 looks.get() >= look
             }
         };
-        pause.pause_at(|| 1, 1, |_| false);
-        pause.pause_at(|| 1_000_000_000, 1, are_there_at_look(1_000));
+        pause.pause(|| 1, 1, |_| false);
+        pause.pause(|| 1_000_000_000, 1, are_there_at_look(1_000));
         assert!(looks.take() >= 1_000);
         assert!(pause.is_due());
-        pause.pause_at(|| 2_000_000_000, 1, are_there_at_look(1_000));
+        pause.pause(|| 2_000_000_000, 1, are_there_at_look(1_000));
         assert!(looks.take() < 200, "a pause that is no probe is short");
     }
 }
