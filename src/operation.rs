@@ -249,8 +249,10 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
         let Some(channel) = &self.channel else {
             polled_after_completion(name);
         };
-        let channel = channel.borrow();
-        let Some((output, change)) = poll_first(&mut self.operation, channel, &self.wait) else {
+        let shared = channel.borrow();
+        // Read once: after an exchange, the compiler would read it through `shared` again.
+        let channel: &Channel<T> = shared;
+        let Some((output, change)) = poll_first(&mut self.operation, shared, &self.wait) else {
             return self.poll_slow(cx);
         };
         if channel.must_notify(change) {
