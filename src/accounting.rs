@@ -88,7 +88,7 @@ impl<T> Account<'_, T> {
     /// Calls `read` with the number of resolved deliveries. Returns what it read if nothing was
     /// accepted or resolved meanwhile, the channel was quiescent, and its counts were complete.
     ///
-    /// This is the only place that reads the end of the channel (L6).
+    /// Whatever reports the end of the channel reads it here, so that all reports agree (L6).
     fn at_rest<R>(&self, read: impl FnOnce(u64) -> R) -> Option<AtRest<R>> {
         // In this order: L5 and L6.
         let resolved = self.resolved();

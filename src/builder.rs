@@ -3,14 +3,13 @@
 use std::num::NonZeroU32;
 
 use crate::channel::Channel;
+use crate::kind::Kind;
 use crate::policy::Abandon;
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::receiver::Receiver;
 use crate::receiver::TaskReceiver;
 use crate::sender::Sender;
-use crate::shared::ReceiverSide;
-use crate::shared::SenderSide;
 use crate::shared::Shared;
 
 /// Creates channels with more options than [`bounded`](crate::bounded) and [`tasks`](crate::tasks)
@@ -145,8 +144,7 @@ impl Builder {
     /// tollgate::Builder::new().build::<u32>();
     /// ```
     pub fn build<T>(&self) -> (Sender<T>, Receiver<T>) {
-        let (sender, receiver) = self.build_ends(false);
-        (Sender(sender), Receiver::new(receiver))
+        self.build_kind()
     }
 
     /// Creates a task channel, like [`tasks`](crate::tasks).
@@ -178,15 +176,16 @@ impl Builder {
             "`Abandon::Requeue` needs `max_attempts`: an item that makes its worker panic would be \
              retried forever"
         );
-        let (sender, receiver) = self.build_ends(true);
-        (Sender(sender), Receiver::new(receiver))
+        self.build_kind()
     }
 
-    fn build_ends<T>(&self, has_tasks: bool) -> (SenderSide<T>, ReceiverSide<T>) {
+    fn build_kind<T, K: Kind>(&self) -> (Sender<T>, Receiver<T, K>) {
         let capacity = self
             .capacity
             .expect("a channel needs a capacity: call `Builder::capacity`");
-        let queue = Queue::bounded(capacity, has_tasks);
-        Shared::both_ends_of(Channel::new(queue, self.policy))
+        let queue = Queue::bounded(capacity, K::HAS_LANE);
+        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, self.policy));
+        // SAFETY: the queue was just made for this kind.
+        (Sender(sender), unsafe { Receiver::new(receiver) })
     }
 }

@@ -45,6 +45,8 @@ use crate::wait::Waiters;
 pub(crate) struct Channel<T> {
     pub(crate) queue: Queue<T>,
     pub(crate) lists: WaitLists,
+    /// The fields above fill whole cache lines. So the ledger shares its line only with what follows,
+    /// which changes rarely.
     pub(crate) ledger: Ledger,
     pub(crate) policy: Policy,
     pub(crate) senders: Count,

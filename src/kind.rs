@@ -37,25 +37,28 @@ use crate::task::Task;
 /// # }).unwrap();
 /// ```
 #[expect(private_bounds, reason = "sealed")]
-pub trait Kind: Receive {
+pub trait Kind: Receive + 'static {
     /// What a receiver returns for an item of type `T`.
     type Received<T>;
 }
 
 /// The kind of a channel whose receivers return the items themselves. An item counts as done when it
 /// is received.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Plain {}
 
 /// The kind of a channel whose receivers return each item as a [`Task`], which counts as outstanding
 /// until it ends.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tasks {}
 
 /// How a receiver of some kind takes an item from the queue.
 pub(crate) trait Receive {
     /// The name of the receiver.
     const RECEIVER: &str;
+
+    /// Whether the queue of the channel has a lane.
+    const HAS_LANE: bool;
 
     /// Removes an item in one try. `None` says nothing about the channel.
     fn try_pop<T>(queue: &Queue<T>) -> Option<T>;
@@ -85,6 +88,7 @@ impl Kind for Plain {
 
 impl Receive for Plain {
     const RECEIVER: &str = "Receiver";
+    const HAS_LANE: bool = false;
 
     #[inline]
     fn try_pop<T>(queue: &Queue<T>) -> Option<T> {
@@ -108,6 +112,7 @@ impl Kind for Tasks {
 
 impl Receive for Tasks {
     const RECEIVER: &str = "TaskReceiver";
+    const HAS_LANE: bool = true;
 
     #[inline]
     fn try_pop<T>(queue: &Queue<T>) -> Option<T> {

@@ -10,9 +10,13 @@
 //! * **O2** Between the last attempt and the notification of others, no user code runs. If a waker
 //!   panics then, the waiter still leaves its list, and the output is dropped.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
@@ -54,10 +58,9 @@ pub(crate) trait Operation<T>: Sized {
     /// O1: the caller does not use the operation after an attempt that was done.
     unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)>;
 
-    /// The output if the queue is closed. An operation whose attempts never return `Closed` need not
-    /// define it.
+    /// The output of an attempt that is [`Closed`](Attempt::Closed). Required if any is.
     fn closed(self) -> Self::Output {
-        unreachable!("this attempt never is `Closed`")
+        unreachable!("no attempt of this operation is `Closed`")
     }
 
     /// May pause the thread before a newcomer waits. Returns whether the task should then yield to
@@ -82,47 +85,66 @@ pub(crate) fn look<R>(look: impl FnOnce() -> Option<R>) -> Attempt<(R, Change)> 
     }
 }
 
-/// Polls an operation on `channel`. `wait` is the state of its caller as a waiter.
+/// Polls an operation that needs no memory between two polls, as that of a stream. `wait` is the state
+/// of its caller as a waiter.
 #[inline]
 pub(crate) fn poll<T, O: Operation<T>>(
-    operation: &mut ManuallyDrop<O>,
+    operation: O,
     channel: &Shared<T>,
     wait: &mut Wait,
     cx: &mut Context<'_>,
 ) -> Poll<O::Output> {
-    match poll_first(operation, channel, wait) {
+    let mut operation = ManuallyDrop::new(operation);
+    // SAFETY: O1: the operation is not used after it is done.
+    match unsafe { poll_first(&mut operation, channel, wait) } {
         Some(done) => Poll::Ready(complete_first(channel, done)),
-        None => poll_slow(operation, channel, wait, cx),
+        None => poll_slow(ManuallyDrop::into_inner(operation), channel, wait, cx),
+    }
+}
+
+#[inline(never)]
+fn poll_slow<T, O: Operation<T>>(
+    operation: O,
+    channel: &Shared<T>,
+    wait: &mut Wait,
+    cx: &mut Context<'_>,
+) -> Poll<O::Output> {
+    let mut operation = ManuallyDrop::new(operation);
+    // SAFETY: O1: the operation is not used after it is done.
+    match unsafe { poll_in_loop(&mut operation, channel, wait, cx) } {
+        Poll::Ready(done) => Poll::Ready(complete::<T, O>(channel, wait, done)),
+        Poll::Pending => {
+            drop(ManuallyDrop::into_inner(operation));
+            Poll::Pending
+        }
     }
 }
 
 /// The first try of a caller that has not waited. It is skipped if a waiter has requested that others
 /// yield. Small, so that callers inline it.
+///
+/// # Safety
+///
+/// O1: the caller does not use the operation after this returns `Some`.
 #[inline]
-fn poll_first<T, O: Operation<T>>(
+unsafe fn poll_first<T, O: Operation<T>>(
     operation: &mut ManuallyDrop<O>,
     channel: &Shared<T>,
     wait: &Wait,
 ) -> Option<(O::Output, Change)> {
     let yields = O::list(channel).yields;
     let may_try = wait.may_try_first() && !yields.is_some_and(|yields| yields.is_pending());
-    // SAFETY: O1: the operation is not used after it is done.
+    // SAFETY: the caller's guarantee.
     may_try.then(|| unsafe { operation.try_attempt(channel) })?
 }
 
-#[inline(never)]
-fn poll_slow<T, O: Operation<T>>(
-    operation: &mut ManuallyDrop<O>,
-    channel: &Shared<T>,
-    wait: &mut Wait,
-    cx: &mut Context<'_>,
-) -> Poll<O::Output> {
-    let done = ready!(poll_in_loop(operation, channel, wait, cx));
-    Poll::Ready(complete::<T, O>(channel, wait, done))
-}
-
-#[inline]
-fn poll_in_loop<T, O: Operation<T>>(
+/// Polls in the wait loop.
+///
+/// # Safety
+///
+/// O1: the caller does not use the operation after this is ready.
+#[inline(always)]
+unsafe fn poll_in_loop<T, O: Operation<T>>(
     operation: &mut ManuallyDrop<O>,
     channel: &Shared<T>,
     wait: &mut Wait,
@@ -133,7 +155,8 @@ fn poll_in_loop<T, O: Operation<T>>(
     let attempt = || unsafe { operation.attempt(channel) };
     let done = ready!(wait.poll(O::list(channel), cx, pause, attempt));
     Poll::Ready(done.unwrap_or_else(|| {
-        // SAFETY: O1: no attempt was done, and the operation is not used after this.
+        // SAFETY: O1: no attempt was done, and by the caller's guarantee the operation is not used
+        // after this.
         let operation = unsafe { ManuallyDrop::take(operation) };
         (operation.closed(), Change::Nothing)
     }))
@@ -252,15 +275,18 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
         let shared = channel.borrow();
         // Read once: after an exchange, the compiler would read it through `shared` again.
         let channel: &Channel<T> = shared;
-        let Some((output, change)) = poll_first(&mut self.operation, shared, &self.wait) else {
+        // SAFETY: O1: the future is marked as completed before anything else can use the operation.
+        let first = unsafe { poll_first(&mut self.operation, shared, &self.wait) };
+        let Some((output, change)) = first else {
             return self.poll_slow(cx);
         };
         if channel.must_notify(change) {
-            let channel = self.take_channel();
-            return Poll::Ready(protect(output, || notify(channel.borrow(), change)));
+            let channel = Guarded::new(self.take_channel());
+            let output = protect(output, || notify(channel.deref().borrow(), change));
+            return Poll::Ready(protect(output, || drop(channel)));
         }
-        self.channel = None;
-        Poll::Ready(output)
+        // A handle may be the last of its side, whose destructor runs user code.
+        Poll::Ready(protect(output, || self.channel = None))
     }
 
     #[inline(never)]
@@ -270,9 +296,11 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
         };
         let channel = channel.borrow();
         let wait = &mut self.wait;
-        let done = ready!(poll_in_loop(&mut self.operation, channel, wait, cx));
-        let channel = self.take_channel();
-        Poll::Ready(complete::<T, O>(channel.borrow(), &mut self.wait, done))
+        // SAFETY: O1: as in `poll`.
+        let done = ready!(unsafe { poll_in_loop(&mut self.operation, channel, wait, cx) });
+        let channel = Guarded::new(self.take_channel());
+        let output = complete::<T, O>(channel.deref().borrow(), &mut self.wait, done);
+        Poll::Ready(protect(output, || drop(channel)))
     }
 
     /// Marks the future as completed. After a ready attempt this comes first, so that the operation is

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -127,12 +126,21 @@ struct Streaming {
 }
 
 impl<T, K: Kind> Receiver<T, K> {
-    pub(crate) fn new(side: ReceiverSide<T>) -> Self {
+    /// # Safety
+    ///
+    /// `K` is the kind of the channel: [`Tasks`] if its queue has a lane, [`Plain`] if not.
+    pub(crate) unsafe fn new(side: ReceiverSide<T>) -> Self {
         Self {
             side,
             stream: None,
             kind: PhantomData,
         }
+    }
+
+    #[inline]
+    fn operation() -> RecvItem<K> {
+        // SAFETY: it is used on the channel of a receiver, whose kind is `K` by `new`.
+        unsafe { RecvItem::new() }
     }
 
     /// Receives the next item, waiting while there is none.
@@ -178,7 +186,7 @@ impl<T, K: Kind> Receiver<T, K> {
     /// ```
     #[inline]
     pub fn recv(&self) -> Recv<'_, T, K> {
-        Recv::new(&self.side)
+        Recv::new(&self.side, Self::operation())
     }
 
     /// Receives an item if there is one now.
@@ -210,7 +218,7 @@ impl<T, K: Kind> Receiver<T, K> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<K::Received<T>, TryRecvError> {
-        try_now(RecvItem::<K>::new(), &self.side, |tried| match tried {
+        try_now(Self::operation(), &self.side, |tried| match tried {
             Ok(Ok(received)) => Ok(received),
             Ok(Err(RecvError)) => Err(TryRecvError::Closed),
             Err(_) => Err(TryRecvError::Empty),
@@ -412,8 +420,8 @@ impl<T, K: Kind> Stream for Receiver<T, K> {
         if stream.has_ended {
             return Poll::Ready(None);
         }
-        let mut operation = ManuallyDrop::new(RecvItem::<K>::new());
-        let result = ready!(poll(&mut operation, &this.side, &mut stream.wait, cx));
+        let operation = Self::operation();
+        let result = ready!(poll(operation, &this.side, &mut stream.wait, cx));
         stream.has_ended = result.is_err();
         Poll::Ready(result.ok())
     }
@@ -434,7 +442,8 @@ impl<T, K: Kind> Clone for Receiver<T, K> {
     /// The clone is a new stream: it is not waiting, and has not ended, even if the original is or
     /// has.
     fn clone(&self) -> Self {
-        Self::new(self.side.clone())
+        // SAFETY: it is the same channel.
+        unsafe { Self::new(self.side.clone()) }
     }
 }
 

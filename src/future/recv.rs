@@ -24,8 +24,11 @@ use crate::wait::WaitList;
 pub(crate) struct RecvItem<K>(PhantomData<fn() -> K>);
 
 impl<K> RecvItem<K> {
+    /// # Safety
+    ///
+    /// It is used on channels of kind `K` only.
     #[inline]
-    pub(crate) fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         Self(PhantomData)
     }
 }
@@ -41,7 +44,7 @@ impl<T, K: Kind> Operation<T> for RecvItem<K> {
     #[inline]
     unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
         let item = K::try_pop(&channel.queue)?;
-        // SAFETY: just removed; handles are made of the kind of their channel.
+        // SAFETY: just removed; and the channel is of kind `K`, by `new`.
         let (received, change) = unsafe { K::received(channel, item, Origin::Storage) };
         Some((Ok(received), change))
     }
@@ -105,8 +108,8 @@ pub type RecvTask<'a, T> = Recv<'a, T, Tasks>;
 
 impl<'a, T, K: Kind> Recv<'a, T, K> {
     #[inline]
-    pub(crate) fn new(channel: &'a Shared<T>) -> Self {
-        Self(Waiting::new(channel, RecvItem::new()))
+    pub(crate) fn new(channel: &'a Shared<T>, operation: RecvItem<K>) -> Self {
+        Self(Waiting::new(channel, operation))
     }
 }
 

@@ -1,0 +1,76 @@
+//! Futures that own their handle, which may be the last of its side.
+
+use std::borrow::Borrow;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Waker;
+
+use super::Waiting;
+use super::try_now;
+use crate::channel::Channel;
+use crate::future::RecvItem;
+use crate::future::SendItem;
+use crate::kind::Kind;
+use crate::kind::Plain;
+use crate::kind::Tasks;
+use crate::policy::Policy;
+use crate::queue::Queue;
+use crate::shared::ReceiverSide;
+use crate::shared::Shared;
+
+impl<T> Borrow<Shared<T>> for ReceiverSide<T> {
+    fn borrow(&self) -> &Shared<T> {
+        self
+    }
+}
+
+/// An item whose destructor may panic. The `Arc` counts the items that exist.
+struct Item {
+    panics: bool,
+    _exists: Arc<()>,
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        assert!(!self.panics, "a destructor panics");
+    }
+}
+
+/// Receives an item with a future that owns the last receiver. Dropping that receiver then drops
+/// another item, whose destructor panics.
+fn last_receiver_panics<K: Kind>(waits: bool) {
+    let queue = Queue::bounded(2, K::HAS_LANE);
+    let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
+    let exists = Arc::new(());
+    // SAFETY: the queue was made for this kind.
+    let operation = unsafe { RecvItem::<K>::new() };
+    let mut recv = Waiting::new(receiver, operation);
+    let cx = &mut Context::from_waker(Waker::noop());
+    if waits {
+        assert!(recv.poll("recv", cx).is_pending());
+    }
+    for panics in [false, true] {
+        let item = Item {
+            panics,
+            _exists: Arc::clone(&exists),
+        };
+        let is_sent = try_now(SendItem::new(item), &sender, |tried| {
+            tried.is_ok_and(|sent| sent.is_ok())
+        });
+        assert!(is_sent);
+    }
+    let polled = catch_unwind(AssertUnwindSafe(|| recv.poll("recv", cx).map(drop)));
+    assert!(polled.is_err());
+    assert_eq!(Arc::strong_count(&exists), 1, "no item is leaked");
+    assert_eq!(sender.account().outstanding(), 0);
+}
+
+#[test]
+fn owned_future_drops_output_when_handle_panics() {
+    for waits in [false, true] {
+        last_receiver_panics::<Plain>(waits);
+        last_receiver_panics::<Tasks>(waits);
+    }
+}
