@@ -17,8 +17,8 @@ pub(crate) struct WaitLists {
     pub(crate) closed: Waiters,
     /// Callers that wait until the channel is closed and idle; or for a failure, if one comes first.
     pub(crate) finished: Waiters,
-    /// Every call reads these, but few calls write them. So they are not on the cache lines of the
-    /// lists.
+    /// Every call reads these, but few calls write them. So they are not on the cache lines of
+    /// `not_empty` and `not_full`.
     receiver_yields: YieldRequests,
     sender_yields: YieldRequests,
 }
