@@ -19,6 +19,7 @@ use crate::support::Tally;
 use crate::support::account;
 use crate::support::block_on;
 use crate::support::bounded;
+use crate::support::deep_model;
 use crate::support::failed_account;
 use crate::support::flag;
 use crate::support::large_model;
@@ -105,7 +106,7 @@ fn close_now_races_with_receivers() {
 /// On a plain channel, where an item is resolved before it is counted as discarded.
 #[test]
 fn done_and_discarded_were_sent() {
-    model(|tally| {
+    deep_model(|tally| {
         let (sender, _receiver) = queued(tally, 1);
         let monitor = sender.monitor();
         let closer = thread::spawn(move || assert_eq!(sender.close_now().count(), 1));
@@ -431,17 +432,17 @@ fn look_at_join(monitor: &Monitor<Item>, waker: &Waker) {
 
 #[test]
 fn join_racing_with_close_is_no_end() {
-    model(|tally| look_while_it_closes(tally, bounded(1), look_at_join));
+    deep_model(|tally| look_while_it_closes(tally, bounded(1), look_at_join));
 }
 
 #[test]
 fn task_join_racing_with_close_is_no_end() {
-    model(|tally| look_while_it_closes(tally, tasks(1), look_at_join));
+    deep_model(|tally| look_while_it_closes(tally, tasks(1), look_at_join));
 }
 
 #[test]
 fn no_clean_end_when_close_races_with_discard() {
-    model(|tally| {
+    deep_model(|tally| {
         look_while_it_closes(tally, bounded(1), |monitor, waker| {
             let failed = poll(&mut monitor.failed(), waker);
             assert!(!matches!(failed, Poll::Ready(None)));

@@ -18,6 +18,7 @@ use crate::support::deep_model;
 use crate::support::large_model;
 use crate::support::model;
 use crate::support::poll;
+use crate::support::receive;
 use crate::support::send;
 use crate::support::shared;
 use crate::support::tasks;
@@ -201,7 +202,8 @@ fn joiner_listed_between_rounds_is_woken() {
         let (sender, receiver, [task]) = in_hand(tally);
         let item = tally.item(1);
         let worker = thread::spawn({
-            let sender = sender.clone();
+            // The last receiver must outlive the worker: its drop would wake the joiner.
+            let (sender, receiver) = (sender.clone(), receiver.clone());
             move || {
                 drop(task.done());
                 send(&sender, item);
@@ -327,6 +329,22 @@ fn last_item_wakes_joiner() {
         let consumer = thread::spawn({
             let receiver = receiver.clone();
             move || drop(block_on(receiver.recv()).unwrap())
+        });
+        let report = account(block_on(sender.join()));
+        assert_eq!((report.sent, report.received), (1, 1));
+        consumer.join().unwrap();
+    });
+}
+
+/// `try_recv` notifies only if it finds the channel quiescent.
+#[test]
+fn try_recv_of_last_item_wakes_joiner() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || drop(receive(&receiver))
         });
         let report = account(block_on(sender.join()));
         assert_eq!((report.sent, report.received), (1, 1));
