@@ -13,133 +13,208 @@
 //!
 //! # What loom does not see
 //!
-//! * A `SeqCst` load always returns the newest `SeqCst` store, as a read-modify-write does. No
-//!   model fails when `record`, `clear_awaited`, the first load in `try_resolve`, the counts of
-//!   senders and receivers, or the guess of `head` in `claim_filled` are `Relaxed`, probably
-//!   because the values they order are read in one of these ways.
+//! * Loom treats a `SeqCst` access as acquire and release only. `sync` therefore adds a `SeqCst`
+//!   fence before each `SeqCst` access, in the same step. The fence orders more than the access
+//!   does. If a `SeqCst` access follows, the fence hides a missing `Acquire`, `Release` or fence,
+//!   and an exchange that is not `SeqCst`. The third column of the table below shows how to reveal
+//!   such a change.
+//! * A `SeqCst` load always returns the newest `SeqCst` store, as a read-modify-write does.
 //! * If a thread loads an atomic and then stores to it, loom may skip the interleavings where
 //!   another thread loads it before the store and continues after it. No model fails when
 //!   `Lane::is_empty` reads `pushed` first.
 //! * Freeing memory is not a step of a model. Under loom, each atomic of the crate is therefore
 //!   written to when it is dropped (see `sync`).
+//! * Under loom, a future does not make the first try without the wait loop (`may_try_first`).
+//!   `try_send` and `try_recv` begin with the same try.
+//! * Panics of user code are not modelled.
 //!
 //! # Each model can fail
 //!
-//! The table lists changes to `src`, each of which was made alone, and the models that then failed,
-//! or how many and some of them.
+//! The table lists changes to `src`. Each was made alone, and the named models then failed. Others
+//! may fail too. The third column shows whether the fences in `sync` had to be changed as well:
 //!
-//! | broken | fails |
-//! |---|---|
-//! | `enter`: `with` instead of `add` | l10 and others |
-//! | `reenter`: `with` instead of `add` | 3: l10, leaving_waiter_notifies_returned_waiter, returning_sender_sees_room_or_is_woken |
-//! | `Wait::poll`: no second attempt | l10 and others |
-//! | `reenter`: at the end | vainly_notified_waiter_stays_ahead |
-//! | `refill`: no promotion | newcomer_joins_crowd_while_row_empties |
-//! | `leave`: reports that a notified waiter was not notified | waiter_leaves_while_moving_to_row |
-//! | `Vacancy::fill`: turn stored `Relaxed` | 22: l03, l08, l09 … |
-//! | `Ring::empty`: turn stored `Relaxed` | 5: l02, l03, l12, l15 … |
-//! | `Slots::run`: turn loaded `Relaxed` | l03 |
-//! | `claim_vacant`: tail guessed `Relaxed` | never_full_channel_is_not_reported_full |
-//! | `claim_vacant`: head loaded `Relaxed` | l12 |
-//! | `claim_filled`: tail loaded `Relaxed` | l07 |
-//! | `take`: treats busy as empty | 16: l08, l09, l17, receiver_waits_behind_slow_send … |
-//! | `reserve`: treats busy as full | 5: l03, l12, l15, sender_waits_behind_slow_receive … |
-//! | `close`: `not_empty` not woken | 5: l07, l08, l09, close_wakes_two_receivers … |
-//! | `close`: `not_full` not woken | 3: l07, l09, close_wakes_all_blocked_senders |
-//! | `close`: `closed` not woken | l15 |
-//! | `close`: `finished` not woken | 4: close_or_last_task_wakes_finished … |
-//! | `close`: `not_empty` of an ended task channel not woken | close_or_last_task_ends_task_receiver |
-//! | `accept`: `not_empty` not woken | 16: l01 to l04 … |
-//! | `task_taken`: `not_full` not woken | received_task_makes_room |
-//! | `notify_after_recv`: quiescence not notified | 3: last_item_wakes_joiner … |
-//! | success passes on no wake for items | l04, l05, unpolled_receiver_keeps_one_wake |
-//! | success passes on no wake for room | l06, unpolled_sender_keeps_one_wake |
-//! | `try_resolve`: never `NeedsHandle` | 13: l16, l17 … |
-//! | `try_resolve`: ENDING not checked | 6: close_or_last_task_wakes_finished … |
-//! | `try_resolve`: exchange `Relaxed`, or `Acquire` | 3: l16, l17 |
-//! | `try_resolve_at_once`: marks not checked | 13 or more, 6 of `freeing` |
-//! | `try_resolve_at_once`: exchange `Relaxed` or `Acquire` | 9: l16 …, last_handle_and_two_tasks |
-//! | `must_announce`: never | 3: last_item_wakes_joiner, close_or_last_item_wakes_finished … |
-//! | `resolve`: `Relaxed` | 4: l16, l17 … |
-//! | `resolved`: loaded `Relaxed` | 6: l16, l17, report_adds_up_on_active_channel … |
-//! | `Join`: AWAITED never set | 9: l16, l17 … |
-//! | `Join`: AWAITED set before listing only | joiner_listed_between_rounds_is_woken, plain_join_completes_amid_traffic |
-//! | `Join`: no check after AWAITED is set | joiner_listed_between_rounds_is_woken |
-//! | `announce`: AWAITED cleared after the wake | joiner_of_next_round_is_woken, plain_join_completes_amid_traffic |
-//! | `announce`: no fence | 7: close_or_last_task_wakes_finished … |
-//! | `announce`: `idle` not woken | 12 |
-//! | `announce`: `finished` not woken | 5 |
-//! | `announce`: `not_empty` not woken | close_or_last_task_ends_task_receiver, last_task_ends_two_task_receivers |
-//! | `announce`: first failure not notified | failed_returns_failure_before_end, failed_returns_discard_before_end |
-//! | `close`: ENDING not set | 7; set after the check: 4 |
-//! | `settle`: recorded after resolved | 3: report_adds_up_on_active_channel … |
-//! | `outcome`: accepted read first | report_adds_up_on_active_channel |
-//! | `Failed`: checks the end last | failed_sees_failure_of_last_task |
-//! | `discard`: does not wait for a busy slot | 3: l09, task_send_races_with_last_receiver, plain_send_races_with_last_receiver |
-//! | `discard`: failure not notified | failed_returns_discard_before_end |
-//! | the last handle always frees | all of `freeing` with a task; never: more than 26 |
-//! | the last task does not free | 10 of `freeing` |
-//! | `upgrade`: from zero | 10 of `freeing` |
-//! | a handle's drop: accepted count read after `orphan` | 10 of `freeing` |
-//! | `orphan`: `Relaxed`, `Acquire` or `Release` | 10 of `freeing` |
-//! | a handle's drop: count `Relaxed`, or not read again | 13 of `freeing` |
-//! | `try_resolve`: does not acquire | 10 of `freeing` |
-//! | `is_quiescent`: accepted read first | 3: closed_channel_waits_for_possible_retry, requeue_races_with_close … |
-//! | `accepted`: without the lane | closed_channel_waits_for_possible_retry, close_now_returns_ring_and_lane |
-//! | `taken`: without the lane | 3: retry_into_full_channel_is_received …, stats_of_retry_hold_at_one_instant |
-//! | `ahead`: the counter that moves is not read again | stats_of_retry_hold_at_one_instant |
-//! | `claim_vacant`: full though `tail` has moved | close_wakes_sender_that_is_entering |
-//! | `Lane::push`: the end not checked, or not set by `end` | 3: retry_races_with_last_receiver … |
-//! | `Lane::push`: counted after the lock is released | 3: follow_up_races_with_last_receiver … |
-//! | `Lane::pop`: not counted | 3: retry_into_full_channel_is_received …; `Relaxed`: stats_of_retry_hold_at_one_instant |
-//! | `Lane::popped`: loaded `Relaxed` | stats_of_retry_hold_at_one_instant |
-//! | `Lane::drain`: takes nothing, or does not count it | close_now_returns_ring_and_lane |
-//! | `has_its_turn`: never, or always | two_receivers_alternate_ring_and_lane |
-//! | `take_task`: the lane not checked again | cancelled_receiver_passes_on_wake_for_retry |
-//! | `take_task`: treats closed as ended | closed_channel_waits_for_possible_retry |
-//! | `hand_over`: stays listed | cancelled_receiver_passes_on_wake_for_retry, two_receivers_get_item_and_follow_up |
-//! | `hand_over`: room not checked | received_task_makes_room |
-//! | `task_taken`: notifies of room only for items from the lane | retry_into_full_channel_keeps_sender_wake |
-//! | `pass_item_on`: the lane not checked | cancelled_receiver_passes_on_wake_for_retry |
-//! | `put_back`: resolved before the item is put back | 6: join_waits_for_retry … |
-//! | `put_back`: wakes after it is resolved | 2 of `freeing` |
-//! | `put_back`: not woken | 5: join_waits_for_retry_by_other_thread … |
-//! | `Lane::push`: a retry counted as new work | 9: join_waits_for_retry … |
-//! | `Lane::push`: new work counted as a retry | 4: join_waits_for_follow_up … |
-//! | `outcome`: accepted count read before the failure | report_adds_up_on_active_channel |
-//! | `account_by_now`: reads once | done_falls_by_one_at_most |
-//! | `account_by_now`: returns the largest `done` it has seen | done_and_discarded_were_sent |
-//! | `follow_up`: not woken | join_waits_for_follow_up, follow_up_races_with_close |
-//! | `discard`: the lane not ended | 3: retry_races_with_last_receiver … |
-//! | `outcome`: `is_discarding` not checked, or before the resolved count | 6: report_separates_received_from_discarded … |
-//! | `outcome`: `is_discarding` checked after the counts | 5: close_now_races_with_receivers … |
-//! | `is_discarding`, `end_discarding`: `Relaxed` | 5: close_now_races_with_receivers … |
-//! | `begin_discarding`: after the items are taken | 7: report_separates_received_from_discarded … |
-//! | `end_discarding`: before the items are counted | 7: failed_returns_discard_of_last_item … |
-//! | `end_discarding`: no fence | 4: task_in_hand_outlives_close_now … |
-//! | `Discarding`: failure noted after the gauge is lowered | 6: failed_returns_discard_of_last_item … |
-//! | `Discarding`: no notification when nothing was taken | 5: task_in_hand_outlives_close_now … |
-//! | `record_discarded` omitted | 6: report_separates_received_from_discarded … |
-//! | `is_discarding`: ENDED not checked | 3: seen_end_outlasts_close_now … |
-//! | `outcome`: the end not marked | 2: seen_end_outlasts_close_now … |
-//! | `outcome`: the end marked of an open channel | join_of_open_channel_is_no_end |
-//! | `outcome`: closed checked last | 2: join_racing_with_close_is_no_end … |
-//! | `is_finished`: closed checked last | no_clean_end_when_close_races_with_discard |
-//! | `is_finished`: the end not marked | task_receiver_ends_when_channel_is_finished |
-//! | `take_task`: treats quiescent as finished | task_receiver_ends_when_channel_is_finished |
-//! | `is_finished`: `is_discarding` not checked, or checked first | failed_returns_discard_of_last_item |
-//! | `is_finished`: accepted read first | failed_sees_failure_between_tasks |
-//! | `is_finished`: treats closed as finished | 3: failed_sees_failure_of_last_task … |
+//! * *after*: there is a fence after each `SeqCst` exchange and store, and none before any access.
+//!   All models pass on the unchanged code then too. In return, these fences hide loads that should
+//!   be `SeqCst` and are not, as in `FrontLock::is_empty` or `claim_filled`.
+//! * *none*: there is no fence. Many models fail on the unchanged code then; the named ones do not.
+//!
+//! | changed | fails | fences |
+//! |---|---|---|
+//! | `Waiters::register`: `with` instead of `add` | l15 | after |
+//! | `Waiters::register_again`: `with` instead of `add` | returning_sender_sees_room_or_is_woken | after |
+//! | `Waiters::register_again`: at the end | vainly_notified_waiter_stays_ahead | |
+//! | `List::refill`: no promotion | newcomer_joins_crowd_while_row_empties | |
+//! | `Waiters::unregister`: false for a notified waiter | l11, l12, waiter_leaves_while_moving_to_row | |
+//! | `FrontLock::is_empty`: `Acquire` | l15 | |
+//! | `FrontLock`: front loaded or stored `Relaxed` | middle_waiter_passes_on_wake | after |
+//! | `Wait::poll`: no second attempt | l10, l15 | |
+//! | `Wait::poll`: treats closed as blocked | l07, l08, l09 | |
+//! | `Wait::leave`: false for a notified waiter | l11, unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
+//! | `Vacancy::fill`: stamp stored `Relaxed` | l01, l03, l15 | after |
+//! | `Ring::empty`: stamp stored `Relaxed` | l02, l15 | after |
+//! | `Slots::run`: stamp loaded `Relaxed` | l08 | none |
+//! | `exchange_tail`, `exchange_head`: `AcqRel` or `Relaxed` | l15 | after |
+//! | `claim_vacant`: first `tail` loaded `Relaxed` | never_full_channel_is_not_reported_full | none |
+//! | `claim_vacant`: `head` loaded `Relaxed` or `Acquire` | l12; l15 | |
+//! | `claim_vacant`: blocked although `tail` has moved | close_wakes_sender_that_is_entering | |
+//! | `claim_vacant`: blocked instead of busy | l03, l12, l15, sender_waits_behind_slow_receive | |
+//! | `claim_filled`: `tail` loaded `Relaxed` or `Acquire` | l07; l15 | |
+//! | `claim_filled`: blocked instead of busy | l08, l09, receiver_waits_behind_slow_send | |
+//! | `Ring::popped`: `Acquire` | close_or_last_item_wakes_finished | |
+//! | `SendItem`: `Nothing` instead of `Queued` | l01 to l04; in `try_attempt` only: l15 | |
+//! | `SendItem`: `RoomMade` instead of `Queued` | l01 | |
+//! | `Plain::received`: `Nothing` instead of `Resolved` | l02, l06, last_item_wakes_joiner | |
+//! | `Plain::received`: `RoomMade` instead of `Resolved` | last_item_wakes_joiner, plain_join_completes_amid_traffic | |
+//! | `Tasks::received`: `Nothing` instead of `RoomMade` | received_task_makes_room, retry_into_full_channel_keeps_sender_wake | |
+//! | `Tasks::received`: `RoomMade` only for items from the lane | received_task_makes_room | |
+//! | `Queue::try_pop`: does not check the lane | two_receivers_alternate_ring_and_lane | |
+//! | `must_notify`: false for `Queued` | l05, l15 | |
+//! | `must_notify`: false for `RoomMade` | received_task_makes_room | |
+//! | `must_notify`: room not checked for `Resolved` | l06, l15 | |
+//! | `plain_is_quiescent`: false | close_or_last_item_wakes_finished, try_recv_of_last_item_wakes_joiner | |
+//! | `Channel::notify`: nothing for `Queued` | l01 | |
+//! | `Channel::notify`: nothing for `RoomMade` | received_task_makes_room | |
+//! | `Channel::notify`: room not notified for `Resolved` | l02, l06 | |
+//! | `Channel::notify`: quiescence not notified for `Resolved` | last_item_wakes_joiner, plain_join_completes_amid_traffic | |
+//! | `complete_first`: does not notify | l15, try_recv_of_last_item_wakes_joiner | |
+//! | `complete`: does not notify | l01, l02 | |
+//! | `complete`: does not leave the list | l02, cancelled_receiver_passes_on_wake_for_retry | |
+//! | `complete`: leaves without `pass_on` | unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
+//! | `Waiting::drop`: does not leave, or leaves without `pass_on` | l11, l12 | |
+//! | `Receiver::drop`: does not leave | first_waiter_passes_on_wake, middle_waiter_passes_on_wake | |
+//! | `RecvItem::pass_on`: does nothing | l11, unpolled_receiver_keeps_one_wake | |
+//! | `SendItem::pass_on`: does nothing | l12, unpolled_sender_keeps_one_wake | |
+//! | `pass_item_on`, `pass_room_on`: never notify | l11; l12 | |
+//! | `Queue::has_items`: without the lane | cancelled_receiver_passes_on_wake_for_retry | |
+//! | `try_now_slow`: treats closed as blocked | l07, l08 | |
+//! | `try_now_slow`: treats busy as blocked | receiver_waits_behind_slow_send | |
+//! | `look`: no fence | close_or_last_task_wakes_finished | |
+//! | `notify_closed`: not `not_empty` | l07, l08, l09, close_wakes_two_receivers | |
+//! | `notify_closed`: not `not_full` | l07, l09, close_wakes_all_blocked_senders | |
+//! | `notify_closed`: not `closed` | l15 | |
+//! | `notify_closed`: not `finished` | close_or_last_item_wakes_finished, close_or_last_task_wakes_finished | |
+//! | `notify_closed`: not `not_empty` of a finished task channel | close_or_last_task_ends_task_receiver | |
+//! | `mark_closed`: CLOSED not set, or set in `notify_closed` after the check | close_or_last_task_ends_task_receiver, close_or_last_task_wakes_finished | |
+//! | `close_now`: closes last | close_now_races_with_send | |
+//! | `close_now`: does not notify | close_now_returns_item_to_blocked_send | |
+//! | `notify_quiescent`: not `idle` | l16, l17 | |
+//! | `notify_quiescent`: not `finished` | close_or_last_task_wakes_finished, one_task_wakes_finished_and_join | |
+//! | `notify_quiescent`: not `not_empty` | close_or_last_task_ends_task_receiver, last_task_ends_two_task_receivers | |
+//! | `notify_quiescent`: not `finished` for the first failure | failed_returns_discard_before_end, failed_returns_failure_before_end | |
+//! | `notify_quiescent`: NOTICE cleared after the notification | joiner_of_next_round_is_woken, plain_join_completes_amid_traffic | |
+//! | `notify_quiescent`: no fence | close_or_last_task_ends_task_receiver, close_or_last_task_wakes_finished | after |
+//! | `end_delivery`: failure recorded after it is resolved | report_adds_up_on_active_channel, report_of_two_outcomes_adds_up | |
+//! | `end_delivery`: does not notify | l16, l17, joiner_listed_between_rounds_is_woken | |
+//! | `end_of_tasks`: always `Closed` | closed_channel_waits_for_possible_retry | |
+//! | `end_of_tasks`: always `Blocked` | close_or_last_task_ends_task_receiver, last_task_ends_two_task_receivers | |
+//! | `end_of_tasks`: `Busy` instead of `Blocked` | closed_channel_waits_for_possible_retry | |
+//! | `end_of_tasks`: `is_quiescent` instead of `is_finished` | task_receiver_ends_when_channel_is_finished | |
+//! | `UntilIdle`: NOTICE never set | l16, joiner_listed_between_rounds_is_woken | |
+//! | `UntilIdle`: NOTICE set only before registering | joiner_listed_between_rounds_is_woken, plain_join_completes_amid_traffic | |
+//! | `UntilIdle`: does not look after it has set NOTICE | joiner_listed_between_rounds_is_woken, plain_join_completes_amid_traffic | |
+//! | `UntilFinished`: `outcome` instead of `final_outcome` | no_clean_end_when_close_races_with_discard | |
+//! | `UntilFailed`: reads the end last | failed_sees_failure_of_last_task | |
+//! | `request_notice`: `AcqRel` or `Relaxed` | plain_join_completes_amid_traffic | after |
+//! | `set_closed`: `AcqRel` or `Relaxed` | close_or_last_item_wakes_finished | after |
+//! | `has_observers`: without NOTICE | last_item_wakes_joiner, try_recv_of_last_item_wakes_joiner | |
+//! | `has_observers`: without CLOSED | close_or_last_item_wakes_finished | |
+//! | `try_resolve`: never `NeedsHandle` | l16, l17 | |
+//! | `try_resolve`: NOTICE not checked | l16 | |
+//! | `try_resolve`: CLOSED not checked | close_or_last_task_wakes_finished | |
+//! | `try_resolve`: exchange `Relaxed` or `Acquire` | l16 | |
+//! | `try_resolve`: neither the load nor the exchange acquires | both_ends_and_follow_up | after |
+//! | `try_resolve`: never `Last` | `freeing`: 10 | |
+//! | `try_resolve_once`: marks not checked | l16, l17, last_handle_and_two_tasks | |
+//! | `try_resolve_once`: NOTICE not checked | l16 | |
+//! | `try_resolve_once`: CLOSED not checked | close_or_last_task_wakes_finished | |
+//! | `try_resolve_once`: exchange `Relaxed` or `Acquire` | l16, last_handle_and_two_tasks | |
+//! | `Ledger::resolve`: `Relaxed` | l16 | after |
+//! | `Ledger::resolve`: `Acquire` | l16 | none |
+//! | `Ledger::resolved`: `Relaxed` | l16 | after |
+//! | `Ledger::note`: always false | failed_returns_discard_before_end | |
+//! | `outcomes`: loads `Relaxed` | done_falls_by_one_at_most | after |
+//! | `at_rest`: accepted read first | failed_sees_failure_between_tasks, report_adds_up_on_active_channel | |
+//! | `at_rest`: accepted read before the report and the failure | report_adds_up_on_active_channel | |
+//! | `outcome`: failure read after `at_rest` | report_adds_up_on_active_channel | |
+//! | `at_rest`: `is_discarding` not checked, or before the resolved count | failed_returns_discard_of_last_item, report_separates_received_from_discarded | |
+//! | `at_rest`: `is_discarding` checked after the counts | close_now_races_with_receivers | |
+//! | `at_rest`: the end not marked | seen_end_outlasts_close_now, seen_end_outlasts_last_receiver, task_receiver_ends_when_channel_is_finished | |
+//! | `at_rest`: the end of an open channel marked | join_of_open_channel_is_no_end | |
+//! | `at_rest`: closed read last | join_racing_with_close_is_no_end, no_clean_end_when_close_races_with_discard, task_join_racing_with_close_is_no_end | |
+//! | `is_finished`: only whether the channel is closed | failed_sees_failure_of_last_task | |
+//! | `is_finished`, `final_outcome`: not whether the channel is closed | no_clean_end_when_close_races_with_discard | |
+//! | `current_report`: reads once | done_falls_by_one_at_most | |
+//! | `current_report`: returns the largest `done` it has read | done_and_discarded_were_sent | |
+//! | `Queue::accepted`: without the lane | close_now_returns_ring_and_lane, closed_channel_waits_for_possible_retry | |
+//! | `Queue::popped`: without the lane | retry_into_full_channel_is_received, stats_of_retry_hold_at_one_instant | |
+//! | `stable_difference`: the subtrahend not read again | stats_of_retry_hold_at_one_instant | |
+//! | `drain_sent`: does not wait for a busy slot | l09, plain_send_races_with_last_receiver, task_send_races_with_last_receiver | |
+//! | `while_discarding`: `begin_discarding` after the removal | close_now_races_with_receivers, report_separates_received_from_discarded | |
+//! | `while_discarding`: items not recorded | report_separates_received_from_discarded | |
+//! | `while_discarding`: items not resolved | last_receiver_reports_discarded | |
+//! | `while_discarding`: `end_discarding` before the items are recorded | failed_returns_discard_of_last_item, report_separates_received_from_discarded | |
+//! | `while_discarding`: failure noted after `end_discarding` | failed_returns_discard_of_last_item | |
+//! | `while_discarding`: first failure not notified | failed_returns_discard_before_end | |
+//! | `while_discarding`: no notification if nothing was removed | close_now_races_with_last_receiver | |
+//! | `end_discarding`: no fence | task_in_hand_outlives_last_receiver | |
+//! | `end_discarding`, `is_discarding`: `Relaxed` | close_now_races_with_receivers | after |
+//! | `is_discarding`: END_SEEN not checked | seen_end_outlasts_close_now, seen_end_outlasts_last_receiver | |
+//! | `discard`: lane not ended | retry_races_with_last_receiver | |
+//! | `follow_up`: `Nothing` instead of `Queued` | follow_up_races_with_close, join_waits_for_follow_up | |
+//! | `requeue`: `Nothing` instead of `Queued` | join_waits_for_retry_by_other_thread | |
+//! | `requeue`: delivery ended before the item is requeued | join_waits_for_retry | |
+//! | `requeue`: notifies after the delivery has ended | both_ends_and_requeued_task, both_ends_and_retried_task | |
+//! | `abandon`: delivery ended before the item is dropped | task_is_abandoned_after_max_attempts | |
+//! | `delivery::end`: resolves a failure as done | report_of_two_outcomes_adds_up | |
+//! | `end_and_notify`: `no_handles` false | `freeing`: 10 | |
+//! | `delivery::try_resolve`: the last does not free | `freeing`: 10 | |
+//! | `Shared::drop`: always frees, or never | `freeing`: 10 | |
+//! | `Shared::drop`: accepted read after `set_no_handles` | `freeing`: 10 | |
+//! | `set_no_handles`: `Relaxed` or `Acquire` | `freeing`: 10 | |
+//! | `set_no_handles`: `Release` | both_ends_and_follow_up | after |
+//! | `Count::up_unless_zero`: from zero | `freeing`: 10 | |
+//! | `Count::last_down`: `Relaxed` | `freeing`: all | |
+//! | `Count::last_down`: count not read again | both_ends_and_follow_up | after |
+//! | `Lane::push`: the end not checked; `Lane::end`: not set | retry_races_with_last_receiver | |
+//! | `Lane::push`: counted after the lock is released | follow_up_races_with_last_receiver | |
+//! | `Lane::push`: counted `Relaxed` | join_waits_for_retry_by_other_thread | after |
+//! | `Lane::push`: a retry counted as new work | join_waits_for_retry | |
+//! | `Lane::push`: new work counted as a retry | join_waits_for_follow_up | |
+//! | `Lane::pop`: not counted | retry_into_full_channel_is_received | |
+//! | `Lane::count_popped`, `Lane::popped`: `Relaxed` | stats_of_retry_hold_at_one_instant | after |
+//! | `Lane::drain`: removes nothing, or does not count | close_now_returns_ring_and_lane | |
+//! | `Lane::is_next`: never, or whenever the lane holds an item | two_receivers_alternate_ring_and_lane | |
+//! | `Queue::pop`: the lane not checked after the storage | cancelled_receiver_passes_on_wake_for_retry | |
 //!
 //! Some of these abort the test program: a model that fails while it holds a task panics a second
 //! time.
 //!
-//! These changes fail no model, besides those above: `announce` reads `is_closed` first;
-//! `must_announce` reads `pushed` first; `try_resolve_at_once` loads `Relaxed`; `Waiters::leave`
-//! reports that a waiter that it removed had been notified; `pass_item_on` always wakes;
-//! `task_taken` notifies of room for items from the lane; `record_discarded`, `begin_discarding` or
-//! their loads in `account` are `Relaxed`; `Discarding` resolves before it counts. By reasoning,
-//! they cause needless wakes at most, or another operation provides the same order.
+//! The following changes fail no model of the code that they change. (Not all models were run with
+//! each.) These are correct too, or cause needless notifications at most:
+//!
+//! * `notify_quiescent` reads `is_closed` first, ignores it, or does not clear NOTICE.
+//! * `is_quiescent` reads accepted first. `plain_is_quiescent` reads `sent` first.
+//! * `at_rest` reads `is_closed` after the report.
+//! * `UntilIdle` sets NOTICE only after registering.
+//! * `Waiters::unregister` returns true for a waiter that it has removed. `pass_item_on` or
+//!   `pass_room_on` always notifies.
+//! * `Tasks::received` returns `RoomMade` for items from the lane, or `Resolved`.
+//! * `while_discarding` resolves before it records.
+//! * `close_now` notifies before it removes items. That matters only if a waker panics.
+//! * `try_resolve` or `try_resolve_once` does not check NO_HANDLES: CLOSED is set by then.
+//!
+//! And these weaken an ordering, or remove a fence, that no model shows to be necessary:
+//!
+//! * `Relaxed` instead of `Acquire`: the first load in `try_resolve`, in `try_resolve_once`, and of
+//!   `head` in `claim_filled`.
+//! * `Relaxed` instead of `Release` or `AcqRel`: `clear_notice`, `record`, `record_discarded` and
+//!   `begin_discarding`.
+//! * `Release` instead of `AcqRel`: the exchange in `try_resolve`.
+//! * `Relaxed` or `Acquire` instead of `SeqCst`: `has_observers`, `Ring::pushed`,
+//!   `Ring::is_closed`, `Lane::followed_up`, `Lane::retried`, and the second load of `tail` in
+//!   `claim_vacant`.
+//! * `AcqRel` instead of `SeqCst`: `Ring::close`.
+//! * No fence in `end_of_tasks`.
 
 #![cfg(loom)]
 
