@@ -128,8 +128,7 @@
 //! | `try_resolve_once`: NOTICE not checked | l16 | |
 //! | `try_resolve_once`: CLOSED not checked | close_or_last_task_wakes_finished | |
 //! | `try_resolve_once`: exchange `Relaxed` or `Acquire` | l16, last_handle_and_two_tasks | |
-//! | `Ledger::resolve`: `Relaxed` | l16 | after |
-//! | `Ledger::resolve`: `Acquire` | l16 | none |
+//! | `Ledger::resolve`: `Relaxed` or `Acquire` | l16 | after |
 //! | `Ledger::resolved`: `Relaxed` | l16 | after |
 //! | `Ledger::note`: always false | failed_returns_discard_before_end | |
 //! | `outcomes`: loads `Relaxed` | done_falls_by_one_at_most | after |
