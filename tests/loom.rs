@@ -45,6 +45,7 @@
 //! | `Waiters::register_again`: at the end | vainly_notified_waiter_stays_ahead | |
 //! | `List::refill`: no promotion | newcomer_joins_crowd_while_row_empties | |
 //! | `Waiters::unregister`: false for a notified waiter | l11, l12, waiter_leaves_while_moving_to_row | |
+//! | `List::remove`: lowers the length of another overflow | leaving_joiners_keep_next_overflow_listed | |
 //! | `FrontLock::is_empty`: `Acquire` | l15 | |
 //! | `FrontLock`: front loaded or stored `Relaxed` | middle_waiter_passes_on_wake | after |
 //! | `Wait::poll`: no second attempt | l10, l15 | |
@@ -188,8 +189,8 @@
 //! Some of these abort the test program: a model that fails while it holds a task panics a second
 //! time.
 //!
-//! The following changes fail no model of the code that they change. (Not all models were run with
-//! each.) These are correct too, or cause needless notifications at most:
+//! The following changes fail no model. (The largest models were not run with them.) These are
+//! correct too, or cause needless notifications at most:
 //!
 //! * `notify_quiescent` reads `is_closed` first, ignores it, or does not clear NOTICE.
 //! * `is_quiescent` reads accepted first. `plain_is_quiescent` reads `sent` first.

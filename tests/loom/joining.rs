@@ -15,6 +15,7 @@ use crate::support::account;
 use crate::support::block_on;
 use crate::support::bounded;
 use crate::support::deep_model;
+use crate::support::flag;
 use crate::support::large_model;
 use crate::support::model;
 use crate::support::poll;
@@ -213,6 +214,32 @@ fn joiner_listed_between_rounds_is_woken() {
         let report = account(block_on(sender.join()));
         assert!((1..=2).contains(&report.sent), "{report:?}");
         worker.join().unwrap();
+    });
+}
+
+/// Three joiners of the first round are notified while three of the second register. The last of
+/// each three waits in an overflow. The others leave, which must not remove the last of the second.
+#[test]
+fn leaving_joiners_keep_next_overflow_listed() {
+    model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let join = || {
+            let mut join = sender.join();
+            let _ = poll(&mut join, Waker::noop());
+            join
+        };
+        let old = [(); 3].map(|()| join());
+        let worker = thread::spawn(move || drop(task.done()));
+        send(&sender, tally.item(1));
+        let (first, second) = (join(), join());
+        let (flag, waker) = flag();
+        let mut last = sender.join();
+        assert!(poll(&mut last, &waker).is_pending());
+        drop((old, first, second));
+        worker.join().unwrap();
+        drop(receiver.try_recv().unwrap().done());
+        assert_eq!(flag.calls(), 1);
+        assert_eq!(account(block_on(last)).done, 2);
     });
 }
 
