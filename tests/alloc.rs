@@ -161,14 +161,14 @@ fn sole_waiter_allocates_nothing<K: Kind>() {
 }
 
 fn pending_polls_allocate_nothing<K: Kind>() {
-    for crowded in [false, true] {
+    for many_wait in [false, true] {
         let (full, _full_receiver) = K::channel(1);
         full.try_send(0).unwrap();
         let (_empty_sender, empty) = K::channel(1);
         let monitor = full.monitor();
         let waker = CountingWaker::new();
         let mut first = (full.send(1), empty.recv(), monitor.join(), full.closed());
-        if crowded {
+        if many_wait {
             let first = &mut first;
             assert!(poll(&mut first.0, &waker).is_pending());
             assert!(poll(&mut first.1, &waker).is_pending());
@@ -222,7 +222,7 @@ fn many_waiters_leave_nothing<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     let waker = CountingWaker::new();
-    let crowd = |count| {
+    let wait_and_leave = |count| {
         let mut finished: Vec<_> = (0..count).map(|_| monitor.finished()).collect();
         let mut recvs: Vec<_> = (0..count).map(|_| receiver.recv()).collect();
         for (finished, recv) in finished.iter_mut().zip(&mut recvs) {
@@ -230,8 +230,8 @@ fn many_waiters_leave_nothing<K: Kind>() {
             assert!(poll(recv, &waker).is_pending());
         }
     };
-    crowd(2);
-    assert_eq!(measure(|| crowd(WAITERS)).1, 0);
+    wait_and_leave(2);
+    assert_eq!(measure(|| wait_and_leave(WAITERS)).1, 0);
 
     // The same when all of them are notified at once.
     let (_, bytes) = measure(|| {

@@ -43,8 +43,8 @@
 //! | `Waiters::register`: `with` instead of `add` | l15 | after |
 //! | `Waiters::register_again`: `with` instead of `add` | returning_sender_sees_room_or_is_woken | after |
 //! | `Waiters::register_again`: at the end | vainly_notified_waiter_stays_ahead | |
-//! | `List::refill`: no promotion | newcomer_joins_crowd_while_row_empties | |
-//! | `Waiters::unregister`: false for a notified waiter | l11, l12, waiter_leaves_while_moving_to_row | |
+//! | `List::refill`: no promotion | newcomer_joins_overflow_while_list_empties | |
+//! | `Waiters::unregister`: false for a notified waiter | l11, l12, waiter_leaves_while_moving_to_list | |
 //! | `List::remove`: lowers the length of another overflow | leaving_joiners_keep_next_overflow_listed | |
 //! | `FrontLock::is_empty`: `Acquire` | l15 | |
 //! | `FrontLock`: front loaded or stored `Relaxed` | middle_waiter_passes_on_wake | after |

@@ -1,5 +1,5 @@
-//! Waiters that are notified in vain and return to their positions; the row, and the crowd behind
-//! it. (In a model the row takes two waiters.)
+//! Waiters that are notified in vain and return to their positions; the list, and the overflow behind
+//! it. (In a model the list takes two waiters.)
 
 use std::task::Poll;
 use std::task::Waker;
@@ -164,7 +164,7 @@ fn returning_sender_sees_room_or_is_woken() {
     });
 }
 
-/// The third waiter is in the crowd, and moves to the row while its waker is replaced.
+/// The third waiter is in the overflow, and moves to the list while its waker is replaced.
 #[test]
 fn waiter_changes_waker_while_moving_to_row() {
     model(|tally| {
@@ -186,10 +186,10 @@ fn waiter_changes_waker_while_moving_to_row() {
     });
 }
 
-/// The third waiter leaves the crowd while those ahead of it are notified; the fourth must still be
+/// The third waiter leaves the overflow while those ahead of it are notified; the fourth must still be
 /// notified.
 #[test]
-fn waiter_leaves_while_moving_to_row() {
+fn waiter_leaves_while_moving_to_list() {
     large_model(|tally| {
         let (sender, mut first) = bounded(2);
         let mut others = [(); 3].map(|()| first.clone());
@@ -215,9 +215,9 @@ fn waiter_leaves_while_moving_to_row() {
     });
 }
 
-/// A newcomer finds the row full and joins the crowd, while the row empties.
+/// A newcomer finds the list full and joins the overflow, while the list empties.
 #[test]
-fn newcomer_joins_crowd_while_row_empties() {
+fn newcomer_joins_overflow_while_list_empties() {
     model(|tally| {
         let (sender, mut first) = bounded(3);
         let (mut second, mut third) = (first.clone(), first.clone());
@@ -236,7 +236,7 @@ fn newcomer_joins_crowd_while_row_empties() {
 }
 
 #[test]
-fn close_wakes_row_and_crowd() {
+fn close_wakes_list_and_overflow() {
     model(|_| {
         let (sender, mut first) = bounded(1);
         let (mut second, mut third) = (first.clone(), first.clone());
@@ -297,9 +297,9 @@ fn close_wakes_sender_that_is_entering() {
     });
 }
 
-/// The third waiter is in the crowd, and its waker is replaced while the channel is closed.
+/// The third waiter is in the overflow, and its waker is replaced while the channel is closed.
 #[test]
-fn close_wakes_crowd_while_waker_changes() {
+fn close_wakes_overflow_while_waker_changes() {
     model(|_| {
         let (sender, mut first) = bounded(1);
         let (mut second, mut third) = (first.clone(), first.clone());
@@ -317,7 +317,7 @@ fn close_wakes_crowd_while_waker_changes() {
 }
 
 #[test]
-fn close_wakes_crowd_while_waiter_leaves() {
+fn close_wakes_overflow_while_waiter_leaves() {
     model(|_| {
         let (sender, mut first) = bounded(1);
         let mut others = [(); 3].map(|()| first.clone());
