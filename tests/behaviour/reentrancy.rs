@@ -78,7 +78,7 @@ struct Case {
     action: Action,
     op: Op,
     touch: Touch,
-    in_crowd: bool,
+    in_overflow: bool,
 }
 
 const HOOKS: [Hook; 3] = [Hook::Clone, Hook::Wake, Hook::Drop];
@@ -120,13 +120,13 @@ fn every_waker_function_may_use_channel() {
         for action in ACTIONS {
             for op in OPS {
                 for touch in TOUCHES {
-                    for in_crowd in [false, true] {
+                    for in_overflow in [false, true] {
                         let case = Case {
                             hook,
                             action,
                             op,
                             touch,
-                            in_crowd,
+                            in_overflow,
                         };
                         for run in [run::<Plain>, run::<Tasks>] {
                             let _watchdog = Watchdog::over(&format!("{case:?}"), 60);
@@ -300,7 +300,7 @@ fn run<K: Kind<Item>>(case: Case) -> bool {
     let mut ahead = Some(scene.job(case.op));
     let mut job = Some(scene.job(case.op));
     let mut another = scene.job(case.op);
-    if let (true, Some(ahead)) = (case.in_crowd, &mut ahead) {
+    if let (true, Some(ahead)) = (case.in_overflow, &mut ahead) {
         assert!(ahead.poll_unpin(&mut quiet).is_pending());
     }
     let first = hostile();

@@ -133,9 +133,9 @@ fn recv_between_polls_of_stream<K: Kind>() {
 }
 
 fn stream_replaces_its_waker<K: Kind>() {
-    for in_crowd in [false, true] {
+    for in_overflow in [false, true] {
         let (sender, receiver) = K::channel(1);
-        let ahead = in_crowd.then(|| Waiter::waiting(receiver.recv()));
+        let ahead = in_overflow.then(|| Waiter::waiting(receiver.recv()));
         let mut stream = receiver.clone();
         let (old, new) = (CountingWaker::new(), CountingWaker::new());
         assert!(poll_next(&mut stream, &old).is_pending());

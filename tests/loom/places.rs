@@ -166,7 +166,7 @@ fn returning_sender_sees_room_or_is_woken() {
 
 /// The third waiter is in the overflow, and moves to the list while its waker is replaced.
 #[test]
-fn waiter_changes_waker_while_moving_to_row() {
+fn waiter_changes_waker_while_moving_to_list() {
     model(|tally| {
         let (sender, mut first) = bounded(3);
         let (mut second, mut third) = (first.clone(), first.clone());
