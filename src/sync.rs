@@ -33,6 +33,8 @@ pub(crate) mod atomic {
 /// after them.
 #[cfg(loom)]
 mod freed_visibly {
+    use std::env;
+    use std::sync::LazyLock;
     use std::sync::atomic::Ordering;
     use std::thread::panicking;
 
@@ -52,6 +54,19 @@ mod freed_visibly {
         }
     }
 
+    /// Loom treats a `SeqCst` access as acquire and release, but it does model a `SeqCst` fence.
+    /// There are two ways to order `SeqCst` accesses by fences, and each orders more than the
+    /// language does:
+    ///
+    /// * A fence before each access. It hides a missing Acquire or Release before the access.
+    /// * With `LOOM_FENCES=after`, a fence after each access that writes. It hides a later load that
+    ///   should be `SeqCst` and is not.
+    fn fences_after() -> bool {
+        static AFTER: LazyLock<bool> =
+            LazyLock::new(|| env::var_os("LOOM_FENCES").is_some_and(|value| value == "after"));
+        *AFTER
+    }
+
     macro_rules! freed_visibly {
         ($Atomic:ident($Int:ty): $(
             fn $method:ident($($arg:ident: $Arg:ty),*) $(-> $Output:ty)?;
@@ -68,14 +83,16 @@ mod freed_visibly {
                 $(
                     #[track_caller]
                     pub(crate) fn $method(&self, $($arg: $Arg),*) $(-> $Output)? {
-                        // Loom treats a `SeqCst` access as acquire and release, but it does model a
-                        // `SeqCst` fence. A fence before each such access, and none after it, gives
-                        // as much ordering as the language does: accesses that are not `SeqCst` may
-                        // still take effect late.
-                        if [$($arg.is_seqcst()),*].contains(&true) {
+                        let is_seqcst = [$($arg.is_seqcst()),*].contains(&true);
+                        let writes = stringify!($method) != "load";
+                        if is_seqcst && !fences_after() {
                             loom::sync::atomic::fence(Ordering::SeqCst);
                         }
-                        self.0.$method($($arg),*)
+                        let result = self.0.$method($($arg),*);
+                        if is_seqcst && writes && fences_after() {
+                            loom::sync::atomic::fence(Ordering::SeqCst);
+                        }
+                        result
                     }
                 )*
             }

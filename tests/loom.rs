@@ -33,9 +33,9 @@
 //! The table lists changes to `src`. Each was made alone, and the named models then failed. Others
 //! may fail too. The third column shows whether the fences in `sync` had to be changed as well:
 //!
-//! * *after*: there is a fence after each `SeqCst` exchange and store, and none before any access.
-//!   All models pass on the unchanged code then too. In return, these fences hide loads that should
-//!   be `SeqCst` and are not, as in `FrontLock::is_empty` or `claim_filled`.
+//! * *after*: with `LOOM_FENCES=after`, there is a fence after each `SeqCst` exchange and store, and
+//!   none before any access. All models pass on the unchanged code then too. In return, these fences
+//!   hide loads that should be `SeqCst` and are not, as in `FrontLock::is_empty` or `claim_filled`.
 //! * *none*: there is no fence. Many models fail on the unchanged code then; the named ones do not.
 //!
 //! | changed | fails | fences |
