@@ -3,6 +3,7 @@
 use crate::sync::Backoff;
 
 /// The outcome of an attempt at the queue.
+#[repr(u8)]
 pub(crate) enum Attempt<R> {
     Done(R),
     /// The queue is closed. For a sender: nothing can be sent. For a receiver: nothing is queued, and

@@ -368,7 +368,11 @@ impl List {
     /// Removes the oldest waiter.
     #[inline]
     fn pop_front(&mut self) -> Option<Entry> {
-        let entry = mem::replace(&mut self.first, self.rest.pop_front());
+        let entry = self.first.take();
+        // Only if there is one: to copy a `None` as a whole stalls the processor.
+        if let Some(next) = self.rest.pop_front() {
+            self.first = Some(next);
+        }
         self.refill();
         entry
     }
