@@ -1,5 +1,4 @@
-//! A pool of plain threads. The futures of this crate need no runtime, so pollster's `block_on` is
-//! enough to send, to receive and to await the end.
+//! A pool of plain threads, with the blocking calls. No runtime is needed.
 //!
 //! `cargo run --example threads`
 
@@ -9,8 +8,6 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use pollster::FutureExt;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let (sender, receiver) = tollgate::tasks::<u32>(16);
     let monitor = sender.monitor();
@@ -19,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..4 {
         let (receiver, primes) = (receiver.clone(), primes.clone());
         thread::spawn(move || {
-            while let Ok(task) = receiver.recv().block_on() {
+            while let Ok(task) = receiver.recv_blocking() {
                 if is_prime(*task) {
                     primes.fetch_add(1, Ordering::Relaxed);
                 }
@@ -30,11 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(receiver);
 
     for number in 2..1000 {
-        sender.send(number).block_on()?;
+        sender.send_blocking(number)?;
     }
     drop(sender);
 
-    assert_eq!(monitor.finished().block_on()?.done, 998);
+    assert_eq!(monitor.finished_blocking()?.done, 998);
     // What a thread did before `done` happens before the end of `finished`: `Relaxed` is enough.
     let primes = primes.load(Ordering::Relaxed);
     assert_eq!(primes, 168);

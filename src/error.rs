@@ -109,6 +109,73 @@ impl<T> fmt::Display for TrySendError<T> {
 
 impl<T> Error for TrySendError<T> {}
 
+/// The error of [`Sender::send_timeout`](crate::Sender::send_timeout) and
+/// [`send_deadline`](crate::Sender::send_deadline). It contains the item that was not sent.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tollgate::SendTimeoutError;
+///
+/// let (sender, receiver) = tollgate::bounded(1);
+/// sender.try_send(1)?;
+///
+/// let error = sender.send_timeout(2, Duration::ZERO).unwrap_err();
+/// assert_eq!(error, SendTimeoutError::Timeout(2));
+/// assert_eq!(error.to_string(), "timed out while sending into a full channel");
+/// assert!(error.is_timeout() && !error.is_closed());
+/// assert_eq!(error.into_inner(), 2);
+/// # drop(receiver);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendTimeoutError<T> {
+    /// The channel was full until the time was over.
+    Timeout(T),
+    /// The channel is closed.
+    Closed(T),
+}
+
+impl<T> SendTimeoutError<T> {
+    /// Returns the item.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Timeout(item) | Self::Closed(item) => item,
+        }
+    }
+
+    /// Returns `true` if the time was over.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Returns `true` if the channel is closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout(_) => "Timeout(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout(_) => "timed out while sending into a full channel",
+            Self::Closed(_) => "sending into a closed channel",
+        })
+    }
+}
+
+impl<T> Error for SendTimeoutError<T> {}
+
 /// The error of [`Task::retry`](crate::Task::retry). It contains the item that was not queued
 /// again.
 ///
@@ -245,3 +312,51 @@ impl fmt::Display for TryRecvError {
 }
 
 impl Error for TryRecvError {}
+
+/// The error of [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) and
+/// [`recv_deadline`](crate::Receiver::recv_deadline).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tollgate::RecvTimeoutError;
+///
+/// let (sender, receiver) = tollgate::bounded::<i32>(1);
+/// let error = receiver.recv_timeout(Duration::ZERO).unwrap_err();
+/// assert_eq!(error, RecvTimeoutError::Timeout);
+/// assert_eq!(error.to_string(), "timed out while receiving from an empty channel");
+/// drop(sender);
+/// let error = receiver.recv_timeout(Duration::ZERO).unwrap_err();
+/// assert!(error.is_closed() && !error.is_timeout());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvTimeoutError {
+    /// There was no item until the time was over.
+    Timeout,
+    /// The channel is finished: no item can come any more.
+    Closed,
+}
+
+impl RecvTimeoutError {
+    /// Returns `true` if the time was over.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+
+    /// Returns `true` if no item can come any more.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "timed out while receiving from an empty channel",
+            Self::Closed => "receiving from an empty and closed channel",
+        })
+    }
+}
+
+impl Error for RecvTimeoutError {}

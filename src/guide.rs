@@ -15,6 +15,7 @@
 //! | `recv` and the stream, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
 //! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
+//! | a call that blocks, or has a timeout | as the future of the same name | as the future | as the future | as the future |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
 //! | `finished()` | waits | waits | waits | ready |
 //! | the last receiver is dropped | closes; drops queued items now and counts them as discarded | the same | tasks in hand still count | |

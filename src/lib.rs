@@ -120,8 +120,12 @@ struct Readme;
 
 pub use builder::Builder;
 pub use error::RecvError;
+#[cfg(not(target_family = "wasm"))]
+pub use error::RecvTimeoutError;
 pub use error::RetryError;
 pub use error::SendError;
+#[cfg(not(target_family = "wasm"))]
+pub use error::SendTimeoutError;
 pub use error::TryRecvError;
 pub use error::TrySendError;
 pub use future::Closed;

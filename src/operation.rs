@@ -19,7 +19,14 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::task::Context;
 use std::task::Poll;
+#[cfg(not(target_family = "wasm"))]
+use std::task::Waker;
 use std::task::ready;
+#[cfg(not(target_family = "wasm"))]
+use std::time::Instant;
+
+#[cfg(not(target_family = "wasm"))]
+use parking::Parker;
 
 use crate::attempt::Attempt;
 use crate::channel::Change;
@@ -311,6 +318,54 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
             Some(channel) => channel,
             None => unreachable!("the future has not completed"),
         }
+    }
+}
+
+/// Waiting on a thread. The futures of a runtime have its timers instead.
+#[cfg(not(target_family = "wasm"))]
+impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
+    /// Blocks the thread until the operation completes.
+    pub(crate) fn block(self) -> O::Output {
+        match self.block_until(None) {
+            Ok(output) => output,
+            Err(_) => unreachable!("there is no deadline"),
+        }
+    }
+
+    /// Blocks the thread until the operation completes. Returns the operation if it has not completed
+    /// at `deadline`; also a deadline that is past is tried for.
+    pub(crate) fn block_until(mut self, deadline: Option<Instant>) -> Result<O::Output, O> {
+        let parker = Parker::new();
+        let waker = Waker::from(parker.unparker());
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(output) = self.poll("a blocking call", cx) {
+                return Ok(output);
+            }
+            let Some(deadline) = deadline else {
+                parker.park();
+                continue;
+            };
+            if Instant::now() < deadline {
+                parker.park_deadline(deadline);
+                continue;
+            }
+            // The last poll may have yielded to others without an attempt. Two in a row do not.
+            if let Poll::Ready(output) = self.poll("a blocking call", cx) {
+                return Ok(output);
+            }
+            return Err(self.cancel());
+        }
+    }
+
+    /// Gives the operation up.
+    fn cancel(mut self) -> O {
+        let channel = Guarded::new(self.take_channel());
+        // SAFETY: O1: `channel` was there, so the operation is, and it is taken once.
+        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
+        leave::<T, O>(channel.deref().borrow(), &mut self.wait);
+        drop(channel);
+        operation.into_inner()
     }
 }
 

@@ -14,6 +14,7 @@
 //!   the lane ended. So a channel holds no item when it is freed, or when only an
 //!   [`ErasedDelivery`](crate::delivery::ErasedDelivery) keeps it alive, and any thread may free it.
 
+use std::borrow::Borrow;
 use std::ops::Deref;
 use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
@@ -119,6 +120,13 @@ impl<T> Deref for SenderSide<T> {
     }
 }
 
+impl<T> Borrow<Shared<T>> for SenderSide<T> {
+    #[inline]
+    fn borrow(&self) -> &Shared<T> {
+        &self.0
+    }
+}
+
 impl<T> Clone for SenderSide<T> {
     fn clone(&self) -> Self {
         self.senders.up();
@@ -143,6 +151,13 @@ impl<T> Deref for ReceiverSide<T> {
 
     #[inline]
     fn deref(&self) -> &Shared<T> {
+        &self.0
+    }
+}
+
+impl<T> Borrow<Shared<T>> for ReceiverSide<T> {
+    #[inline]
+    fn borrow(&self) -> &Shared<T> {
         &self.0
     }
 }

@@ -6,6 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+#[cfg(not(target_family = "wasm"))]
+use std::time::Instant;
 
 use super::fmt_stats;
 use crate::attempt::Attempt;
@@ -144,6 +146,15 @@ impl<'a, T> Join<'a, T> {
     pub(crate) fn new(channel: &'a Shared<T>) -> Self {
         Self(Waiting::new(channel, UntilIdle))
     }
+
+    /// Blocks the thread until the future completes; returns none at `deadline`.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn block_until(
+        self,
+        deadline: Option<Instant>,
+    ) -> Option<Result<Report, JoinError>> {
+        self.0.block_until(deadline).ok()
+    }
 }
 
 impl<T> Future for Join<'_, T> {
@@ -179,6 +190,15 @@ pub struct Finished<'a, T>(Waiting<&'a Shared<T>, T, UntilFinished>);
 impl<'a, T> Finished<'a, T> {
     pub(crate) fn new(channel: &'a Shared<T>) -> Self {
         Self(Waiting::new(channel, UntilFinished))
+    }
+
+    /// Blocks the thread until the future completes; returns none at `deadline`.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn block_until(
+        self,
+        deadline: Option<Instant>,
+    ) -> Option<Result<Report, JoinError>> {
+        self.0.block_until(deadline).ok()
     }
 }
 

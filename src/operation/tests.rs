@@ -1,6 +1,5 @@
 //! Futures that own their handle, which may be the last of its side.
 
-use std::borrow::Borrow;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -17,14 +16,7 @@ use crate::kind::Plain;
 use crate::kind::Tasks;
 use crate::policy::Policy;
 use crate::queue::Queue;
-use crate::shared::ReceiverSide;
 use crate::shared::Shared;
-
-impl<T> Borrow<Shared<T>> for ReceiverSide<T> {
-    fn borrow(&self) -> &Shared<T> {
-        self
-    }
-}
 
 /// An item whose destructor may panic. The `Arc` counts the items that exist.
 struct Item {

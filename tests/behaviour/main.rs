@@ -14,6 +14,8 @@ mod common;
 
 // Traits and sizes of the public types.
 mod auto_traits;
+// Calls that block the thread.
+mod blocking;
 // Items: order, capacity, counts, errors.
 mod bounded;
 // Every future, dropped at every point.
