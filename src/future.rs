@@ -15,9 +15,13 @@ mod send;
 pub use observe::Closed;
 pub use observe::Failed;
 pub use observe::Finished;
+pub use observe::IntoFinished;
+pub use observe::IntoJoin;
 pub use observe::Join;
+pub use recv::IntoRecv;
 pub use recv::Recv;
 pub use recv::RecvTask;
+pub use send::IntoSend;
 pub use send::Send;
 
 pub(crate) use recv::RecvItem;

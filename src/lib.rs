@@ -105,6 +105,8 @@ mod monitor;
 mod sender;
 // the receiving handle, also a stream
 mod receiver;
+// handles that do not keep their side alive
+mod weak;
 // a pool of workers inside one future
 #[cfg(feature = "futures")]
 mod run;
@@ -134,8 +136,13 @@ pub use future::Send;
 pub use iter::Drained;
 pub use monitor::Monitor;
 pub use policy::Abandon;
+#[cfg(not(target_family = "wasm"))]
+pub use receiver::IntoIter;
+#[cfg(not(target_family = "wasm"))]
+pub use receiver::Iter;
 pub use receiver::Receiver;
 pub use receiver::TaskReceiver;
+pub use receiver::TryIter;
 pub use report::Failure;
 pub use report::JoinError;
 pub use report::Report;
@@ -145,6 +152,8 @@ pub use run::Run;
 pub use sender::Sender;
 pub use task::Task;
 pub use task::Ticket;
+pub use weak::WeakReceiver;
+pub use weak::WeakSender;
 
 /// Creates a plain channel that holds up to `cap` items.
 ///

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use crate::future::Failed;
 use crate::future::Finished;
+use crate::future::IntoFinished;
+use crate::future::IntoJoin;
 use crate::future::Join;
 use crate::future::fmt_stats;
 use crate::iter::Drained;
@@ -299,6 +301,42 @@ impl<T> Monitor<T> {
     #[cfg(not(target_family = "wasm"))]
     pub fn finished_deadline(&self, deadline: Instant) -> Option<Result<Report, JoinError>> {
         self.finished().block_until(Some(deadline))
+    }
+
+    /// Waits like [`join`](Self::join), with a future that owns this monitor, and so can be spawned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks(1);
+    /// let join = sender.monitor().into_join();
+    /// sender.send(1).await?;
+    /// receiver.recv().await?.done();
+    /// assert_eq!(join.await?.done, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn into_join(self) -> IntoJoin<T> {
+        IntoJoin::new(self.0)
+    }
+
+    /// Waits like [`finished`](Self::finished), with a future that owns this monitor, and so can be
+    /// spawned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks::<i32>(1);
+    /// let finished = sender.monitor().into_finished();
+    /// drop((sender, receiver));
+    /// assert_eq!(finished.await?.sent, 0);
+    /// # Ok::<(), tollgate::JoinError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn into_finished(self) -> IntoFinished<T> {
+        IntoFinished::new(self.0)
     }
 
     /// Waits for the first failure, while the rest of the work continues. Returns `None` if the

@@ -1,5 +1,7 @@
 //! The receiving handle.
 
+mod iter;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -18,6 +20,7 @@ use crate::error::RecvError;
 #[cfg(not(target_family = "wasm"))]
 use crate::error::RecvTimeoutError;
 use crate::error::TryRecvError;
+use crate::future::IntoRecv;
 use crate::future::Join;
 use crate::future::Recv;
 use crate::future::RecvItem;
@@ -32,7 +35,14 @@ use crate::operation::leave;
 use crate::operation::poll;
 use crate::operation::try_now;
 use crate::shared::ReceiverSide;
+use crate::shared::Shared;
 use crate::wait::Wait;
+
+#[cfg(not(target_family = "wasm"))]
+pub use self::iter::IntoIter;
+#[cfg(not(target_family = "wasm"))]
+pub use self::iter::Iter;
+pub use self::iter::TryIter;
 
 /// The receiving side of a channel.
 ///
@@ -145,6 +155,10 @@ impl<T, K: Kind> Receiver<T, K> {
         }
     }
 
+    pub(crate) fn channel(&self) -> &Shared<T> {
+        &self.side
+    }
+
     #[inline]
     fn operation() -> RecvItem<K> {
         // SAFETY: it is used on the channel of a receiver, whose kind is `K` by `new`.
@@ -195,6 +209,26 @@ impl<T, K: Kind> Receiver<T, K> {
     #[inline]
     pub fn recv(&self) -> Recv<'_, T, K> {
         Recv::new(&self.side, Self::operation())
+    }
+
+    /// Receives the next item like [`recv`](Self::recv), with a future that owns this receiver, and so
+    /// can be spawned.
+    ///
+    /// The receiver is dropped when the future completes or is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// sender.send(1).await?;
+    /// assert_eq!(receiver.into_recv().await, Ok(1));
+    /// assert!(sender.is_closed());
+    /// # Ok::<(), tollgate::SendError<i32>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn into_recv(self) -> IntoRecv<T, K> {
+        IntoRecv::new(self.side.clone(), Self::operation())
     }
 
     /// Receives an item if there is one now.
@@ -329,6 +363,45 @@ impl<T, K: Kind> Receiver<T, K> {
             Ok(Ok(received)) => Ok(received),
             Ok(Err(RecvError)) => Err(RecvTimeoutError::Closed),
             Err(_) => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    /// Returns an iterator over the items that blocks the thread while there is none. It ends when the
+    /// channel is finished.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// let producer = std::thread::spawn(move || {
+    ///     for number in 1..=3 {
+    ///         sender.send_blocking(number).unwrap();
+    ///     }
+    /// });
+    /// assert_eq!(receiver.iter().sum::<i32>(), 6);
+    /// # producer.join().unwrap();
+    /// ```
+    #[cfg(not(target_family = "wasm"))]
+    pub fn iter(&self) -> Iter<'_, T, K> {
+        Iter(self)
+    }
+
+    /// Returns an iterator over the items that can be received now. It ends when there is none, and
+    /// never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::bounded(2);
+    /// sender.try_send(1)?;
+    /// sender.try_send(2)?;
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1, 2]);
+    /// # Ok::<(), tollgate::TrySendError<i32>>(())
+    /// ```
+    pub fn try_iter(&self) -> TryIter<'_, T, K> {
+        TryIter {
+            receiver: self,
+            has_ended: false,
         }
     }
 

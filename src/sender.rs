@@ -11,6 +11,7 @@ use crate::error::SendError;
 use crate::error::SendTimeoutError;
 use crate::error::TrySendError;
 use crate::future::Closed;
+use crate::future::IntoSend;
 use crate::future::Join;
 use crate::future::Send;
 use crate::future::SendItem;
@@ -81,6 +82,25 @@ impl<T> Sender<T> {
     #[inline]
     pub fn send(&self, item: T) -> Send<'_, T> {
         Send::new(&self.0, item)
+    }
+
+    /// Sends an item like [`send`](Self::send), with a future that owns this sender, and so can be
+    /// spawned.
+    ///
+    /// The sender is dropped when the future completes or is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// assert_eq!(sender.into_send(1).await, Ok(()));
+    /// assert!(receiver.is_closed());
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// # });
+    /// ```
+    pub fn into_send(self, item: T) -> IntoSend<T> {
+        IntoSend::new(self.0, item)
     }
 
     /// Sends an item if there is room now.

@@ -127,6 +127,15 @@ impl<T> Borrow<Shared<T>> for SenderSide<T> {
     }
 }
 
+impl<T> SenderSide<T> {
+    /// One more of this side, unless none is left or the channel is closed. The count never rises from
+    /// zero, so what the last one does when it is dropped is done once.
+    pub(crate) fn upgrade(channel: &Shared<T>) -> Option<Self> {
+        let is_counted = !channel.queue.is_closed() && channel.senders.up_unless_zero();
+        is_counted.then(|| Self(channel.clone()))
+    }
+}
+
 impl<T> Clone for SenderSide<T> {
     fn clone(&self) -> Self {
         self.senders.up();
@@ -159,6 +168,15 @@ impl<T> Borrow<Shared<T>> for ReceiverSide<T> {
     #[inline]
     fn borrow(&self) -> &Shared<T> {
         &self.0
+    }
+}
+
+impl<T> ReceiverSide<T> {
+    /// One more of this side, unless none is left or the channel is closed. The count never rises from
+    /// zero, so what the last one does when it is dropped is done once.
+    pub(crate) fn upgrade(channel: &Shared<T>) -> Option<Self> {
+        let is_counted = !channel.queue.is_closed() && channel.receivers.up_unless_zero();
+        is_counted.then(|| Self(channel.clone()))
     }
 }
 

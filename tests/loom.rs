@@ -6,7 +6,7 @@
 //!
 //! `LOOM_MAX_PREEMPTIONS` limits the preemptions in an execution, by default to 2. The largest
 //! models never use more, which would take hours. The models named `l01` and so on are those that
-//! any channel needs; the others are specific to this one. `l19` is reserved for weak handles.
+//! any channel needs; the others are specific to this one.
 //!
 //! Every model also checks that no thread sleeps forever, that each item is dropped once, and that
 //! each channel is freed once and not used afterwards (see `Quarantine` in `support`).
@@ -172,7 +172,8 @@
 //! | `Shared::drop`: accepted read after `set_no_handles` | `freeing`: 10 | |
 //! | `set_no_handles`: `Relaxed` or `Acquire` | `freeing`: 10 | |
 //! | `set_no_handles`: `Release` | both_ends_and_follow_up | after |
-//! | `Count::up_unless_zero`: from zero | `freeing`: 10 | |
+//! | `Count::up_unless_zero`: from zero | `freeing`: 10, l19 | |
+//! | `SenderSide::upgrade`, `ReceiverSide::upgrade`: `up` without a check | l19 | |
 //! | `Count::last_down`: `Relaxed` | `freeing`: all | |
 //! | `Count::last_down`: count not read again | both_ends_and_follow_up | after |
 //! | `Lane::push`: the end not checked; `Lane::end`: not set | retry_races_with_last_receiver | |

@@ -245,6 +245,72 @@ impl<T> Future for Failed<'_, T> {
     }
 }
 
+/// The future returned by [`Monitor::into_join`](crate::Monitor::into_join). It owns its monitor.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (sender, receiver) = tollgate::tasks(1);
+/// let report = tokio::spawn(sender.monitor().into_join());
+/// sender.send(1).await?;
+/// receiver.recv().await?.done();
+/// drop(sender);
+/// assert_eq!(report.await??.failed, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct IntoJoin<T>(Waiting<Shared<T>, T, UntilIdle>);
+
+impl<T> IntoJoin<T> {
+    pub(crate) fn new(channel: Shared<T>) -> Self {
+        Self(Waiting::new(channel, UntilIdle))
+    }
+}
+
+impl<T> Future for IntoJoin<T> {
+    type Output = Result<Report, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("IntoJoin", cx)
+    }
+}
+
+/// The future returned by [`Monitor::into_finished`](crate::Monitor::into_finished). It owns its monitor.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (sender, receiver) = tollgate::tasks(1);
+/// let report = tokio::spawn(sender.monitor().into_finished());
+/// sender.send(1).await?;
+/// receiver.recv().await?.done();
+/// drop(sender);
+/// assert_eq!(report.await??.failed, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct IntoFinished<T>(Waiting<Shared<T>, T, UntilFinished>);
+
+impl<T> IntoFinished<T> {
+    pub(crate) fn new(channel: Shared<T>) -> Self {
+        Self(Waiting::new(channel, UntilFinished))
+    }
+}
+
+impl<T> Future for IntoFinished<T> {
+    type Output = Result<Report, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("IntoFinished", cx)
+    }
+}
+
 impl<T> fmt::Debug for Closed<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Closed { .. }")
@@ -252,8 +318,8 @@ impl<T> fmt::Debug for Closed<'_, T> {
 }
 
 macro_rules! debug_as_stats {
-    ($($future:ident),*) => {$(
-        impl<T> fmt::Debug for $future<'_, T> {
+    ($($future:ident<$($lifetime:lifetime,)? T>),*) => {$(
+        impl<T> fmt::Debug for $future<$($lifetime,)? T> {
             /// Shows the state of the channel, so that a program that hangs can be diagnosed.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let stats = self.0.channel().map(Channel::stats);
@@ -263,4 +329,10 @@ macro_rules! debug_as_stats {
     )*};
 }
 
-debug_as_stats!(Join, Finished, Failed);
+debug_as_stats!(
+    Join<'_, T>,
+    Finished<'_, T>,
+    Failed<'_, T>,
+    IntoJoin<T>,
+    IntoFinished<T>
+);

@@ -17,6 +17,7 @@ use crate::kind::Tasks;
 use crate::operation::Operation;
 use crate::operation::Waiting;
 use crate::queue::Origin;
+use crate::shared::ReceiverSide;
 use crate::shared::Shared;
 use crate::wait::WaitList;
 
@@ -125,5 +126,41 @@ impl<T, K: Kind> Future for Recv<'_, T, K> {
 impl<T, K: Kind> fmt::Debug for Recv<'_, T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Recv { .. }")
+    }
+}
+
+/// The future returned by [`Receiver::into_recv`](crate::Receiver::into_recv). It owns its receiver.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, receiver) = tollgate::bounded(1);
+/// let received = tokio::spawn(receiver.into_recv());
+/// sender.send(1).await.unwrap();
+/// assert_eq!(received.await.unwrap(), Ok(1));
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct IntoRecv<T, K: Kind = Plain>(Waiting<ReceiverSide<T>, T, RecvItem<K>>);
+
+impl<T, K: Kind> IntoRecv<T, K> {
+    pub(crate) fn new(receiver: ReceiverSide<T>, operation: RecvItem<K>) -> Self {
+        Self(Waiting::new(receiver, operation))
+    }
+}
+
+impl<T, K: Kind> Future for IntoRecv<T, K> {
+    type Output = Result<K::Received<T>, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("IntoRecv", cx)
+    }
+}
+
+impl<T, K: Kind> fmt::Debug for IntoRecv<T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IntoRecv { .. }")
     }
 }

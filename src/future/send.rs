@@ -13,6 +13,7 @@ use crate::channel::Channel;
 use crate::error::SendError;
 use crate::operation::Operation;
 use crate::operation::Waiting;
+use crate::shared::SenderSide;
 use crate::shared::Shared;
 use crate::sync::Exclusive;
 use crate::wait::WaitList;
@@ -111,5 +112,41 @@ impl<T> Future for Send<'_, T> {
 impl<T> fmt::Debug for Send<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Send { .. }")
+    }
+}
+
+/// The future returned by [`Sender::into_send`](crate::Sender::into_send). It owns its sender.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, receiver) = tollgate::bounded(1);
+/// let sent = tokio::spawn(sender.into_send(1));
+/// assert_eq!(sent.await.unwrap(), Ok(()));
+/// assert_eq!(receiver.try_recv(), Ok(1));
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct IntoSend<T>(Waiting<SenderSide<T>, T, SendItem<T>>);
+
+impl<T> IntoSend<T> {
+    pub(crate) fn new(sender: SenderSide<T>, item: T) -> Self {
+        Self(Waiting::new(sender, SendItem::new(item)))
+    }
+}
+
+impl<T> Future for IntoSend<T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll("IntoSend", cx)
+    }
+}
+
+impl<T> fmt::Debug for IntoSend<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IntoSend { .. }")
     }
 }

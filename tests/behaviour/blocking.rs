@@ -27,6 +27,8 @@ on_both_kinds! {
     timeout_returns_item,
     timed_out_waiter_keeps_no_wake,
     huge_timeout_never_ends,
+    iterators_end_with_channel,
+    try_iter_never_waits,
     join_blocking_waits_for_worker,
     join_and_finished_time_out,
     random_timeouts_lose_no_item,
@@ -116,6 +118,35 @@ fn huge_timeout_never_ends<K: Kind>() {
     let consumer = thread::spawn(move || receiver.recv_timeout(Duration::MAX).map(Given::end));
     sender.send_timeout(1, Duration::MAX).unwrap();
     assert_eq!(consumer.join().unwrap(), Ok(1));
+}
+
+fn iterators_end_with_channel<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let producer = thread::spawn(move || (0..100).try_for_each(|it| sender.send_blocking(it)));
+    let mut iter = receiver.iter();
+    let first: Vec<u32> = iter.by_ref().take(10).map(Given::end).collect();
+    assert_eq!(first, Vec::from_iter(0..10));
+    let mut numbers = Vec::new();
+    for given in &receiver {
+        numbers.push(given.end());
+        if numbers.len() == 40 {
+            break;
+        }
+    }
+    numbers.extend(receiver.into_iter().map(Given::end));
+    assert_eq!(numbers, Vec::from_iter(10..100));
+    assert_eq!(producer.join().unwrap(), Ok(()));
+}
+
+fn try_iter_never_waits<K: Kind>() {
+    let (sender, receiver) = K::channel(4);
+    let mut iter = receiver.try_iter();
+    assert!(iter.next().is_none());
+    sender.try_send(1).unwrap();
+    assert!(iter.next().is_none(), "it has ended");
+    sender.try_send(2).unwrap();
+    let numbers: Vec<u32> = receiver.try_iter().map(Given::end).collect();
+    assert_eq!(numbers, [1, 2]);
 }
 
 fn join_blocking_waits_for_worker<K: Kind>() {

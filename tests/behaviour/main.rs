@@ -30,6 +30,8 @@ mod fairness;
 mod join;
 // Retries and follow-ups.
 mod lane;
+// Futures that own their handle.
+mod owned;
 // Panics in wakers, destructors and conversions.
 mod panic;
 // Wakers and destructors that use the channel.
@@ -43,5 +45,7 @@ mod states;
 mod stream;
 // The ends of a task.
 mod task;
+// Weak handles.
+mod weak;
 // A channel with a record of its items, for the matrices of `cancel` and `reentrancy`.
 mod world;

@@ -197,3 +197,44 @@ fn l10_two_streams_drain_closed_channel() {
         assert_eq!(got, [1, 2]);
     });
 }
+
+#[test]
+fn l19_weak_sender_upgrades_or_channel_closes() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let weak = sender.downgrade();
+        let item = tally.item(1);
+        let upgrader = thread::spawn(move || {
+            let upgraded = weak.upgrade();
+            // While there is a sender, the channel is open.
+            upgraded.is_some_and(|sender| {
+                assert!(sender.try_send(item).is_ok());
+                true
+            })
+        });
+        drop(sender);
+        if upgrader.join().unwrap() {
+            assert_eq!(receive(&receiver).number, 1);
+        }
+        assert!(receiver.try_recv().unwrap_err().is_closed());
+    });
+}
+
+#[test]
+fn l19_weak_receiver_upgrades_or_items_are_dropped() {
+    model(|tally| {
+        let (sender, receiver) = bounded(1);
+        let weak = receiver.downgrade();
+        send(&sender, tally.item(1));
+        let upgrader = thread::spawn(move || {
+            let upgraded = weak.upgrade();
+            // While there is a receiver, queued items stay queued.
+            if let Some(receiver) = upgraded {
+                assert_eq!(receive(&receiver).number, 1);
+            }
+        });
+        drop(receiver);
+        upgrader.join().unwrap();
+        assert!(sender.is_empty() && sender.is_closed());
+    });
+}
