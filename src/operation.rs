@@ -17,16 +17,21 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+#[cfg(not(target_family = "wasm"))]
+use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+#[cfg(not(target_family = "wasm"))]
+use std::task::Wake;
 #[cfg(not(target_family = "wasm"))]
 use std::task::Waker;
 use std::task::ready;
 #[cfg(not(target_family = "wasm"))]
-use std::time::Instant;
-
+use std::thread;
 #[cfg(not(target_family = "wasm"))]
-use parking::Parker;
+use std::thread::Thread;
+#[cfg(not(target_family = "wasm"))]
+use std::time::Instant;
 
 use crate::attempt::Attempt;
 use crate::channel::Change;
@@ -321,6 +326,21 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
     }
 }
 
+/// Unparks a thread that waits in a blocking call. The thread polls again, whoever unparked it.
+#[cfg(not(target_family = "wasm"))]
+struct Unpark(Thread);
+
+#[cfg(not(target_family = "wasm"))]
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
 /// Waiting on a thread. The futures of a runtime have its timers instead.
 #[cfg(not(target_family = "wasm"))]
 impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
@@ -335,19 +355,19 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
     /// Blocks the thread until the operation completes. Returns the operation if it has not completed
     /// at `deadline`; also a deadline that is past is tried for.
     pub(crate) fn block_until(mut self, deadline: Option<Instant>) -> Result<O::Output, O> {
-        let parker = Parker::new();
-        let waker = Waker::from(parker.unparker());
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let cx = &mut Context::from_waker(&waker);
         loop {
             if let Poll::Ready(output) = self.poll("a blocking call", cx) {
                 return Ok(output);
             }
             let Some(deadline) = deadline else {
-                parker.park();
+                thread::park();
                 continue;
             };
-            if Instant::now() < deadline {
-                parker.park_deadline(deadline);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                thread::park_timeout(left);
                 continue;
             }
             // The last poll may have yielded to others without an attempt. Two in a row do not.
