@@ -107,6 +107,9 @@ mod sender;
 mod receiver;
 // handles that do not keep their side alive
 mod weak;
+// calls that block the thread
+#[cfg(not(target_family = "wasm"))]
+mod blocking;
 // a pool of workers inside one future
 #[cfg(feature = "futures")]
 mod run;
@@ -120,13 +123,15 @@ pub mod guide;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(not(target_family = "wasm"))]
+pub use blocking::IntoIter;
+#[cfg(not(target_family = "wasm"))]
+pub use blocking::Iter;
 pub use builder::Builder;
 pub use error::RecvError;
-#[cfg(not(target_family = "wasm"))]
 pub use error::RecvTimeoutError;
 pub use error::RetryError;
 pub use error::SendError;
-#[cfg(not(target_family = "wasm"))]
 pub use error::SendTimeoutError;
 pub use error::TryRecvError;
 pub use error::TrySendError;
@@ -136,10 +141,6 @@ pub use future::Send;
 pub use iter::Drained;
 pub use monitor::Monitor;
 pub use policy::Abandon;
-#[cfg(not(target_family = "wasm"))]
-pub use receiver::IntoIter;
-#[cfg(not(target_family = "wasm"))]
-pub use receiver::Iter;
 pub use receiver::Receiver;
 pub use receiver::TaskReceiver;
 pub use receiver::TryIter;

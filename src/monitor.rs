@@ -1,10 +1,6 @@
 //! The handle that observes a channel.
 
 use std::fmt;
-#[cfg(not(target_family = "wasm"))]
-use std::time::Duration;
-#[cfg(not(target_family = "wasm"))]
-use std::time::Instant;
 
 use crate::future::Failed;
 use crate::future::Finished;
@@ -14,10 +10,6 @@ use crate::future::Join;
 use crate::future::fmt_stats;
 use crate::iter::Drained;
 use crate::report::Failure;
-#[cfg(not(target_family = "wasm"))]
-use crate::report::JoinError;
-#[cfg(not(target_family = "wasm"))]
-use crate::report::Report;
 use crate::report::Stats;
 use crate::shared::Shared;
 
@@ -112,81 +104,6 @@ impl<T> Monitor<T> {
         Join::new(&self.0)
     }
 
-    /// Blocks the thread until no work is left. See [`join`](Self::join).
-    ///
-    /// Do not call it in an async task: it blocks the thread that runs the task.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if anything has failed, as [`join`](Self::join) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = tollgate::tasks(1);
-    /// let monitor = sender.monitor();
-    /// sender.try_send(1)?;
-    /// let worker = std::thread::spawn(move || receiver.recv_blocking().map(|task| task.done()));
-    /// assert_eq!(monitor.join_blocking()?.done, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn join_blocking(&self) -> Result<Report, JoinError> {
-        match self.join().block_until(None) {
-            Some(result) => result,
-            None => unreachable!("there is no deadline"),
-        }
-    }
-
-    /// Blocks the thread until no work is left, but not for longer than `timeout`. Returns `None` if the time
-    /// is over.
-    ///
-    /// A timeout beyond what the clock can represent never ends.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if anything has failed, as [`join`](Self::join) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let (sender, receiver) = tollgate::tasks(1);
-    /// let monitor = sender.monitor();
-    /// sender.try_send(1)?;
-    /// let task = receiver.try_recv()?;
-    /// assert!(monitor.join_timeout(Duration::from_millis(1)).is_none());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn join_timeout(&self, timeout: Duration) -> Option<Result<Report, JoinError>> {
-        self.join().block_until(Instant::now().checked_add(timeout))
-    }
-
-    /// Blocks the thread until no work is left, but not beyond `deadline`. Returns `None` if the time is over.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if anything has failed, as [`join`](Self::join) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Instant;
-    ///
-    /// let (sender, receiver) = tollgate::tasks(1);
-    /// let monitor = sender.monitor();
-    /// sender.try_send(1)?;
-    /// let task = receiver.try_recv()?;
-    /// assert!(monitor.join_deadline(Instant::now()).is_none());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn join_deadline(&self, deadline: Instant) -> Option<Result<Report, JoinError>> {
-        self.join().block_until(Some(deadline))
-    }
-
     /// Waits until the channel is finished: it is closed, and no work is left. A finished channel
     /// stays finished.
     ///
@@ -224,83 +141,6 @@ impl<T> Monitor<T> {
     /// ```
     pub fn finished(&self) -> Finished<'_, T> {
         Finished::new(&self.0)
-    }
-
-    /// Blocks the thread until the channel is finished. See [`finished`](Self::finished).
-    ///
-    /// Do not call it in an async task: it blocks the thread that runs the task.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if anything has failed, as [`finished`](Self::finished) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = tollgate::tasks(1);
-    /// let monitor = sender.monitor();
-    /// sender.try_send(1)?;
-    /// let worker = std::thread::spawn(move || receiver.recv_blocking().map(|task| task.done()));
-    /// drop(sender);
-    /// assert_eq!(monitor.finished_blocking()?.done, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn finished_blocking(&self) -> Result<Report, JoinError> {
-        match self.finished().block_until(None) {
-            Some(result) => result,
-            None => unreachable!("there is no deadline"),
-        }
-    }
-
-    /// Blocks the thread until the channel is finished, but not for longer than `timeout`. Returns `None` if the time
-    /// is over.
-    ///
-    /// A timeout beyond what the clock can represent never ends.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if anything has failed, as [`finished`](Self::finished) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let (sender, receiver) = tollgate::tasks(1);
-    /// let monitor = sender.monitor();
-    /// sender.try_send(1)?;
-    /// let task = receiver.try_recv()?;
-    /// assert!(monitor.finished_timeout(Duration::from_millis(1)).is_none());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn finished_timeout(&self, timeout: Duration) -> Option<Result<Report, JoinError>> {
-        self.finished()
-            .block_until(Instant::now().checked_add(timeout))
-    }
-
-    /// Blocks the thread until the channel is finished, but not beyond `deadline`. Returns `None` if the time is over.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if anything has failed, as [`finished`](Self::finished) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Instant;
-    ///
-    /// let (sender, receiver) = tollgate::tasks(1);
-    /// let monitor = sender.monitor();
-    /// sender.try_send(1)?;
-    /// let task = receiver.try_recv()?;
-    /// assert!(monitor.finished_deadline(Instant::now()).is_none());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn finished_deadline(&self, deadline: Instant) -> Option<Result<Report, JoinError>> {
-        self.finished().block_until(Some(deadline))
     }
 
     /// Waits like [`join`](Self::join), with a future that owns this monitor, and so can be spawned.

@@ -8,17 +8,11 @@ use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
-#[cfg(not(target_family = "wasm"))]
-use std::time::Duration;
-#[cfg(not(target_family = "wasm"))]
-use std::time::Instant;
 
 use futures_core::FusedStream;
 use futures_core::Stream;
 
 use crate::error::RecvError;
-#[cfg(not(target_family = "wasm"))]
-use crate::error::RecvTimeoutError;
 use crate::error::TryRecvError;
 use crate::future::IntoRecv;
 use crate::future::Join;
@@ -29,8 +23,6 @@ use crate::kind::Kind;
 use crate::kind::Plain;
 use crate::kind::Tasks;
 use crate::monitor::Monitor;
-#[cfg(not(target_family = "wasm"))]
-use crate::operation::Waiting;
 use crate::operation::leave;
 use crate::operation::poll;
 use crate::operation::try_now;
@@ -38,10 +30,6 @@ use crate::shared::ReceiverSide;
 use crate::shared::Shared;
 use crate::wait::Wait;
 
-#[cfg(not(target_family = "wasm"))]
-pub use self::iter::IntoIter;
-#[cfg(not(target_family = "wasm"))]
-pub use self::iter::Iter;
 pub use self::iter::TryIter;
 
 /// The receiving side of a channel.
@@ -160,7 +148,7 @@ impl<T, K: Kind> Receiver<T, K> {
     }
 
     #[inline]
-    fn operation() -> RecvItem<K> {
+    pub(crate) fn operation() -> RecvItem<K> {
         // SAFETY: it is used on the channel of a receiver, whose kind is `K` by `new`.
         unsafe { RecvItem::new() }
     }
@@ -265,125 +253,6 @@ impl<T, K: Kind> Receiver<T, K> {
             Ok(Err(RecvError)) => Err(TryRecvError::Closed),
             Err(_) => Err(TryRecvError::Empty),
         })
-    }
-
-    /// Receives the next item, blocking the thread while there is none.
-    ///
-    /// Do not call it in an async task: it blocks the thread that runs the task. See
-    /// [`recv`](Self::recv).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error once the channel is finished, as [`recv`](Self::recv) does.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = tollgate::tasks(1);
-    /// let worker = std::thread::spawn(move || {
-    ///     let mut sum = 0;
-    ///     while let Ok(task) = receiver.recv_blocking() {
-    ///         sum += task.done();
-    ///     }
-    ///     sum
-    /// });
-    /// for number in 1..=3 {
-    ///     sender.send_blocking(number)?;
-    /// }
-    /// drop(sender);
-    /// assert_eq!(worker.join().unwrap(), 6);
-    /// # Ok::<(), tollgate::SendError<i32>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn recv_blocking(&self) -> Result<K::Received<T>, RecvError> {
-        Waiting::new(&*self.side, Self::operation()).block()
-    }
-
-    /// Receives the next item, blocking the thread while there is none, but not for longer than
-    /// `timeout`.
-    ///
-    /// Even if `timeout` is zero, an item is received if there is one. A timeout beyond what the clock
-    /// can represent never ends.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the time is over, or if the channel is finished, as for
-    /// [`recv`](Self::recv).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tollgate::RecvTimeoutError;
-    ///
-    /// let (sender, receiver) = tollgate::bounded(1);
-    /// sender.try_send(1)?;
-    /// assert_eq!(receiver.recv_timeout(Duration::ZERO), Ok(1));
-    /// assert_eq!(
-    ///     receiver.recv_timeout(Duration::from_millis(1)),
-    ///     Err(RecvTimeoutError::Timeout),
-    /// );
-    /// # drop(sender);
-    /// # Ok::<(), tollgate::TrySendError<i32>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<K::Received<T>, RecvTimeoutError> {
-        self.recv_before(Instant::now().checked_add(timeout))
-    }
-
-    /// Receives the next item, blocking the thread while there is none, but not beyond `deadline`.
-    ///
-    /// Even if the deadline is past, an item is received if there is one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the time is over, or if the channel is finished, as for
-    /// [`recv`](Self::recv).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Instant;
-    ///
-    /// let (sender, receiver) = tollgate::bounded(1);
-    /// sender.try_send(1)?;
-    /// assert_eq!(receiver.recv_deadline(Instant::now()), Ok(1));
-    /// assert!(receiver.recv_deadline(Instant::now()).unwrap_err().is_timeout());
-    /// # drop(sender);
-    /// # Ok::<(), tollgate::TrySendError<i32>>(())
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn recv_deadline(&self, deadline: Instant) -> Result<K::Received<T>, RecvTimeoutError> {
-        self.recv_before(Some(deadline))
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    fn recv_before(&self, deadline: Option<Instant>) -> Result<K::Received<T>, RecvTimeoutError> {
-        match Waiting::new(&*self.side, Self::operation()).block_until(deadline) {
-            Ok(Ok(received)) => Ok(received),
-            Ok(Err(RecvError)) => Err(RecvTimeoutError::Closed),
-            Err(_) => Err(RecvTimeoutError::Timeout),
-        }
-    }
-
-    /// Returns an iterator over the items that blocks the thread while there is none. It ends when the
-    /// channel is finished.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = tollgate::bounded(1);
-    /// let producer = std::thread::spawn(move || {
-    ///     for number in 1..=3 {
-    ///         sender.send_blocking(number).unwrap();
-    ///     }
-    /// });
-    /// assert_eq!(receiver.iter().sum::<i32>(), 6);
-    /// # producer.join().unwrap();
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn iter(&self) -> Iter<'_, T, K> {
-        Iter(self)
     }
 
     /// Returns an iterator over the items that can be received now. It ends when there is none, and

@@ -1,14 +1,8 @@
 //! The sending handle.
 
 use std::fmt;
-#[cfg(not(target_family = "wasm"))]
-use std::time::Duration;
-#[cfg(not(target_family = "wasm"))]
-use std::time::Instant;
 
 use crate::error::SendError;
-#[cfg(not(target_family = "wasm"))]
-use crate::error::SendTimeoutError;
 use crate::error::TrySendError;
 use crate::future::Closed;
 use crate::future::IntoSend;
@@ -17,8 +11,6 @@ use crate::future::Send;
 use crate::future::SendItem;
 use crate::iter::Drained;
 use crate::monitor::Monitor;
-#[cfg(not(target_family = "wasm"))]
-use crate::operation::Waiting;
 use crate::operation::try_now;
 use crate::shared::SenderSide;
 
@@ -130,91 +122,6 @@ impl<T> Sender<T> {
             Ok(Err(SendError(item))) => Err(TrySendError::Closed(item)),
             Err(operation) => Err(TrySendError::Full(operation.into_item())),
         })
-    }
-
-    /// Sends an item, blocking the thread while the channel is full.
-    ///
-    /// Do not call it in an async task: it blocks the thread that runs the task. See
-    /// [`send`](Self::send).
-    ///
-    /// # Errors
-    ///
-    /// Returns an error with the item if the channel is closed, before or during the call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = tollgate::bounded(1);
-    /// let producer = std::thread::spawn(move || {
-    ///     for number in 1..=3 {
-    ///         sender.send_blocking(number).unwrap();
-    ///     }
-    /// });
-    /// for number in 1..=3 {
-    ///     assert_eq!(receiver.recv_blocking(), Ok(number));
-    /// }
-    /// # producer.join().unwrap();
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn send_blocking(&self, item: T) -> Result<(), SendError<T>> {
-        Waiting::new(&*self.0, SendItem::new(item)).block()
-    }
-
-    /// Sends an item, blocking the thread while the channel is full, but not for longer than `timeout`.
-    ///
-    /// Even if `timeout` is zero, the item is sent if there is room. A timeout beyond what the clock
-    /// can represent never ends.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error with the item if the time is over, or if the channel is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let (sender, receiver) = tollgate::bounded(1);
-    /// assert!(sender.send_timeout(1, Duration::ZERO).is_ok());
-    /// assert!(sender.send_timeout(2, Duration::from_millis(1)).unwrap_err().is_timeout());
-    /// drop(receiver);
-    /// assert!(sender.send_timeout(3, Duration::from_millis(1)).unwrap_err().is_closed());
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn send_timeout(&self, item: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.send_before(item, Instant::now().checked_add(timeout))
-    }
-
-    /// Sends an item, blocking the thread while the channel is full, but not beyond `deadline`.
-    ///
-    /// Even if the deadline is past, the item is sent if there is room.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error with the item if the time is over, or if the channel is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Instant;
-    ///
-    /// let (sender, receiver) = tollgate::bounded(1);
-    /// assert!(sender.send_deadline(1, Instant::now()).is_ok());
-    /// assert!(sender.send_deadline(2, Instant::now()).unwrap_err().is_timeout());
-    /// # drop(receiver);
-    /// ```
-    #[cfg(not(target_family = "wasm"))]
-    pub fn send_deadline(&self, item: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.send_before(item, Some(deadline))
-    }
-
-    #[cfg(not(target_family = "wasm"))]
-    fn send_before(&self, item: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
-        match Waiting::new(&*self.0, SendItem::new(item)).block_until(deadline) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(SendError(item))) => Err(SendTimeoutError::Closed(item)),
-            Err(operation) => Err(SendTimeoutError::Timeout(operation.into_item())),
-        }
     }
 
     /// Closes the channel. Returns `true` if it was open.
