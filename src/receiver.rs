@@ -14,6 +14,7 @@ use futures_core::Stream;
 
 use crate::error::RecvError;
 use crate::error::TryRecvError;
+use crate::future::Closed;
 use crate::future::IntoRecv;
 use crate::future::Join;
 use crate::future::Recv;
@@ -303,6 +304,33 @@ impl<T, K: Kind> Receiver<T, K> {
     /// ```
     pub fn close_now(&self) -> Drained<T> {
         self.side.close_now()
+    }
+
+    /// Waits until the channel is closed: by a call on any handle, or because the last sender is
+    /// dropped. Items may still be queued then.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping the future loses nothing.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// sender.send(1).await?;
+    /// drop(sender);
+    /// receiver.closed().await;
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// # Ok::<(), tollgate::SendError<i32>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn closed(&self) -> Closed<'_, T> {
+        Closed::new(&self.side)
     }
 
     /// Returns `true` if the channel is closed. Items that are still queued can be received. To

@@ -25,6 +25,7 @@ use crate::common::take_one;
 
 on_both_kinds! {
     closed_completes_on_close_or_last_receiver,
+    closed_of_receiver_completes_on_last_sender,
     closed_wakes_all_waiters,
     dropped_closed_future_strands_no_waiter,
     monitor_keeps_no_side_alive,
@@ -54,6 +55,19 @@ fn closed_completes_on_close_or_last_receiver<K: Kind>() {
     receiver.close();
     assert_eq!(closed.wakes(), 1);
     assert!(closed.poll().is_ready());
+}
+
+fn closed_of_receiver_completes_on_last_sender<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(1).unwrap();
+    let other = sender.clone();
+    let mut closed = Waiter::waiting(receiver.closed());
+    drop(sender);
+    assert_eq!(closed.wakes(), 0);
+    drop(other);
+    assert_eq!(closed.wakes(), 1);
+    assert!(closed.poll().is_ready());
+    assert_eq!(take_one(&receiver), Ok(1));
 }
 
 fn closed_wakes_all_waiters<K: Kind>() {
