@@ -52,12 +52,12 @@ impl<T> Sender<T> {
 
     /// Sends an item, blocking the thread while the channel is full, but not for longer than `timeout`.
     ///
-    /// Even if `timeout` is zero, the item is sent if there is room. A timeout beyond what the clock
-    /// can represent never ends.
+    /// Even if `timeout` is zero, the item is sent if there is room. A timeout that the clock cannot
+    /// represent is treated as no timeout.
     ///
     /// # Errors
     ///
-    /// Returns an error with the item if the time is over, or if the channel is closed.
+    /// Returns an error with the item if the timeout elapses, or if the channel is closed.
     ///
     /// # Examples
     ///
@@ -80,7 +80,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// Returns an error with the item if the time is over, or if the channel is closed.
+    /// Returns an error with the item if the deadline passes, or if the channel is closed.
     ///
     /// # Examples
     ///
@@ -140,12 +140,12 @@ impl<T, K: Kind> Receiver<T, K> {
     /// Receives the next item, blocking the thread while there is none, but not for longer than
     /// `timeout`.
     ///
-    /// Even if `timeout` is zero, an item is received if there is one. A timeout beyond what the clock
-    /// can represent never ends.
+    /// Even if `timeout` is zero, an item is received if there is one. A timeout that the clock cannot
+    /// represent is treated as no timeout.
     ///
     /// # Errors
     ///
-    /// Returns an error if the time is over, or if the channel is finished, as for
+    /// Returns an error if the timeout elapses, or if the channel is finished, as for
     /// [`recv`](Self::recv).
     ///
     /// # Examples
@@ -174,7 +174,7 @@ impl<T, K: Kind> Receiver<T, K> {
     ///
     /// # Errors
     ///
-    /// Returns an error if the time is over, or if the channel is finished, as for
+    /// Returns an error if the deadline passes, or if the channel is finished, as for
     /// [`recv`](Self::recv).
     ///
     /// # Examples
@@ -247,10 +247,10 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Blocks the thread until no work is left, but not for longer than `timeout`. Returns `None` if the time
-    /// is over.
+    /// Blocks the thread until no work is left, but not for longer than `timeout`. Returns `None` if
+    /// the timeout elapses.
     ///
-    /// A timeout beyond what the clock can represent never ends.
+    /// A timeout that the clock cannot represent is treated as no timeout.
     ///
     /// # Errors
     ///
@@ -272,7 +272,8 @@ impl<T> Monitor<T> {
         self.join().block_until(Instant::now().checked_add(timeout))
     }
 
-    /// Blocks the thread until no work is left, but not beyond `deadline`. Returns `None` if the time is over.
+    /// Blocks the thread until no work is left, but not beyond `deadline`. Returns `None` if the
+    /// deadline passes.
     ///
     /// # Errors
     ///
@@ -320,10 +321,10 @@ impl<T> Monitor<T> {
         }
     }
 
-    /// Blocks the thread until the channel is finished, but not for longer than `timeout`. Returns `None` if the time
-    /// is over.
+    /// Blocks the thread until the channel is finished, but not for longer than `timeout`. Returns
+    /// `None` if the timeout elapses.
     ///
-    /// A timeout beyond what the clock can represent never ends.
+    /// A timeout that the clock cannot represent is treated as no timeout.
     ///
     /// # Errors
     ///
@@ -346,7 +347,8 @@ impl<T> Monitor<T> {
             .block_until(Instant::now().checked_add(timeout))
     }
 
-    /// Blocks the thread until the channel is finished, but not beyond `deadline`. Returns `None` if the time is over.
+    /// Blocks the thread until the channel is finished, but not beyond `deadline`. Returns `None` if
+    /// the deadline passes.
     ///
     /// # Errors
     ///

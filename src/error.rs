@@ -131,7 +131,7 @@ impl<T> Error for TrySendError<T> {}
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
-    /// The channel was full until the time was over.
+    /// The timeout elapsed, or the deadline passed, while the channel was full.
     Timeout(T),
     /// The channel is closed.
     Closed(T),
@@ -145,7 +145,7 @@ impl<T> SendTimeoutError<T> {
         }
     }
 
-    /// Returns `true` if the time was over.
+    /// Returns `true` if the timeout elapsed, or the deadline passed.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_))
     }
@@ -332,14 +332,14 @@ impl Error for TryRecvError {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
-    /// There was no item until the time was over.
+    /// The timeout elapsed, or the deadline passed, and there was no item.
     Timeout,
     /// The channel is finished: no item can come any more.
     Closed,
 }
 
 impl RecvTimeoutError {
-    /// Returns `true` if the time was over.
+    /// Returns `true` if the timeout elapsed, or the deadline passed.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout)
     }

@@ -15,7 +15,8 @@
 //! | `recv` and the stream, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
 //! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
-//! | a call that blocks, or has a timeout | as the future of the same name | as the future | as the future | as the future |
+//! | `*_blocking`, `*_timeout`, `*_deadline` | as `send`, `recv`, `join`, `finished`; `Timeout` or `None` at the deadline | the same | the same | the same |
+//! | `upgrade` of a weak handle | a handle, while one of its side is left | `None` | `None` | `None` |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
 //! | `finished()` | waits | waits | waits | ready |
 //! | the last receiver is dropped | closes; drops queued items now and counts them as discarded | the same | tasks in hand still count | |
@@ -31,6 +32,8 @@
 //! Cancellation loses no item that was sent. A `recv` future that is dropped before it is ready has
 //! taken nothing. A `send` future that is dropped before it is ready has sent nothing, and drops
 //! its item. A waiter that was woken and is then dropped passes the wakeup on.
+//!
+//! A `send` that times out returns its item, and a `recv` that times out has taken nothing.
 //!
 //! There is no capacity 0. Such a channel would hand an item directly to a waiting receiver, and
 //! would lose the item when that receiver is cancelled.
@@ -65,7 +68,8 @@
 //! this way. To take several tasks, await one, then take more with `try_recv`.
 //!
 //! A stream that was polled and then left alone may keep one wakeup: an item stays queued, even if
-//! another receiver is idle, until the stream is polled again or dropped. `ready_chunks` and
+//! another receiver is idle, until the stream is polled again or dropped. This is so for other calls of
+//! the same receiver, too: `recv`, calls that block the thread, and `iter`. `ready_chunks` and
 //! `buffer_unordered` leave the stream in this state while their consumer works. Among several
 //! workers use `recv`, or `for_each_concurrent`.
 //!
@@ -79,7 +83,7 @@
 //! order or in random order. (It gets at least a third where the loops of one side never yield and
 //! those of the other side do.)
 //!
-//! Fairness has three limits. `try_send` and `try_recv` never wait, so a loop of them can take
+//! Fairness has four limits. Calls that block the thread do not let others run first. `try_send` and `try_recv` never wait, so a loop of them can take
 //! everything that a waiter was woken for. Where futures are polled by strict priority, as in
 //! `join!`, the last one may get nothing. A waiter that is forgotten (`mem::forget`) absorbs at
 //! most one wakeup.

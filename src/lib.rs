@@ -23,6 +23,11 @@
 //! [`Report`], or a [`JoinError`] with the first [`Failure`]. [`failed`](Monitor::failed) returns
 //! that failure early.
 //!
+//! Threads use the blocking calls, such as [`send_blocking`](Sender::send_blocking) and
+//! [`recv_timeout`](Receiver::recv_timeout), and iterate over a receiver. (These are absent on
+//! WebAssembly.) [`into_send`](Sender::into_send) and its like return futures that own their handle, and a
+//! [`WeakSender`] or [`WeakReceiver`] does not keep the channel open.
+//!
 //! The [`guide`] says what each call does in each state of a channel, and what is promised about
 //! cancellation, fairness, panics and accounting.
 //!

@@ -148,6 +148,15 @@ impl<T, K: Kind> Receiver<T, K> {
         &self.side
     }
 
+    /// Leaves the list in which this receiver waits as a stream, and passes its notification on. Called
+    /// before a function that consumes the receiver makes its result: if a waker panicked while the
+    /// function returns, the compiler would leak the result (rust-lang/rust#47949).
+    pub(crate) fn stop_streaming(&mut self) {
+        if let Some(mut stream) = self.stream.take() {
+            leave::<T, RecvItem<K>>(&self.side, &mut stream.wait);
+        }
+    }
+
     #[inline]
     pub(crate) fn operation() -> RecvItem<K> {
         // SAFETY: it is used on the channel of a receiver, whose kind is `K` by `new`.
@@ -216,7 +225,8 @@ impl<T, K: Kind> Receiver<T, K> {
     /// # Ok::<(), tollgate::SendError<i32>>(())
     /// # }).unwrap();
     /// ```
-    pub fn into_recv(self) -> IntoRecv<T, K> {
+    pub fn into_recv(mut self) -> IntoRecv<T, K> {
+        self.stop_streaming();
         IntoRecv::new(self.side.clone(), Self::operation())
     }
 
@@ -526,9 +536,7 @@ impl<T, K: Kind> Clone for Receiver<T, K> {
 
 impl<T, K: Kind> Drop for Receiver<T, K> {
     fn drop(&mut self) {
-        if let Some(stream) = &mut self.stream {
-            leave::<T, RecvItem<K>>(&self.side, &mut stream.wait);
-        }
+        self.stop_streaming();
     }
 }
 

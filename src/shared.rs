@@ -128,8 +128,8 @@ impl<T> Borrow<Shared<T>> for SenderSide<T> {
 }
 
 impl<T> SenderSide<T> {
-    /// One more of this side, unless none is left or the channel is closed. The count never rises from
-    /// zero, so what the last one does when it is dropped is done once.
+    /// Counts one more handle of this side. Returns `None` if none is left, or if the channel is closed.
+    /// The count never rises from zero, so the last handle closes once.
     pub(crate) fn upgrade(channel: &Shared<T>) -> Option<Self> {
         let is_counted = !channel.queue.is_closed() && channel.senders.up_unless_zero();
         is_counted.then(|| Self(channel.clone()))
@@ -172,8 +172,8 @@ impl<T> Borrow<Shared<T>> for ReceiverSide<T> {
 }
 
 impl<T> ReceiverSide<T> {
-    /// One more of this side, unless none is left or the channel is closed. The count never rises from
-    /// zero, so what the last one does when it is dropped is done once.
+    /// Counts one more handle of this side. Returns `None` if none is left, or if the channel is closed.
+    /// The count never rises from zero, so the last handle closes once.
     pub(crate) fn upgrade(channel: &Shared<T>) -> Option<Self> {
         let is_counted = !channel.queue.is_closed() && channel.receivers.up_unless_zero();
         is_counted.then(|| Self(channel.clone()))

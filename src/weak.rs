@@ -14,6 +14,8 @@ use crate::shared::Shared;
 /// A handle of a sender that does not keep the channel open. Created by
 /// [`Sender::downgrade`](crate::Sender::downgrade).
 ///
+/// It keeps the memory of the channel itself.
+///
 /// # Examples
 ///
 /// ```
@@ -51,7 +53,8 @@ impl<T> WeakSender<T> {
 /// A handle of a receiver that does not keep the channel open. Created by
 /// [`Receiver::downgrade`](crate::Receiver::downgrade).
 ///
-/// It keeps no items: when the last receiver is dropped, queued items are dropped.
+/// It keeps the memory of the channel itself, but no items: when the last receiver is dropped, queued
+/// items are dropped.
 ///
 /// # Examples
 ///
@@ -96,8 +99,8 @@ impl<T, K: Kind> WeakReceiver<T, K> {
 }
 
 impl<T> Sender<T> {
-    /// Creates a handle that does not keep the channel open, and can be upgraded to a sender while one
-    /// is left.
+    /// Creates a handle that does not keep the channel open. It can be upgraded to a sender while one is
+    /// left and the channel is open.
     ///
     /// # Examples
     ///
@@ -113,8 +116,11 @@ impl<T> Sender<T> {
 }
 
 impl<T, K: Kind> Receiver<T, K> {
-    /// Creates a handle that does not keep the channel open, and can be upgraded to a receiver while
-    /// one is left.
+    /// Creates a handle that does not keep the channel open. It can be upgraded to a receiver while one
+    /// is left and the channel is open.
+    ///
+    /// A closed channel that is not empty can still be received from, but not by an upgraded handle. To
+    /// add a receiver then, clone one.
     ///
     /// # Examples
     ///

@@ -68,14 +68,16 @@ impl<T, K: Kind> Iterator for IntoIter<T, K> {
     }
 }
 
-// As above.
+// A channel that is finished stays finished.
 impl<T, K: Kind> FusedIterator for IntoIter<T, K> {}
 
 impl<T, K: Kind> IntoIterator for Receiver<T, K> {
     type Item = K::Received<T>;
     type IntoIter = IntoIter<T, K>;
 
-    fn into_iter(self) -> IntoIter<T, K> {
+    fn into_iter(mut self) -> IntoIter<T, K> {
+        // A waiter that is never polled again would keep a notification.
+        self.stop_streaming();
         IntoIter(self)
     }
 }

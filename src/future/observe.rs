@@ -147,7 +147,7 @@ impl<'a, T> Join<'a, T> {
         Self(Waiting::new(channel, UntilIdle))
     }
 
-    /// Blocks the thread until the future completes; returns none at `deadline`.
+    /// Blocks the thread until the future completes. Returns `None` if the deadline passes first.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn block_until(
         self,
@@ -192,7 +192,7 @@ impl<'a, T> Finished<'a, T> {
         Self(Waiting::new(channel, UntilFinished))
     }
 
-    /// Blocks the thread until the future completes; returns none at `deadline`.
+    /// Blocks the thread until the future completes. Returns `None` if the deadline passes first.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn block_until(
         self,

@@ -14,11 +14,18 @@ use std::time::Instant;
 
 use super::Operation;
 use super::Waiting;
+use super::complete;
 use super::leave;
+use crate::attempt::Attempt;
+use crate::channel::Change;
 use crate::shared::Shared;
 use crate::unwind::Guarded;
+use crate::unwind::protect;
 
-/// Unparks a thread that waits in a blocking call. The thread polls again, whoever unparked it.
+/// The name of the future. It is not polled after completion, so no user sees it.
+const NAME: &str = "a blocking call";
+
+/// Unparks a thread that waits in a blocking call. The thread polls again after every unpark.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -41,38 +48,52 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
     }
 
     /// Blocks the thread until the operation completes. Returns the operation if it has not completed
-    /// at `deadline`; also a deadline that is past is tried for.
+    /// at `deadline`. Attempts at least once, even if the deadline is past.
     pub(crate) fn block_until(mut self, deadline: Option<Instant>) -> Result<O::Output, O> {
+        // Often nothing has to be waited for, and then nothing is allocated.
+        let cx = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(output) = self.poll(NAME, cx) {
+            return Ok(output);
+        }
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let cx = &mut Context::from_waker(&waker);
         loop {
-            if let Poll::Ready(output) = self.poll("a blocking call", cx) {
+            let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return self.give_up();
+            }
+            if let Poll::Ready(output) = self.poll(NAME, cx) {
                 return Ok(output);
             }
-            let Some(deadline) = deadline else {
-                thread::park();
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !left.is_zero() {
-                thread::park_timeout(left);
-                continue;
+            match left {
+                None => thread::park(),
+                Some(left) => thread::park_timeout(left),
             }
-            // The last poll may have yielded to others without an attempt. Two in a row do not.
-            if let Poll::Ready(output) = self.poll("a blocking call", cx) {
-                return Ok(output);
-            }
-            return Err(self.cancel());
         }
     }
 
-    /// Gives the operation up.
-    fn cancel(mut self) -> O {
+    /// Attempts for the last time. A poll would not do: it may yield to other waiters, or give up on
+    /// [`Busy`](Attempt::Busy), although there is an item.
+    fn give_up(mut self) -> Result<O::Output, O> {
         let channel = Guarded::new(self.take_channel());
-        // SAFETY: O1: `channel` was there, so the operation is, and it is taken once.
-        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
-        leave::<T, O>(channel.deref().borrow(), &mut self.wait);
-        drop(channel);
-        operation.into_inner()
+        let shared = channel.deref().borrow();
+        // SAFETY: O1: the operation is used only if no attempt was done.
+        let attempt = || unsafe { self.operation.attempt(shared) };
+        let done = match Attempt::retry_while_busy(attempt) {
+            Attempt::Done(done) => done,
+            outcome => {
+                // SAFETY: O1: no attempt was done, and it is taken once.
+                let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
+                if let Attempt::Closed = outcome {
+                    (operation.into_inner().closed(), Change::Nothing)
+                } else {
+                    leave::<T, O>(shared, &mut self.wait);
+                    drop(channel);
+                    return Err(operation.into_inner());
+                }
+            }
+        };
+        let output = complete::<T, O>(shared, &mut self.wait, done);
+        Ok(protect(output, || drop(channel)))
     }
 }

@@ -1,4 +1,4 @@
-//! What a receiver can give at once, as an iterator.
+//! An iterator over the items that can be received now.
 
 use std::fmt;
 use std::iter::FusedIterator;

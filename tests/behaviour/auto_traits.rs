@@ -21,6 +21,8 @@ use tollgate::Abandon;
 use tollgate::Builder;
 use tollgate::Drained;
 use tollgate::Failure;
+use tollgate::IntoIter;
+use tollgate::Iter;
 use tollgate::JoinError;
 use tollgate::Monitor;
 use tollgate::Receiver;
@@ -33,11 +35,18 @@ use tollgate::Stats;
 use tollgate::Task;
 use tollgate::TaskReceiver;
 use tollgate::Ticket;
+use tollgate::TryIter;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
+use tollgate::WeakReceiver;
+use tollgate::WeakSender;
 use tollgate::future::Closed;
 use tollgate::future::Failed;
 use tollgate::future::Finished;
+use tollgate::future::IntoFinished;
+use tollgate::future::IntoJoin;
+use tollgate::future::IntoRecv;
+use tollgate::future::IntoSend;
 use tollgate::future::Join;
 use tollgate::future::Recv;
 use tollgate::future::Send as SendFuture;
@@ -80,6 +89,14 @@ macro_rules! for_all_without_an_item {
 
 for_every_type!(Sender, Receiver, TaskReceiver, Monitor);
 for_every_type!(
+    WeakSender,
+    WeakReceiver,
+    Iter<'static>,
+    IntoIter,
+    TryIter<'static>
+);
+for_every_type!(IntoSend, IntoRecv, IntoJoin, IntoFinished);
+for_every_type!(
     Recv<'static>,
     RecvTask<'static>,
     SendFuture<'static>,
@@ -89,6 +106,14 @@ for_every_type!(
     Failed<'static>,
 );
 for_all_without_an_item!(Sender, Receiver, TaskReceiver, Monitor);
+for_all_without_an_item!(
+    WeakSender,
+    WeakReceiver,
+    Iter<'static>,
+    IntoIter,
+    TryIter<'static>
+);
+for_all_without_an_item!(IntoRecv, IntoJoin, IntoFinished);
 for_all_without_an_item!(
     Recv<'static>,
     RecvTask<'static>,

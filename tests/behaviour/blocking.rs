@@ -18,6 +18,7 @@ use crate::common::Waiter;
 use crate::common::Watchdog;
 use crate::common::on_both_kinds;
 use crate::common::poll;
+use crate::common::poll_next;
 
 on_both_kinds! {
     blocking_calls_move_all_items,
@@ -25,7 +26,8 @@ on_both_kinds! {
     past_deadline_takes_what_is_there,
     past_deadline_succeeds_although_others_request_yield,
     timeout_returns_item,
-    timed_out_waiter_keeps_no_wake,
+    timed_out_waiter_leaves_list,
+    into_iter_leaves_stream_list,
     huge_timeout_never_ends,
     iterators_end_with_channel,
     try_iter_never_waits,
@@ -101,8 +103,7 @@ fn timeout_returns_item<K: Kind<Item>>() {
     assert_eq!(tally.drops(), [1, 1]);
 }
 
-/// The notification of a waiter that times out is passed on.
-fn timed_out_waiter_keeps_no_wake<K: Kind>() {
+fn timed_out_waiter_leaves_list<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let timed_out = receiver.recv_timeout(Duration::from_millis(1)).err();
     assert_eq!(timed_out, Some(RecvTimeoutError::Timeout));
@@ -111,6 +112,22 @@ fn timed_out_waiter_keeps_no_wake<K: Kind>() {
     assert!(poll(&mut recv, &waker).is_pending());
     sender.try_send(1).unwrap();
     assert_eq!(waker.wakes(), 1);
+}
+
+/// A stream that waits is older than the iterator, and is never polled again.
+fn into_iter_leaves_stream_list<K: Kind>() {
+    let (sender, mut receiver) = K::channel(1);
+    let waker = CountingWaker::new();
+    assert!(poll_next(&mut receiver, &waker).is_pending());
+    let other = receiver.clone();
+    let mut iter = receiver.into_iter();
+    let mut recv = other.recv();
+    assert!(poll(&mut recv, &waker).is_pending());
+    sender.try_send(1).unwrap();
+    assert_eq!(waker.wakes(), 1);
+    assert!(poll(&mut recv, &waker).is_ready());
+    sender.try_send(2).unwrap();
+    assert_eq!(iter.next().unwrap().end(), 2);
 }
 
 fn huge_timeout_never_ends<K: Kind>() {

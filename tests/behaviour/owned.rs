@@ -1,6 +1,13 @@
 //! Futures that own their handle.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::task::Wake;
+use std::task::Waker;
 
 use crate::common::CountingWaker;
 use crate::common::Given;
@@ -10,6 +17,7 @@ use crate::common::Tally;
 use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::poll;
+use crate::common::poll_next;
 
 on_both_kinds! {
     owned_futures_complete,
@@ -17,6 +25,7 @@ on_both_kinds! {
     dropped_owned_send_drops_item_once,
     dropped_owned_recv_passes_wake_on,
     owned_send_returns_item_of_closed_channel,
+    into_recv_leaks_nothing_when_waker_panics,
 }
 
 fn is_static<F: Future + Unpin + 'static>(future: F) -> F {
@@ -94,4 +103,29 @@ fn owned_send_returns_item_of_closed_channel<K: Kind>() {
     receiver.close();
     assert_eq!(waker.wakes(), 1);
     assert_eq!(now(send).unwrap_err().into_inner(), 2);
+}
+
+fn into_recv_leaks_nothing_when_waker_panics<K: Kind>() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker panics");
+        }
+    }
+
+    let (sender, mut receiver) = K::channel(1);
+    let other = receiver.clone();
+    assert!(poll_next(&mut receiver, &CountingWaker::new()).is_pending());
+    let waker = Waker::from(Arc::new(Panics));
+    let mut recv = other.recv();
+    let polled = Pin::new(&mut recv).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    sender.try_send(1).unwrap();
+    // The stream leaves its list, and passes its notification on.
+    let into_recv = catch_unwind(AssertUnwindSafe(|| drop(receiver.into_recv())));
+    assert!(into_recv.is_err());
+    assert_eq!(sender.receiver_count(), 1);
+    drop(recv);
+    drop(other);
+    assert!(sender.is_closed());
 }
