@@ -117,10 +117,10 @@ fn timed_out_waiter_leaves_list<K: Kind>() {
 /// A stream that waits is older than the iterator, and is never polled again.
 fn into_iter_leaves_stream_list<K: Kind>() {
     let (sender, mut receiver) = K::channel(1);
-    let waker = CountingWaker::new();
-    assert!(poll_next(&mut receiver, &waker).is_pending());
+    assert!(poll_next(&mut receiver, &CountingWaker::new()).is_pending());
     let other = receiver.clone();
     let mut iter = receiver.into_iter();
+    let waker = CountingWaker::new();
     let mut recv = other.recv();
     assert!(poll(&mut recv, &waker).is_pending());
     sender.try_send(1).unwrap();
