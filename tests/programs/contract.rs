@@ -202,8 +202,9 @@ fn quiet_hides_progress(contract: &Contract) {
         output.stdout.text().replace("\r\n", "\n")
     };
     assert_lines(&run(&format!("{args} --quiet")), contract.success.stderr);
-    // Without `--quiet`, the same run draws a bar, which needs escape sequences.
-    assert!(run(&args).contains('\x1b'), "no bar");
+    // Without `--quiet`, the same run draws a bar, which needs escape sequences; unless it ends before
+    // the first drawing, as a few runs of a hundred do.
+    assert!((0..50).any(|_| run(&args).contains('\x1b')), "no bar");
 }
 
 test_programs!(interrupt_ends_program: checksum coordinator crawl pipeline process_pool);
