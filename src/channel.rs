@@ -2,7 +2,7 @@
 //!
 //! # The life of an item
 //!
-//! | step | where | what happens | who is notified |
+//! | step | where | what happens | notifies |
 //! |---|---|---|---|
 //! | send | [`Send`](crate::future::Send) | claims a slot, or waits on `not_full`; fills it: the item is *accepted* | one of `not_empty` |
 //! | receive | [`Recv`](crate::future::Recv) | removes the item, or waits on `not_empty` | one of `not_full` |
