@@ -303,7 +303,7 @@ impl Wake for Parker {
     }
 }
 
-/// Runs `f`, and then wakes those who saw a claimed slot, which may be released now.
+/// Runs `f`, and then wakes the callers that found a claimed slot, because it may be released now.
 pub(crate) fn operation<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
     // Orders this and the fence in `await_operations`: the second sees the first. Neither is a step

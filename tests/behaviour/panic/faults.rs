@@ -1,7 +1,5 @@
 //! User code that panics on demand: wakers, items, errors, and futures with such wakers.
 
-#![allow(dead_code)] // Each test binary uses a part.
-
 use std::any::Any;
 use std::cell::Cell;
 use std::error::Error;
@@ -285,6 +283,7 @@ impl FaultyItem {
     }
 
     /// Takes out the item, whose destructor does not panic.
+    #[cfg(feature = "futures")]
     pub(crate) fn into_item(mut self) -> Option<Item> {
         self.0.take()
     }

@@ -1,7 +1,5 @@
 //! Every operation in which user code may panic, while futures of every kind wait.
 
-#![allow(dead_code)] // Each test binary uses a part.
-
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
