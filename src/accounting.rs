@@ -41,7 +41,7 @@
 //!   accepted and nothing can be removed, so all of this stays true, although a later `close_now` may
 //!   raise `discarding` and find nothing.
 
-use std::mem;
+use core::mem;
 
 use crate::queue::Queue;
 use crate::queue::stable_difference;

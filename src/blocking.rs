@@ -1,6 +1,6 @@
 //! Calls that block the thread. They are absent on WebAssembly, where a thread cannot be blocked.
 
-use std::time::Duration;
+use core::time::Duration;
 use std::time::Instant;
 
 use crate::error::RecvError;

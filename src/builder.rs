@@ -1,6 +1,6 @@
 //! The builder of channels.
 
-use std::num::NonZeroU32;
+use core::num::NonZeroU32;
 
 use crate::channel::Channel;
 use crate::kind::Kind;

@@ -19,7 +19,7 @@
 //! The only atomics here are the counts of handles. The queue holds the positions, the ledger the
 //! outcomes, and the lists the waiters.
 
-use std::cell::Cell;
+use core::cell::Cell;
 use std::process::abort;
 
 use crate::accounting::Account;

@@ -1,9 +1,9 @@
 //! How a delivery of a task channel ends: done, failed, requeued, or dropped.
 
-use std::mem::ManuallyDrop;
-use std::panic::RefUnwindSafe;
-use std::panic::UnwindSafe;
-use std::ptr::NonNull;
+use core::mem::ManuallyDrop;
+use core::panic::RefUnwindSafe;
+use core::panic::UnwindSafe;
+use core::ptr::NonNull;
 use std::thread;
 
 use crate::accounting::Ledger;

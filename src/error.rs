@@ -1,8 +1,8 @@
 //! The errors of sending, receiving and retrying. The errors of sending and retrying contain the
 //! item.
 
-use std::error::Error;
-use std::fmt;
+use core::error::Error;
+use core::fmt;
 
 /// The error of a send on a closed channel. It contains the item that was not sent.
 ///

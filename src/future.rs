@@ -4,7 +4,7 @@
 //! **cancel safe**: a future that is dropped before it completes has done nothing, and a wakeup that
 //! it was given is passed on to the next waiter.
 
-use std::fmt;
+use core::fmt;
 
 use crate::report::Stats;
 

@@ -1,8 +1,8 @@
 //! The iterators that the handles return.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::iter::FusedIterator;
+use alloc::collections::VecDeque;
+use core::fmt;
+use core::iter::FusedIterator;
 
 use crate::unwind::protect;
 use crate::unwind::run_all;

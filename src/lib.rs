@@ -68,6 +68,11 @@
 //!
 //! * `futures`: `TaskReceiver::run`, a pool of workers inside one future.
 
+#![no_std]
+
+extern crate alloc;
+extern crate std;
+
 // A module uses only modules declared above it; tests check that.
 
 // std or loom: atomics, locks, cells

@@ -1,6 +1,6 @@
 //! The handle that observes a channel.
 
-use std::fmt;
+use core::fmt;
 
 use crate::future::Failed;
 use crate::future::Finished;

@@ -16,13 +16,13 @@ mod blocking;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Borrow;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
-use std::task::Context;
-use std::task::Poll;
-use std::task::ready;
+use core::borrow::Borrow;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::task::Context;
+use core::task::Poll;
+use core::task::ready;
 
 use crate::attempt::Attempt;
 use crate::channel::Change;

@@ -1,6 +1,6 @@
 //! The policy for tasks that are not done.
 
-use std::num::NonZeroU32;
+use core::num::NonZeroU32;
 
 /// What happens to a [`Task`](crate::Task) that is dropped with neither `done` nor `fail`. Set it
 /// with [`Builder::on_abandon`](crate::Builder::on_abandon).

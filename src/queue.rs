@@ -3,7 +3,8 @@
 //!
 //! This is the only module that knows which storage a channel has.
 
-use std::collections::VecDeque;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 use crate::attempt::Attempt;
 

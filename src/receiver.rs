@@ -2,12 +2,13 @@
 
 mod iter;
 
-use std::fmt;
-use std::marker::PhantomData;
-use std::pin::Pin;
-use std::task::Context;
-use std::task::Poll;
-use std::task::ready;
+use alloc::boxed::Box;
+use core::fmt;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::Context;
+use core::task::Poll;
+use core::task::ready;
 
 use futures_core::FusedStream;
 use futures_core::Stream;

@@ -1,8 +1,8 @@
 //! The outcome of a channel's work: counts, and the first failure.
 
-use std::error::Error;
-use std::fmt;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use core::error::Error;
+use core::fmt;
 
 /// An exact account of a channel's items at one instant. [`join`](crate::Monitor::join) and
 /// [`finished`](crate::Monitor::finished) return it.

@@ -1,13 +1,14 @@
 //! A pool of workers inside one future.
 
-use std::error::Error;
-use std::fmt;
-use std::future::Future;
-use std::num::NonZeroUsize;
-use std::pin::Pin;
-use std::task::Context;
-use std::task::Poll;
-use std::task::ready;
+use alloc::boxed::Box;
+use core::error::Error;
+use core::fmt;
+use core::future::Future;
+use core::num::NonZeroUsize;
+use core::pin::Pin;
+use core::task::Context;
+use core::task::Poll;
+use core::task::ready;
 
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;

@@ -1,6 +1,6 @@
 //! The sending handle.
 
-use std::fmt;
+use core::fmt;
 
 use crate::error::SendError;
 use crate::error::TrySendError;

@@ -14,11 +14,12 @@
 //!   the lane ended. So a channel holds no item when it is freed, or when only an
 //!   [`ErasedDelivery`](crate::delivery::ErasedDelivery) keeps it alive, and any thread may free it.
 
-use std::borrow::Borrow;
-use std::ops::Deref;
-use std::panic::RefUnwindSafe;
-use std::panic::UnwindSafe;
-use std::ptr::NonNull;
+use alloc::boxed::Box;
+use core::borrow::Borrow;
+use core::ops::Deref;
+use core::panic::RefUnwindSafe;
+use core::panic::UnwindSafe;
+use core::ptr::NonNull;
 
 use crate::accounting::Ledger;
 use crate::channel::Channel;

@@ -11,7 +11,7 @@ pub(crate) use loom::sync::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::Mutex;
 
-use std::ops::Deref;
+use core::ops::Deref;
 use std::sync::PoisonError;
 
 use self::atomic::Ordering;
@@ -20,12 +20,12 @@ use self::atomic::Ordering;
 pub(crate) mod atomic {
     #[cfg(loom)]
     pub(crate) use super::freed_visibly::{AtomicU64, AtomicUsize};
+    #[cfg(not(loom))]
+    pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, fence};
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::fence;
-    #[cfg(not(loom))]
-    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, fence};
 
-    pub(crate) use std::sync::atomic::Ordering;
+    pub(crate) use core::sync::atomic::Ordering;
 }
 
 /// Loom's atomics, with deallocation as an access. Loom itself does not treat it as one: it would
@@ -33,9 +33,9 @@ pub(crate) mod atomic {
 /// after them.
 #[cfg(loom)]
 mod freed_visibly {
+    use core::sync::atomic::Ordering;
     use std::env;
     use std::sync::LazyLock;
-    use std::sync::atomic::Ordering;
     use std::thread::panicking;
 
     /// An argument of an access.
@@ -148,7 +148,7 @@ impl Backoff {
     const SPINS: u32 = 5;
     const YIELDS: u32 = 2;
     #[cfg(not(loom))]
-    const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
+    const SLEEP: core::time::Duration = core::time::Duration::from_micros(50);
 
     /// Returns whether it has slept. A poll should then let other futures run.
     pub(crate) fn has_slept(&self) -> bool {
@@ -196,7 +196,7 @@ pub(crate) fn pause(times: u32) {
     // Loom's `spin_loop` is a step of the model, and has no use here.
     #[cfg(not(loom))]
     for _ in 0..times {
-        std::hint::spin_loop();
+        core::hint::spin_loop();
     }
     #[cfg(loom)]
     let _ = times;
@@ -217,11 +217,11 @@ pub(crate) fn nanoseconds() -> usize {
 
 /// A number that several threads read and write, and on which no correctness depends. It orders
 /// nothing, and loom does not explore its accesses.
-pub(crate) struct Hint(std::sync::atomic::AtomicUsize);
+pub(crate) struct Hint(core::sync::atomic::AtomicUsize);
 
 impl Hint {
     pub(crate) fn new(value: usize) -> Self {
-        Self(std::sync::atomic::AtomicUsize::new(value))
+        Self(core::sync::atomic::AtomicUsize::new(value))
     }
 
     #[inline]
@@ -247,7 +247,7 @@ pub(crate) fn with_lock<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> 
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(
     #[cfg(loom)] loom::cell::UnsafeCell<T>,
-    #[cfg(not(loom))] std::cell::UnsafeCell<T>,
+    #[cfg(not(loom))] core::cell::UnsafeCell<T>,
 );
 
 impl<T> UnsafeCell<T> {
@@ -255,7 +255,7 @@ impl<T> UnsafeCell<T> {
         #[cfg(loom)]
         return Self(loom::cell::UnsafeCell::new(value));
         #[cfg(not(loom))]
-        return Self(std::cell::UnsafeCell::new(value));
+        return Self(core::cell::UnsafeCell::new(value));
     }
 
     /// Calls `f` with a pointer to the value. `f` has exclusive access to the value until it

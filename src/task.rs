@@ -1,11 +1,12 @@
 //! A received item that counts as outstanding until its task ends.
 
-use std::error::Error;
-use std::fmt;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
-use std::ops::DerefMut;
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::error::Error;
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ops::DerefMut;
 
 use crate::delivery::Delivery;
 use crate::delivery::ErasedDelivery;

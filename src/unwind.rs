@@ -13,12 +13,12 @@
 //! [`run_all`] does this for a series of calls. A value that is held while other user code runs, or
 //! that is dropped together with other values, belongs in a [`Guarded`].
 
-use std::mem::ManuallyDrop;
-use std::mem::forget;
-use std::mem::needs_drop;
-use std::ops::Deref;
-use std::ops::DerefMut;
-use std::panic::AssertUnwindSafe;
+use core::mem::ManuallyDrop;
+use core::mem::forget;
+use core::mem::needs_drop;
+use core::ops::Deref;
+use core::ops::DerefMut;
+use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
 use std::thread;

@@ -18,12 +18,12 @@
 //! notified. After that it tries as usual, so a waiter that requests and is never polled again holds
 //! up no other caller.
 
-use std::mem;
-use std::panic::RefUnwindSafe;
-use std::panic::UnwindSafe;
-use std::task::Context;
-use std::task::Poll;
-use std::task::Waker;
+use core::mem;
+use core::panic::RefUnwindSafe;
+use core::panic::UnwindSafe;
+use core::task::Context;
+use core::task::Poll;
+use core::task::Waker;
 
 use crate::attempt::Attempt;
 use crate::sync::Backoff;
@@ -233,13 +233,13 @@ impl Wait {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering;
-    use std::task::Context;
-    use std::task::Poll;
-    use std::task::Wake;
-    use std::task::Waker;
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use core::sync::atomic::AtomicUsize;
+    use core::sync::atomic::Ordering;
+    use core::task::Context;
+    use core::task::Poll;
+    use core::task::Waker;
 
     use super::Attempt;
     use super::Wait;

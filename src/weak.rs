@@ -1,7 +1,7 @@
 //! Handles that do not keep their side of the channel alive.
 
-use std::fmt;
-use std::marker::PhantomData;
+use core::fmt;
+use core::marker::PhantomData;
 
 use crate::kind::Kind;
 use crate::kind::Plain;

@@ -1,7 +1,7 @@
 //! Receivers as iterators that block the thread.
 
-use std::fmt;
-use std::iter::FusedIterator;
+use core::fmt;
+use core::iter::FusedIterator;
 
 use crate::kind::Kind;
 use crate::kind::Plain;

@@ -1,11 +1,11 @@
 //! Waiting for an event of which all waiters are notified at once: the close, quiescence, the end, or
 //! a failure.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Context;
-use std::task::Poll;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::Context;
+use core::task::Poll;
 #[cfg(not(target_family = "wasm"))]
 use std::time::Instant;
 

@@ -1,11 +1,11 @@
 //! Receiving an item, or a task.
 
-use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
-use std::task::Context;
-use std::task::Poll;
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::Context;
+use core::task::Poll;
 
 use crate::attempt::Attempt;
 use crate::channel::Change;

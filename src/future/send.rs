@@ -1,11 +1,11 @@
 //! Sending an item.
 
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::ptr;
-use std::task::Context;
-use std::task::Poll;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::ptr;
+use core::task::Context;
+use core::task::Poll;
 
 use crate::attempt::Attempt;
 use crate::channel::Change;

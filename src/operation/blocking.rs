@@ -1,13 +1,13 @@
 //! Waiting for an operation on a thread. A task has the timers of its runtime instead.
 
-use std::borrow::Borrow;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
-use std::sync::Arc;
-use std::task::Context;
-use std::task::Poll;
-use std::task::Wake;
-use std::task::Waker;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::borrow::Borrow;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::task::Context;
+use core::task::Poll;
+use core::task::Waker;
 use std::thread;
 use std::thread::Thread;
 use std::time::Instant;

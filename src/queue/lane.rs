@@ -16,8 +16,8 @@
 //!   then on it accepts none.
 //! * **N4** No user code runs under the lock.
 
-use std::collections::VecDeque;
-use std::mem;
+use alloc::collections::VecDeque;
+use core::mem;
 
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;

@@ -36,7 +36,9 @@
 //! *Busy* means neither: another thread has claimed the slot and is within a few instructions of
 //! releasing it. A caller must not sleep on *busy*, because no wakeup may follow.
 
-use std::mem::MaybeUninit;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 
 use crate::attempt::Attempt;
 use crate::sync::CachePadded;

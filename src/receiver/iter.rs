@@ -1,7 +1,7 @@
 //! An iterator over the items that can be received now.
 
-use std::fmt;
-use std::iter::FusedIterator;
+use core::fmt;
+use core::iter::FusedIterator;
 
 use super::Receiver;
 use crate::kind::Kind;

@@ -208,7 +208,8 @@ fn pause_for(longest: usize, capacity: usize, are_there: impl Fn(u64) -> bool) -
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use core::cell::Cell;
+    use std::vec::Vec;
 
     use super::AdaptivePause;
     use super::FIRST_INTERVAL;

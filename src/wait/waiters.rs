@@ -33,15 +33,16 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::mem;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::Context;
-use std::task::Poll;
-use std::task::Wake;
-use std::task::Waker;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use core::future::Future;
+use core::mem;
+use core::pin::Pin;
+use core::task::Context;
+use core::task::Poll;
+use core::task::Waker;
 
 use event_listener::Event;
 use event_listener::EventListener;

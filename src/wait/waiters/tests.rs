@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::task::Wake;
 use std::task::Waker;
+use std::vec::Vec;
 
 use super::CAPACITY;
 use super::Registration;
