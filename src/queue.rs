@@ -8,13 +8,16 @@ use alloc::collections::VecDeque;
 
 use crate::attempt::Attempt;
 
-mod lane;
+// positions and slots
+mod slot;
+// the storage of a bounded channel
 mod ring;
+// what tasks queue
+mod lane;
 
 use self::lane::Lane;
 pub(crate) use self::lane::Requeued;
 use self::ring::Ring;
-pub(crate) use self::ring::Vacancy;
 
 /// Where an item came from. It is returned separately, so that the item stays in registers: a larger
 /// value would be copied through memory at each step.
@@ -70,16 +73,17 @@ impl<T> Queue<T> {
         self.lane.is_some()
     }
 
-    /// Claims a slot in one try. `None` does not mean that there is no room.
+    /// Adds an item in one try. False does not mean that there is no room. `item` is called if there
+    /// is, and must not run user code: other callers are held up until it returns.
     #[inline]
-    pub(crate) fn try_reserve(&self) -> Option<Vacancy<'_, T>> {
-        self.storage.try_reserve()
+    pub(crate) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
+        self.storage.try_push(item)
     }
 
-    /// Claims a slot, which the caller then fills.
+    /// Adds an item. `item` is called if there is room, as by [`try_push`](Self::try_push).
     #[inline]
-    pub(crate) fn reserve(&self) -> Attempt<Vacancy<'_, T>> {
-        self.storage.reserve()
+    pub(crate) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
+        self.storage.push(item)
     }
 
     /// Removes the oldest sent item in one try. `None` does not mean that there is none.

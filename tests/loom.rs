@@ -51,7 +51,7 @@
 //! | `Wait::poll`: no second attempt | l10, l15 | |
 //! | `Wait::poll`: treats closed as blocked | l07, l08, l09 | |
 //! | `Wait::leave`: false for a notified waiter | l11, unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
-//! | `Vacancy::fill`: stamp stored `Relaxed` | l01, l03, l15 | after |
+//! | `Slot::fill`: stamp stored `Relaxed` | l01, l03, l15 | after |
 //! | `Ring::empty`: stamp stored `Relaxed` | l02, l15 | after |
 //! | `Slots::run`: stamp loaded `Relaxed` | l08 | none |
 //! | `exchange_tail`, `exchange_head`: `AcqRel` or `Relaxed` | l15 | after |

@@ -43,19 +43,17 @@ impl<T> Operation<T> for SendItem<T> {
 
     #[inline]
     unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
-        let vacancy = channel.queue.try_reserve()?;
         // SAFETY: O1.
-        vacancy.fill(unsafe { ptr::read(self) }.into_item());
-        Some((Ok(()), Change::Queued))
+        let item = || unsafe { ptr::read(self) }.into_item();
+        let is_sent = channel.queue.try_push(item);
+        is_sent.then_some((Ok(()), Change::Queued))
     }
 
     #[inline]
     unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        channel.queue.reserve().map(|vacancy| {
-            // SAFETY: O1.
-            vacancy.fill(unsafe { ptr::read(self) }.into_item());
-            (Ok(()), Change::Queued)
-        })
+        // SAFETY: O1.
+        let item = || unsafe { ptr::read(self) }.into_item();
+        channel.queue.push(item).map(|()| (Ok(()), Change::Queued))
     }
 
     fn closed(self) -> Self::Output {

@@ -5,7 +5,7 @@
 //!
 //! # Positions
 //!
-//! A *position* is the number of items that came before. Position `p` is kept in slot `p mod slots`.
+//! Position `p` is kept in slot `p mod slots`.
 //! The number of slots is the capacity rounded up to a power of two, so positions stay continuous
 //! where the counter wraps. `tail` counts the positions claimed for filling, `head` those claimed
 //! for emptying. Atomics hold a position shifted left by one:
@@ -36,44 +36,22 @@
 //! *Busy* means neither: another thread has claimed the slot and is within a few instructions of
 //! releasing it. A caller must not sleep on *busy*, because no wakeup may follow.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
-use core::mem::MaybeUninit;
-
+use super::slot::CLOSED;
+use super::slot::FILLED;
+use super::slot::STEP;
+use super::slot::Slot;
+use super::slot::advance;
+use super::slot::distance;
 use crate::attempt::Attempt;
 use crate::sync::CachePadded;
 use crate::sync::Contention;
-use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
 use crate::unwind::run_all;
+use alloc::boxed::Box;
 
 #[cfg(test)]
 mod tests;
-
-/// The closed mark in `tail`.
-const CLOSED: u64 = 1;
-/// The filled mark in a slot's stamp.
-const FILLED: u64 = 1;
-/// One position, as the atomics hold it.
-const STEP: u64 = 2;
-
-#[inline]
-fn advance(position: u64, count: u64) -> u64 {
-    position.wrapping_add(count * STEP)
-}
-
-/// How many positions `later` is past `earlier`. The result is more than any capacity if `later` comes
-/// before `earlier`.
-#[inline]
-fn distance(earlier: u64, later: u64) -> u64 {
-    later.wrapping_sub(earlier) / STEP
-}
-
-struct Slot<T> {
-    stamp: AtomicU64,
-    item: UnsafeCell<MaybeUninit<T>>,
-}
 
 /// The slots, with their address read once. The compiler would read it through `&self` again after
 /// each exchange.
@@ -107,8 +85,7 @@ impl<'a, T> Slots<'a, T> {
         let mut count = 0;
         while count < want {
             let at = advance(position, count);
-            // Acquire: pairs with the Release store of the stamp in `Vacancy::fill` and
-            // `Ring::empty`. What the last owner did with the slot happens before.
+            // Acquire: pairs with the Release store of the stamp in `Slot::fill` and `Ring::empty`. What the last owner did with the slot happens before.
             if self.at(at).stamp.load(Ordering::Acquire) != at | mark {
                 break;
             }
@@ -119,7 +96,7 @@ impl<'a, T> Slots<'a, T> {
 }
 
 /// The ring. See the [module](self) for its invariants.
-pub(crate) struct Ring<T> {
+pub(super) struct Ring<T> {
     tail: CachePadded<AtomicU64>,
     head: CachePadded<AtomicU64>,
     slots: Box<[Slot<T>]>,
@@ -138,7 +115,7 @@ impl<T> Ring<T> {
     /// # Panics
     ///
     /// Panics if the memory cannot be allocated.
-    pub(crate) fn starting_at(capacity: usize, position: u64) -> Self {
+    pub(super) fn starting_at(capacity: usize, position: u64) -> Self {
         debug_assert!(capacity >= 1);
         let slots = Self::allocate(capacity, position).unwrap_or_else(|| {
             panic!("a channel of capacity {capacity} cannot be allocated: choose a smaller one")
@@ -157,17 +134,11 @@ impl<T> Ring<T> {
     /// distance that R1 allows differs from that of a stale counter.
     fn allocate(capacity: usize, start: u64) -> Option<Box<[Slot<T>]>> {
         let count = capacity.checked_next_power_of_two()?;
-        let mut slots = Vec::new();
-        slots.try_reserve_exact(count).ok()?;
         let mask = count as u64 - 1;
-        slots.extend((0..count as u64).map(|index| {
+        Slot::allocate(count, |index| {
             let first = start.wrapping_add(index.wrapping_sub(start) & mask);
-            Slot {
-                stamp: AtomicU64::new(first.wrapping_mul(STEP)),
-                item: UnsafeCell::new(MaybeUninit::uninit()),
-            }
-        }));
-        Some(slots.into_boxed_slice())
+            first.wrapping_mul(STEP)
+        })
     }
 
     #[inline]
@@ -289,44 +260,48 @@ impl<T> Ring<T> {
         claimed.is_ok()
     }
 
-    /// Claims a slot to [fill](Vacancy::fill) in one try. `None` does not mean that the ring is full:
-    /// [`reserve`](Self::reserve) gives the reason. Small, so that callers inline it.
+    /// Adds an item in one try. False does not mean that the ring is full: [`push`](Self::push) gives
+    /// the reason. Small, so that callers inline it.
+    ///
+    /// `item` is called after a claim, and must not run user code (R5).
     #[inline]
-    pub(crate) fn try_reserve(&self) -> Option<Vacancy<'_, T>> {
+    pub(super) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
         let slots = self.slots();
         // Acquire: as in `claim_vacant`.
         let tail = self.tail.load(Ordering::Acquire);
         let slot = slots.at(tail);
         // A closed `tail` equals no slot's stamp. Acquire: as in `run`.
         if slot.stamp.load(Ordering::Acquire) != tail {
-            return None;
+            return false;
         }
         if self.capacity < slots.count() {
             // Acquire: as `tail`. If `head` is stale, there is more room than it says.
             let head = self.head.load(Ordering::Acquire);
             if distance(head, tail) >= self.capacity {
-                return None;
+                return false;
             }
         }
-        self.exchange_tail(tail, 1).then_some(Vacancy {
-            slot,
-            position: tail,
-        })
+        if !self.exchange_tail(tail, 1) {
+            return false;
+        }
+        // SAFETY: R2: just claimed.
+        unsafe { slot.fill(tail, item()) };
+        true
     }
 
-    /// Claims a slot to [fill](Vacancy::fill).
+    /// Adds an item. `item` is called after a claim, and must not run user code (R5).
     #[inline]
-    pub(crate) fn reserve(&self) -> Attempt<Vacancy<'_, T>> {
+    pub(super) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
         let slots = self.slots();
-        self.claim_vacant(slots, 1).map(|(position, _)| Vacancy {
-            slot: slots.at(position),
-            position,
+        self.claim_vacant(slots, 1).map(|(position, _)| {
+            // SAFETY: R2: just claimed.
+            unsafe { slots.at(position).fill(position, item()) }
         })
     }
 
     /// Whether `count` slots are likely to be vacant. While the ring is full, this reads only what
     /// senders write.
-    pub(crate) fn looks_vacant(&self, count: u64) -> bool {
+    pub(super) fn looks_vacant(&self, count: u64) -> bool {
         let slots = self.slots();
         // Relaxed, here and below: nothing depends on the answer.
         let tail = self.tail.load(Ordering::Relaxed);
@@ -344,7 +319,7 @@ impl<T> Ring<T> {
     /// Removes the oldest item in one try. `None` does not mean that the ring is empty:
     /// [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
     #[inline]
-    pub(crate) fn try_pop(&self) -> Option<T> {
+    pub(super) fn try_pop(&self) -> Option<T> {
         let slots = self.slots();
         // Acquire: as in `claim_filled`.
         let head = self.head.load(Ordering::Acquire);
@@ -361,7 +336,7 @@ impl<T> Ring<T> {
 
     /// Removes the oldest item.
     #[inline]
-    pub(crate) fn pop(&self) -> Attempt<T> {
+    pub(super) fn pop(&self) -> Attempt<T> {
         let slots = self.slots();
         self.claim_filled(slots, 1).map(|(position, _)| {
             // SAFETY: just claimed.
@@ -371,7 +346,7 @@ impl<T> Ring<T> {
 
     /// Whether `count` items are likely to be queued. While the ring is empty, this reads only what
     /// receivers write.
-    pub(crate) fn looks_filled(&self, count: u64) -> bool {
+    pub(super) fn looks_filled(&self, count: u64) -> bool {
         // Relaxed, here and below: nothing depends on the answer.
         let head = self.head.load(Ordering::Relaxed);
         let last = advance(head, count - 1);
@@ -386,12 +361,8 @@ impl<T> Ring<T> {
     #[inline]
     unsafe fn empty(&self, slots: Slots<'_, T>, position: u64) -> T {
         let slot = slots.at(position);
-        let item = slot.item.with_mut(|item| {
-            // SAFETY: R2, by the caller's claim: no other thread reads or writes the slot.
-            unsafe { item.read() }
-        });
-        // SAFETY: R3, by the stamp that the claim has read.
-        let item = unsafe { item.assume_init() };
+        // SAFETY: R2 and R3, by the caller's claim.
+        let item = unsafe { slot.take() };
         let next_lap = advance(position, slots.count());
         // Release: pairs with the Acquire in `run`; the item is out before the slot is filled again.
         slot.stamp.store(next_lap, Ordering::Release);
@@ -399,21 +370,21 @@ impl<T> Ring<T> {
     }
 
     /// Sets the closed mark. Returns true if it was not set before.
-    pub(crate) fn close(&self) -> bool {
+    pub(super) fn close(&self) -> bool {
         // SeqCst: ordered with each claim (R4), and like the exchanges on `tail` one half of the
         // store-load race with waiters.
         let before = self.tail.fetch_or(CLOSED, Ordering::SeqCst);
         before & CLOSED == 0
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         // SeqCst: pairs with `close`; a caller that waits for the close enters its list before it
         // reads this.
         self.tail.load(Ordering::SeqCst) & CLOSED != 0
     }
 
     /// How many positions have been claimed for filling: the number of items sent so far.
-    pub(crate) fn pushed(&self) -> u64 {
+    pub(super) fn pushed(&self) -> u64 {
         // SeqCst: read after the count of resolved items (see `accounting`). On a plain channel it is
         // also read after `Ledger::request_notice` or `Ledger::set_closed` in their store-load race
         // with the exchange on `head`.
@@ -421,13 +392,13 @@ impl<T> Ring<T> {
     }
 
     /// How many positions have been claimed for emptying: the number of items removed so far.
-    pub(crate) fn popped(&self) -> u64 {
+    pub(super) fn popped(&self) -> u64 {
         // SeqCst: as in `pushed`, which is read after it.
         self.head.load(Ordering::SeqCst) / STEP
     }
 
     /// The number of items at one instant during the call, including those being filled.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         // SeqCst: a waiter that passes a notification on decides by this (`Channel::pass_item_on`).
         let mut tail = self.tail.load(Ordering::SeqCst);
         loop {
@@ -441,7 +412,7 @@ impl<T> Ring<T> {
         }
     }
 
-    pub(crate) fn capacity(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         self.capacity as usize
     }
 }
@@ -450,26 +421,5 @@ impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
         let next = || Attempt::retry_while_busy(|| self.pop()).done();
         run_all(next, drop);
-    }
-}
-
-/// A claimed slot. The caller fills it at once, because the items behind it wait (R5).
-#[must_use = "a claimed slot holds up all items behind it until it is filled"]
-pub(crate) struct Vacancy<'a, T> {
-    slot: &'a Slot<T>,
-    position: u64,
-}
-
-impl<T> Vacancy<'_, T> {
-    #[inline]
-    pub(crate) fn fill(self, item: T) {
-        self.slot.item.with_mut(|slot| {
-            // SAFETY: R2, by the claim that made this vacancy.
-            unsafe { (*slot).write(item) };
-        });
-        // Release: pairs with the Acquire in `run`; publishes the item.
-        self.slot
-            .stamp
-            .store(self.position | FILLED, Ordering::Release);
     }
 }

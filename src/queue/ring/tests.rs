@@ -7,7 +7,6 @@ use std::rc::Rc;
 use super::Attempt;
 use super::Ring;
 use super::STEP;
-use super::Vacancy;
 use super::advance;
 
 /// How many positions there are before they wrap.
@@ -34,7 +33,7 @@ impl<R> From<Attempt<R>> for Outcome<R> {
 }
 
 fn push<T>(ring: &Ring<T>, item: T) -> Outcome<()> {
-    ring.reserve().map(|vacancy| vacancy.fill(item)).into()
+    ring.push(|| item).into()
 }
 
 fn pop<T>(ring: &Ring<T>) -> Outcome<T> {
@@ -95,8 +94,7 @@ fn first_tries_agree_across_wrap() {
         let ring = Ring::starting_at(capacity, WRAP - 2);
         for item in 0..20 {
             assert!(ring.try_pop().is_none());
-            let vacancy = ring.try_reserve();
-            vacancy.expect("there is room").fill(item);
+            assert!(ring.try_push(|| item));
             assert_eq!(ring.len(), 1);
             assert!(ring.looks_filled(1) && !ring.looks_filled(2));
             assert_eq!(ring.looks_vacant(1), capacity > 1);
@@ -104,9 +102,9 @@ fn first_tries_agree_across_wrap() {
             assert!(ring.looks_vacant(1));
         }
         for item in 0..capacity {
-            ring.try_reserve().expect("there is room").fill(item);
+            assert!(ring.try_push(|| item));
         }
-        assert!(ring.try_reserve().is_none());
+        assert!(!ring.try_push(|| 99));
     }
 }
 
@@ -126,7 +124,7 @@ fn closed_ring_drains_and_accepts_nothing() {
             for item in 0..capacity {
                 assert_eq!(pop(&ring), Outcome::Ready(item));
                 assert_eq!(push(&ring, 99), Outcome::Closed);
-                assert!(ring.try_reserve().is_none());
+                assert!(!ring.try_push(|| 99));
             }
             assert_eq!(pop(&ring), Outcome::Closed);
             assert_eq!(ring.len(), 0);
@@ -137,16 +135,16 @@ fn closed_ring_drains_and_accepts_nothing() {
 #[test]
 fn unfinished_claim_is_busy() {
     let ring = Ring::starting_at(2, 0);
-    let Attempt::Done(first) = ring.reserve() else {
-        panic!("there is room");
-    };
-    assert_eq!(pop(&ring), Outcome::Busy);
-    assert_eq!(push(&ring, 2), Outcome::Ready(()));
-    assert_eq!(pop(&ring), Outcome::Busy);
-    assert_eq!(push(&ring, 3), Outcome::Blocked);
-    ring.close();
-    assert_eq!(pop(&ring), Outcome::Busy, "claimed before the close");
-    first.fill(1);
+    let is_pushed = ring.try_push(|| {
+        assert_eq!(pop(&ring), Outcome::Busy);
+        assert_eq!(push(&ring, 2), Outcome::Ready(()));
+        assert_eq!(pop(&ring), Outcome::Busy);
+        assert_eq!(push(&ring, 3), Outcome::Blocked);
+        ring.close();
+        assert_eq!(pop(&ring), Outcome::Busy, "claimed before the close");
+        1
+    });
+    assert!(is_pushed);
     assert_eq!(pop(&ring), Outcome::Ready(1));
     assert_eq!(pop(&ring), Outcome::Ready(2));
     assert_eq!(pop(&ring), Outcome::Closed);
@@ -174,8 +172,8 @@ fn one_exchange_claims_all_available() {
                 assert_eq!(count, capacity, "all vacant slots");
                 for offset in 0..count {
                     let position = advance(first, offset);
-                    let slot = ring.slots().at(position);
-                    Vacancy { slot, position }.fill(offset);
+                    // SAFETY: claimed above.
+                    unsafe { ring.slots().at(position).fill(position, offset) };
                 }
                 assert_eq!(claim_vacant(&ring, 1), Outcome::Blocked);
                 let Outcome::Ready((first, count)) = claim_filled(&ring, capacity - kept) else {
@@ -208,9 +206,7 @@ fn drop_survives_panicking_destructors() {
     let drops = Rc::new(Cell::new(0));
     let ring = Ring::starting_at(4, 0);
     for panics in [true, false, true] {
-        ring.try_reserve()
-            .expect("there is room")
-            .fill(Loud(Rc::clone(&drops), panics));
+        assert!(ring.try_push(|| Loud(Rc::clone(&drops), panics)));
     }
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(ring)));
     assert!(dropped.is_err());

@@ -1,0 +1,104 @@
+//! Positions, and the slots in which items are kept.
+//!
+//! A *position* is the number of items that came before. Atomics hold a position shifted left by one,
+//! so that the lowest bit is free for a mark.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering;
+
+/// The closed mark of a `tail`.
+pub(super) const CLOSED: u64 = 1;
+/// The filled mark of a slot's stamp.
+pub(super) const FILLED: u64 = 1;
+/// One position, as the atomics hold it.
+pub(super) const STEP: u64 = 2;
+
+#[inline]
+pub(super) fn advance(position: u64, count: u64) -> u64 {
+    position.wrapping_add(count * STEP)
+}
+
+/// How many positions `later` is past `earlier`. The result is more than any capacity if `later` comes
+/// before `earlier`.
+#[inline]
+pub(super) fn distance(earlier: u64, later: u64) -> u64 {
+    later.wrapping_sub(earlier) / STEP
+}
+
+/// A place for an item. The storage that it belongs to says when it may be accessed.
+pub(super) struct Slot<T> {
+    pub(super) stamp: AtomicU64,
+    item: UnsafeCell<MaybeUninit<T>>,
+}
+
+impl<T> Slot<T> {
+    /// Allocates slots, each with the stamp that `stamp` returns for its index. Returns `None` if the
+    /// memory cannot be allocated.
+    ///
+    /// The slots are written where they stay. A slot is as large as an item, and may not fit on the
+    /// stack of a thread.
+    pub(super) fn allocate(count: usize, stamp: impl Fn(u64) -> u64) -> Option<Box<[Self]>> {
+        let mut slots = Vec::<Self>::new();
+        slots.try_reserve_exact(count).ok()?;
+        for (index, slot) in slots.spare_capacity_mut()[..count].iter_mut().enumerate() {
+            Self::make_vacant(slot, stamp(index as u64));
+        }
+        // SAFETY: they have all been written.
+        unsafe { slots.set_len(count) };
+        Some(slots.into_boxed_slice())
+    }
+
+    /// Writes a slot without an item. The item is not touched, so that no item is moved.
+    #[cfg(not(loom))]
+    fn make_vacant(slot: &mut MaybeUninit<Self>, stamp: u64) {
+        // SAFETY: the pointer is that of a reference, and only a field is taken.
+        let field = unsafe { &raw mut (*slot.as_mut_ptr()).stamp };
+        // SAFETY: as above. The other field needs no initialisation: it is a cell of an item that may
+        // be uninitialised.
+        unsafe { field.write(AtomicU64::new(stamp)) };
+    }
+
+    /// Writes a slot without an item. Loom keeps more than the item in a cell.
+    #[cfg(loom)]
+    fn make_vacant(slot: &mut MaybeUninit<Self>, stamp: u64) {
+        slot.write(Self {
+            stamp: AtomicU64::new(stamp),
+            item: UnsafeCell::new(MaybeUninit::uninit()),
+        });
+    }
+
+    /// Moves an item in, and publishes it with the filled mark.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed this position of the slot for filling, and fills it once.
+    #[inline]
+    pub(super) unsafe fn fill(&self, position: u64, item: T) {
+        self.item.with_mut(|slot| {
+            // SAFETY: the caller's claim.
+            unsafe { (*slot).write(item) };
+        });
+        // Release: publishes the item. Pairs with the Acquire load of a caller that empties the slot.
+        self.stamp.store(position | FILLED, Ordering::Release);
+    }
+
+    /// Moves the item out.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the slot for emptying after it found it filled, and takes the item once.
+    #[inline]
+    pub(super) unsafe fn take(&self) -> T {
+        let item = self.item.with_mut(|item| {
+            // SAFETY: the caller's claim.
+            unsafe { item.read() }
+        });
+        // SAFETY: the slot was filled.
+        unsafe { item.assume_init() }
+    }
+}
