@@ -43,6 +43,7 @@
 
 use core::mem;
 
+use crate::attempt::Attempt;
 use crate::queue::Queue;
 use crate::queue::stable_difference;
 use crate::report::JoinError;
@@ -68,13 +69,34 @@ struct AtRest<R> {
     is_finished: bool,
 }
 
+impl<R> AtRest<R> {
+    /// What was read, if the channel is finished.
+    fn finished(self) -> Attempt<R> {
+        if self.is_finished {
+            Attempt::Done(self.read)
+        } else {
+            Attempt::Blocked
+        }
+    }
+}
+
 impl<T> Account<'_, T> {
-    /// How many deliveries are resolved.
+    /// How many deliveries are resolved. On a plain channel, a receiver may be resolving one more.
     fn resolved(&self) -> u64 {
         if self.queue.has_lane() {
             self.ledger.resolved()
         } else {
             self.queue.sent_popped()
+        }
+    }
+
+    /// How many deliveries are resolved. Returns `None` if a receiver may be resolving one more, and
+    /// may not notice that the caller waits for that.
+    fn settled(&self) -> Option<u64> {
+        if self.queue.has_lane() {
+            Some(self.ledger.resolved())
+        } else {
+            self.queue.settled_sent_popped()
         }
     }
 
@@ -85,44 +107,54 @@ impl<T> Account<'_, T> {
         resolved == self.queue.accepted()
     }
 
+    /// As [`is_quiescent`](Self::is_quiescent), for a caller that others rely on to notice the answer.
+    pub(crate) fn quiescent(&self) -> Attempt<()> {
+        match self.settled() {
+            None => Attempt::Busy,
+            Some(resolved) if resolved == self.queue.accepted() => Attempt::Done(()),
+            Some(_) => Attempt::Blocked,
+        }
+    }
+
     /// Calls `read` with the number of resolved deliveries. Returns what it read if nothing was
     /// accepted or resolved meanwhile, the channel was quiescent, and its counts were complete.
     ///
     /// Whatever reports the end of the channel reads it here, so that all reports agree (L6).
-    fn at_rest<R>(&self, read: impl FnOnce(u64) -> R) -> Option<AtRest<R>> {
+    fn at_rest<R>(&self, read: impl FnOnce(u64) -> R) -> Attempt<AtRest<R>> {
         // In this order: L5 and L6.
-        let resolved = self.resolved();
+        let Some(resolved) = self.settled() else {
+            return Attempt::Busy;
+        };
         if self.ledger.is_discarding() {
             // The call that discards notifies when it is done.
-            return None;
+            return Attempt::Blocked;
         }
         let is_finished = self.queue.is_closed();
         let read = read(resolved);
         if resolved != self.queue.accepted() {
-            return None;
+            return Attempt::Blocked;
         }
         if is_finished {
             self.ledger.set_end_seen();
         }
-        Some(AtRest { read, is_finished })
+        Attempt::Done(AtRest { read, is_finished })
     }
 
-    /// Whether the channel is closed and quiescent, for good, and its counts are complete.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.at_rest(|_| ()).is_some_and(|rest| rest.is_finished)
+    /// Is done if the channel is closed and quiescent, for good, and its counts are complete.
+    pub(crate) fn finished(&self) -> Attempt<()> {
+        self.at_rest(|_| ()).and_then(AtRest::finished)
     }
 
     /// The outcome of all work, if none was left at one instant during the call.
-    pub(crate) fn outcome(&self) -> Option<Result<Report, JoinError>> {
+    pub(crate) fn outcome(&self) -> Attempt<Result<Report, JoinError>> {
         self.at_rest(|resolved| self.read_outcome(resolved))
             .map(|rest| rest.read)
     }
 
     /// The outcome of all work, if the channel is finished.
-    pub(crate) fn final_outcome(&self) -> Option<Result<Report, JoinError>> {
+    pub(crate) fn final_outcome(&self) -> Attempt<Result<Report, JoinError>> {
         self.at_rest(|resolved| self.read_outcome(resolved))
-            .filter(|rest| rest.is_finished)
-            .map(|rest| rest.read)
+            .and_then(AtRest::finished)
     }
 
     fn read_outcome(&self, resolved: u64) -> Result<Report, JoinError> {

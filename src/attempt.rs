@@ -28,6 +28,15 @@ impl<R> Attempt<R> {
         }
     }
 
+    pub(crate) fn and_then<S>(self, f: impl FnOnce(R) -> Attempt<S>) -> Attempt<S> {
+        match self {
+            Self::Done(result) => f(result),
+            Self::Closed => Attempt::Closed,
+            Self::Blocked => Attempt::Blocked,
+            Self::Busy => Attempt::Busy,
+        }
+    }
+
     /// Attempts until the outcome is not [`Busy`](Self::Busy), for callers that do not wait.
     #[inline]
     pub(crate) fn retry_while_busy(mut attempt: impl FnMut() -> Self) -> Self {

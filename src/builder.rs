@@ -52,8 +52,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Creates a builder. You must set a [`capacity`](Self::capacity); all other options have the
-    /// values that [`tasks`](crate::tasks) uses.
+    /// Creates a builder of unbounded channels, unless a [`capacity`](Self::capacity) is set. All other
+    /// options have the values that [`tasks`](crate::tasks) uses.
     ///
     /// # Examples
     ///
@@ -68,7 +68,8 @@ impl Builder {
     }
 
     /// Sets the capacity: how many sent items can be queued at once. Items that tasks queue, for
-    /// another attempt or as new work, do not count against it.
+    /// another attempt or as new work, do not count against it. Without a capacity, the channel is
+    /// unbounded.
     ///
     /// # Examples
     ///
@@ -78,6 +79,20 @@ impl Builder {
     /// ```
     pub fn capacity(mut self, cap: usize) -> Self {
         self.capacity = Some(cap);
+        self
+    }
+
+    /// Makes the channel unbounded, which is the default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let builder = tollgate::Builder::new().capacity(5);
+    /// let (sender, _receiver) = builder.unbounded().build::<u8>();
+    /// assert_eq!(sender.capacity(), None);
+    /// ```
+    pub fn unbounded(mut self) -> Self {
+        self.capacity = None;
         self
     }
 
@@ -124,12 +139,11 @@ impl Builder {
         self
     }
 
-    /// Creates a plain channel, like [`bounded`](crate::bounded).
+    /// Creates a plain channel, like [`bounded`](crate::bounded) or [`unbounded`](crate::unbounded).
     ///
     /// # Panics
     ///
-    /// Panics if no capacity was set, if the capacity is 0, or if the memory for it cannot be
-    /// allocated.
+    /// Panics if the capacity is 0, or if the memory for it cannot be allocated.
     ///
     /// # Examples
     ///
@@ -141,13 +155,14 @@ impl Builder {
     /// ```
     ///
     /// ```should_panic
-    /// tollgate::Builder::new().build::<u32>();
+    /// tollgate::Builder::new().capacity(0).build::<u32>();
     /// ```
     pub fn build<T>(&self) -> (Sender<T>, Receiver<T>) {
         self.build_kind()
     }
 
-    /// Creates a task channel, like [`tasks`](crate::tasks).
+    /// Creates a task channel, like [`tasks`](crate::tasks) or
+    /// [`unbounded_tasks`](crate::unbounded_tasks).
     ///
     /// # Panics
     ///
@@ -180,10 +195,10 @@ impl Builder {
     }
 
     fn build_kind<T, K: Kind>(&self) -> (Sender<T>, Receiver<T, K>) {
-        let capacity = self
-            .capacity
-            .expect("a channel needs a capacity: call `Builder::capacity`");
-        let queue = Queue::bounded(capacity, K::HAS_LANE);
+        let queue = match self.capacity {
+            Some(capacity) => Queue::bounded(capacity, K::HAS_LANE),
+            None => Queue::unbounded(K::HAS_LANE),
+        };
         let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, self.policy));
         // SAFETY: the queue was just made for this kind.
         (Sender(sender), unsafe { Receiver::new(receiver) })

@@ -124,6 +124,10 @@ pub(crate) enum Change {
 }
 
 impl<T> Channel<T> {
+    /// The capacity from which a pause before a wait takes its length and its batch, on an unbounded
+    /// channel.
+    const UNBOUNDED_BATCH: usize = 128;
+
     /// Creates a channel with one sender, one receiver and one handle for each.
     pub(crate) fn new(queue: Queue<T>, policy: Policy) -> Self {
         Self {
@@ -173,10 +177,9 @@ impl<T> Channel<T> {
     fn end_of_tasks(&self) -> Attempt<T> {
         // Pairs with the fence in `notify_quiescent` (Q3 of `waiters`).
         fence(Ordering::SeqCst);
-        if self.account().is_finished() {
-            Attempt::Closed
-        } else {
-            Attempt::Blocked
+        match self.account().finished() {
+            Attempt::Done(()) => Attempt::Closed,
+            _ => Attempt::Blocked,
         }
     }
 
@@ -251,11 +254,10 @@ impl<T> Channel<T> {
     #[inline(never)]
     fn pause_for_item_slow(&self) -> bool {
         let (pause, queue) = (&self.lists.not_empty.pause, &self.queue);
+        let capacity = queue.capacity().unwrap_or(Self::UNBOUNDED_BATCH);
         // If the lane holds an item, there is nothing to pause for.
         queue.lane_is_empty()
-            && pause.pause(nanoseconds, queue.capacity(), |count| {
-                queue.looks_filled(count)
-            })
+            && pause.pause(nanoseconds, capacity, |count| queue.looks_filled(count))
     }
 
     /// Pauses, if that is likely to pay, until there is likely to be room. Returns whether the task
@@ -263,10 +265,11 @@ impl<T> Channel<T> {
     #[inline]
     pub(crate) fn pause_for_room(&self) -> bool {
         let (pause, queue) = (&self.lists.not_full.pause, &self.queue);
-        pause.is_due()
-            && pause.pause(nanoseconds, queue.capacity(), |count| {
-                queue.looks_vacant(count)
-            })
+        let pause_for_room = |capacity| {
+            pause.is_due() && pause.pause(nanoseconds, capacity, |count| queue.looks_vacant(count))
+        };
+        // An unbounded channel always has room.
+        queue.capacity().is_some_and(pause_for_room)
     }
 
     /// Ends sending. Returns true for the call that did it.
@@ -287,7 +290,7 @@ impl<T> Channel<T> {
     }
 
     fn notify_closed(&self) {
-        let is_finished = self.account().is_quiescent();
+        let is_finished = self.is_settled_quiescent();
         let is_plain = !self.queue.has_lane();
         notify_all_of([
             Some(&self.lists.not_full.waiters),
@@ -295,6 +298,16 @@ impl<T> Channel<T> {
             (is_finished || is_plain).then_some(&self.lists.not_empty.waiters),
             is_finished.then_some(&self.lists.finished),
         ]);
+    }
+
+    /// Whether the channel was quiescent at one instant during the call. Waits for a receiver that is
+    /// within a few instructions of removing an item: it may not have noticed the close, and would
+    /// then notify only those that wait for quiescence.
+    fn is_settled_quiescent(&self) -> bool {
+        let account = self.account();
+        Attempt::retry_while_busy(|| account.quiescent())
+            .done()
+            .is_some()
     }
 
     /// Drops what is queued, for the last receiver. The channel is closed.

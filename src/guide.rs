@@ -23,6 +23,8 @@
 //! | the last sender is dropped | closes | | | |
 //! | `close_now()` | closes; returns queued items and counts them as discarded | returns them | returns an empty iterator | |
 //!
+//! An unbounded channel is never full, so that `send` does not wait there.
+//!
 //! When no receiver is left, nothing can be queued: `retry` and `follow_up` return an error with
 //! the item. So does `retry` when the attempts are used up. A task whose retry is refused has
 //! failed.

@@ -1,18 +1,19 @@
-//! An async bounded multi-producer multi-consumer channel for any executor that also tells you when
-//! all the work sent through it is done.
+//! An async multi-producer multi-consumer channel for any executor that also tells you when all the
+//! work sent through it is done.
 //!
 //! There are two kinds of channel:
 //!
-//! * [`bounded`] makes a plain channel. A [`Receiver`] gives the items themselves, and an item counts
+//! * [`bounded`] and [`unbounded`] make a plain channel. A [`Receiver`] gives the items themselves, and an item counts
 //!   as done when it is received.
-//! * [`tasks`] makes a task channel. A [`TaskReceiver`] gives each item as a [`Task`], which counts as
+//! * [`tasks`] and [`unbounded_tasks`] make a task channel. A [`TaskReceiver`] gives each item as a [`Task`], which counts as
 //!   outstanding until its worker ends it, by [`done`](Task::done), [`fail`](Task::fail) or
 //!   [`retry`](Task::retry), or drops it. A task that is dropped is a failure, unless
 //!   [`Abandon::Requeue`] requeues it. [`follow_up`](Task::follow_up) queues new work.
 //!
 //! A [`Builder`] makes either kind with more options.
 //!
-//! On both kinds, [`send`](Sender::send) waits while the channel is full. Receivers are also
+//! On both kinds, [`send`](Sender::send) waits while the channel is full, which an unbounded channel
+//! never is. Receivers are also
 //! `Stream`s. [`close`](Sender::close) ends sending; queued items can still be received.
 //! [`close_now`](Monitor::close_now) also ends sending, but takes out the queued items and returns
 //! them.
@@ -191,6 +192,29 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
     Builder::new().capacity(cap).build()
 }
 
+/// Creates a plain channel that holds any number of items.
+///
+/// [`send`](Sender::send) never waits: its future completes when it is first polled. Nothing limits
+/// how far senders get ahead of receivers, so prefer a [`bounded`] channel unless something else
+/// does.
+///
+/// Memory is allocated for a few dozen items at a time, and freed as they are received.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = tollgate::unbounded();
+/// for number in 0..1_000 {
+///     sender.try_send(number)?;
+/// }
+/// drop(sender);
+/// assert!(receiver.try_iter().eq(0..1_000));
+/// # Ok::<(), tollgate::TrySendError<i32>>(())
+/// ```
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    Builder::new().build()
+}
+
 /// Creates a task channel that holds up to `cap` items. Each item is received as a [`Task`].
 ///
 /// # Panics
@@ -214,4 +238,32 @@ pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
 /// ```
 pub fn tasks<T>(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
     Builder::new().capacity(cap).build_tasks()
+}
+
+/// Creates a task channel that holds any number of items. Each item is received as a [`Task`].
+///
+/// [`send`](Sender::send) never waits, as on an [`unbounded`] channel.
+///
+/// # Examples
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::unbounded_tasks();
+/// let monitor = sender.monitor();
+/// for number in 1..=100 {
+///     sender.send(number).await?;
+/// }
+/// drop(sender);
+///
+/// let mut sum = 0;
+/// while let Ok(task) = receiver.recv().await {
+///     sum += task.done();
+/// }
+/// assert_eq!(sum, 5_050);
+/// assert_eq!(monitor.finished().await?.done, 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub fn unbounded_tasks<T>() -> (Sender<T>, TaskReceiver<T>) {
+    Builder::new().build_tasks()
 }

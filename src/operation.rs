@@ -79,13 +79,10 @@ pub(crate) trait Operation<T>: Sized {
 }
 
 /// Makes an attempt of a check that changes nothing.
-pub(crate) fn look<R>(look: impl FnOnce() -> Option<R>) -> Attempt<(R, Change)> {
+pub(crate) fn look<R>(look: impl FnOnce() -> Attempt<R>) -> Attempt<(R, Change)> {
     // Pairs with what precedes the notification (Q3 of `waiters`).
     fence(Ordering::SeqCst);
-    match look() {
-        Some(output) => Attempt::Done((output, Change::Nothing)),
-        None => Attempt::Blocked,
-    }
+    look().map(|output| (output, Change::Nothing))
 }
 
 /// Polls an operation that needs no memory between two polls, as that of a stream. `wait` is the state

@@ -12,12 +12,15 @@ use crate::attempt::Attempt;
 mod slot;
 // the storage of a bounded channel
 mod ring;
+// the storage of an unbounded channel
+mod segments;
 // what tasks queue
 mod lane;
 
 use self::lane::Lane;
 pub(crate) use self::lane::Requeued;
 use self::ring::Ring;
+use self::segments::Segments;
 
 /// Where an item came from. It is returned separately, so that the item stays in registers: a larger
 /// value would be copied through memory at each step.
@@ -41,9 +44,31 @@ impl Origin {
     }
 }
 
+/// Where the sent items are kept.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the ring is not behind a pointer"
+)]
+enum Storage<T> {
+    Bounded(Ring<T>),
+    /// Boxed, so that the address of the slots of a ring tells the two apart, and nothing else has to
+    /// be read.
+    Unbounded(Box<Segments<T>>),
+}
+
+/// Calls the same method of either storage.
+macro_rules! storage {
+    ($queue:expr, $storage:ident => $call:expr) => {
+        match &$queue.storage {
+            Storage::Bounded($storage) => $call,
+            Storage::Unbounded($storage) => $call,
+        }
+    };
+}
+
 /// See the [module](self).
 pub(crate) struct Queue<T> {
-    storage: Ring<T>,
+    storage: Storage<T>,
     /// `Some` on task channels. Boxed, so that plain channels stay small.
     lane: Option<Box<Lane<T>>>,
 }
@@ -60,8 +85,20 @@ impl<T> Queue<T> {
             "the capacity must be at least 1: a channel that holds nothing would have to hand an \
              item directly to a waiting receiver, and lose it when that receiver is cancelled"
         );
+        Self::new(Storage::Bounded(Ring::starting_at(capacity, 0)), has_lane)
+    }
+
+    /// Creates a queue for any number of items.
+    pub(crate) fn unbounded(has_lane: bool) -> Self {
+        Self::new(
+            Storage::Unbounded(Box::new(Segments::starting_at(0))),
+            has_lane,
+        )
+    }
+
+    fn new(storage: Storage<T>, has_lane: bool) -> Self {
         Self {
-            storage: Ring::starting_at(capacity, 0),
+            storage,
             lane: has_lane.then(|| Box::new(Lane::new())),
         }
     }
@@ -77,32 +114,32 @@ impl<T> Queue<T> {
     /// is, and must not run user code: other callers are held up until it returns.
     #[inline]
     pub(crate) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
-        self.storage.try_push(item)
+        storage!(self, it => it.try_push(item))
     }
 
     /// Adds an item. `item` is called if there is room, as by [`try_push`](Self::try_push).
     #[inline]
     pub(crate) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
-        self.storage.push(item)
+        storage!(self, it => it.push(item))
     }
 
     /// Removes the oldest sent item in one try. `None` does not mean that there is none.
     #[inline]
     pub(crate) fn try_pop_sent(&self) -> Option<T> {
-        self.storage.try_pop()
+        storage!(self, it => it.try_pop())
     }
 
     /// Removes the oldest sent item.
     #[inline]
     pub(crate) fn pop_sent(&self) -> Attempt<T> {
-        self.storage.pop()
+        storage!(self, it => it.pop())
     }
 
     /// Removes an item in one try, if nothing was requeued. `None` does not mean that there is none.
     #[inline]
     pub(crate) fn try_pop(&self) -> Option<T> {
         if self.lane_is_empty() {
-            self.storage.try_pop()
+            storage!(self, it => it.try_pop())
         } else {
             None
         }
@@ -120,7 +157,7 @@ impl<T> Queue<T> {
                 return Attempt::Done(item);
             }
         }
-        match self.storage.pop() {
+        match storage!(self, it => it.pop()) {
             Attempt::Done(item) => Attempt::Done(item),
             nothing => match self.pop_requeued(origin) {
                 Some(item) => Attempt::Done(item),
@@ -148,7 +185,7 @@ impl<T> Queue<T> {
     /// Removes a sent item of a closed queue.
     pub(crate) fn drain_sent(&self) -> Option<T> {
         // A send that claimed its slot before the close may be about to fill it.
-        Attempt::retry_while_busy(|| self.storage.pop()).done()
+        Attempt::retry_while_busy(|| storage!(self, it => it.pop())).done()
     }
 
     /// Removes all requeued items.
@@ -163,23 +200,32 @@ impl<T> Queue<T> {
 
     /// Ends sending. Returns true for the call that did it.
     pub(crate) fn close(&self) -> bool {
-        self.storage.close()
+        storage!(self, it => it.close())
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.storage.is_closed()
+        storage!(self, it => it.is_closed())
     }
 
     /// How many items were sent so far.
     #[inline]
     pub(crate) fn sent(&self) -> u64 {
-        self.storage.pushed()
+        storage!(self, it => it.pushed())
     }
 
-    /// How many sent items were removed so far.
+    /// How many sent items were removed so far. A receiver may be removing one more.
     #[inline]
     pub(crate) fn sent_popped(&self) -> u64 {
-        self.storage.popped()
+        storage!(self, it => it.popped())
+    }
+
+    /// How many sent items were removed so far. Returns `None` if a receiver may be removing one more,
+    /// and may not notice what the caller did before this call (G6 of `segments`).
+    pub(crate) fn settled_sent_popped(&self) -> Option<u64> {
+        match &self.storage {
+            Storage::Bounded(ring) => Some(ring.popped()),
+            Storage::Unbounded(segments) => segments.settled_popped(),
+        }
     }
 
     /// How many items were queued so far as new work of tasks.
@@ -195,30 +241,33 @@ impl<T> Queue<T> {
     /// How many deliveries were accepted so far: see `accounting`.
     #[inline]
     pub(crate) fn accepted(&self) -> u64 {
-        self.storage.pushed() + self.lane.as_ref().map_or(0, |lane| lane.pushed())
+        storage!(self, it => it.pushed()) + self.lane.as_ref().map_or(0, |lane| lane.pushed())
     }
 
     /// How many items were removed so far.
     pub(crate) fn popped(&self) -> u64 {
-        self.storage.popped() + self.lane.as_ref().map_or(0, |lane| lane.popped())
+        storage!(self, it => it.popped()) + self.lane.as_ref().map_or(0, |lane| lane.popped())
     }
 
     /// How many items are queued.
     pub(crate) fn len(&self) -> usize {
         match &self.lane {
-            None => self.storage.len(),
+            None => storage!(self, it => it.len()),
             Some(_) => stable_difference(|| self.accepted(), || self.popped()),
         }
     }
 
     /// Whether an item was queued at one instant during the call.
     pub(crate) fn has_items(&self) -> bool {
-        self.storage.len() > 0 || !self.lane_is_empty()
+        storage!(self, it => it.len()) > 0 || !self.lane_is_empty()
     }
 
     /// Whether there was room for a sender at one instant during the call.
     pub(crate) fn has_room(&self) -> bool {
-        self.storage.len() < self.storage.capacity()
+        match &self.storage {
+            Storage::Bounded(ring) => ring.len() < ring.capacity(),
+            Storage::Unbounded(_) => true,
+        }
     }
 
     /// Whether the lane held no item at one instant during the call.
@@ -227,18 +276,27 @@ impl<T> Queue<T> {
         self.lane.as_ref().is_none_or(|lane| lane.is_empty())
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.storage.capacity()
+    /// How many sent items can be queued at once. `None`: any number.
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        match &self.storage {
+            Storage::Bounded(ring) => Some(ring.capacity()),
+            Storage::Unbounded(_) => None,
+        }
     }
 
-    /// Whether `count` items are likely to be queued. See [`Ring::looks_filled`].
+    /// Whether `count` items are likely to be queued. While the queue is empty, this reads only what
+    /// receivers write.
     pub(crate) fn looks_filled(&self, count: u64) -> bool {
-        self.storage.looks_filled(count)
+        storage!(self, it => it.looks_filled(count))
     }
 
-    /// Whether there is likely to be room for `count` items. See [`Ring::looks_vacant`].
+    /// Whether there is likely to be room for `count` items. While the queue is full, this reads only
+    /// what senders write.
     pub(crate) fn looks_vacant(&self, count: u64) -> bool {
-        self.storage.looks_vacant(count)
+        match &self.storage {
+            Storage::Bounded(ring) => ring.looks_vacant(count),
+            Storage::Unbounded(_) => true,
+        }
     }
 }
 

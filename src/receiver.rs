@@ -442,8 +442,8 @@ impl<T, K: Kind> Receiver<T, K> {
         !self.side.queue.has_room()
     }
 
-    /// Returns the capacity: how many sent items can be queued at once. It is always `Some`,
-    /// because every channel of this crate is bounded.
+    /// Returns the capacity: how many sent items can be queued at once. It is `None` on an unbounded
+    /// channel.
     ///
     /// Items that tasks queued do not count against it. To find out whether there is room, call
     /// [`is_full`](Self::is_full).
@@ -455,7 +455,7 @@ impl<T, K: Kind> Receiver<T, K> {
     /// assert_eq!(receiver.capacity(), Some(5));
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        Some(self.side.queue.capacity())
+        self.side.queue.capacity()
     }
 
     /// Returns the number of senders.

@@ -292,8 +292,8 @@ impl<T> Sender<T> {
         !self.0.queue.has_room()
     }
 
-    /// Returns the capacity: how many sent items can be queued at once. It is always `Some`,
-    /// because every channel of this crate is bounded.
+    /// Returns the capacity: how many sent items can be queued at once. It is `None` on an unbounded
+    /// channel.
     ///
     /// Items that tasks queued do not count against it. To find out whether there is room, call
     /// [`is_full`](Self::is_full).
@@ -305,7 +305,7 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.capacity(), Some(5));
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        Some(self.0.queue.capacity())
+        self.0.queue.capacity()
     }
 
     /// Returns the number of senders.

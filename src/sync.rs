@@ -21,9 +21,9 @@ pub(crate) mod atomic {
     #[cfg(loom)]
     pub(crate) use super::freed_visibly::{AtomicU64, AtomicUsize};
     #[cfg(not(loom))]
-    pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, fence};
+    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, fence};
     #[cfg(loom)]
-    pub(crate) use loom::sync::atomic::fence;
+    pub(crate) use loom::sync::atomic::{AtomicPtr, fence};
 
     pub(crate) use core::sync::atomic::Ordering;
 }

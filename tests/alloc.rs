@@ -279,6 +279,45 @@ fn burst_of_follow_ups_frees_its_memory() {
     parent.done();
 }
 
+#[test]
+fn drained_unbounded_channel_gives_memory_back() {
+    drained_burst_leaves_little::<Plain>();
+    drained_burst_leaves_little::<Tasks>();
+}
+
+fn drained_burst_leaves_little<K: Kind<u64>>() {
+    let mut channel = None;
+    let mut burst = 0;
+    let (_, left) = measure(|| {
+        let (sender, receiver) = K::unbounded();
+        let send_all = || (0..MILLION as u64).for_each(|item| sender.try_send(item).unwrap());
+        burst = measure(send_all).1;
+        for item in 0..MILLION as u64 {
+            assert_eq!(take_one(&receiver), Ok(item));
+        }
+        channel = Some((sender, receiver));
+    });
+    println!("{left} bytes of {burst} stay allocated");
+    assert!(burst > 8 * MILLION as isize, "{burst} bytes");
+    assert!(left <= 64 << 10, "{left} bytes stay allocated");
+    let (_, freed) = measure(|| drop(channel));
+    assert_eq!(left + freed, 0, "the rest is freed with the channel");
+}
+
+/// The segments that a receiver leaves are used again.
+#[test]
+fn short_unbounded_queue_allocates_nothing() {
+    let (sender, receiver) = tollgate::unbounded();
+    let pass = |count: usize| {
+        for item in 0..count {
+            sender.try_send(item).unwrap();
+            assert_eq!(receiver.try_recv(), Ok(item));
+        }
+    };
+    pass(1_000);
+    assert_eq!(measure(|| pass(MILLION)), (0, 0));
+}
+
 fn idle<K: Kind<u64>>() -> (Sender<u64>, ReceiverOf<K, u64>) {
     K::channel(16)
 }

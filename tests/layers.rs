@@ -251,7 +251,8 @@ fn names_loom(line: &str) -> bool {
 }
 
 fn names_storage(line: &str) -> bool {
-    line.split(|c| !is_part_of_name(c)).any(|it| it == "Ring")
+    line.split(|c| !is_part_of_name(c))
+        .any(|it| it == "Ring" || it == "Segments")
 }
 
 #[track_caller]
@@ -415,6 +416,7 @@ fn mention_of_storage_is_found() {
     let lines = |module, text| outside(&[source(module, text)], "queue", names_storage).len();
     assert_eq!(lines("low", "fn f(ring: &Ring<u8>) {}"), 1);
     assert_eq!(lines("wait::lists", "use crate::queue::ring::Ring;"), 1);
+    assert_eq!(lines("channel", "fn f(it: &Segments<u8>) {}"), 1);
     assert_eq!(lines("queue", "use self::ring::Ring;"), 0);
     assert_eq!(lines("queue::lane", "use super::ring::Ring;"), 0);
     assert_eq!(lines("low", "/// As [`Ring`].\nstruct Ringing;"), 0);

@@ -239,5 +239,7 @@ mod places;
 mod report;
 #[path = "loom/support.rs"]
 mod support;
+#[path = "loom/unbounded.rs"]
+mod unbounded;
 #[path = "loom/waiting.rs"]
 mod waiting;

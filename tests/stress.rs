@@ -138,9 +138,11 @@ fn run_all(executor: Executor) {
     let seed = seed();
     for kind in [Kind::Plain, Kind::Tasks] {
         for cell in Cell::all(kind, executor, seed) {
-            match kind {
-                Kind::Plain => run(cell, tollgate::bounded(cell.capacity)),
-                Kind::Tasks => run(cell, tollgate::tasks(cell.capacity)),
+            match (kind, cell.capacity) {
+                (Kind::Plain, cell::UNBOUNDED) => run(cell, tollgate::unbounded()),
+                (Kind::Plain, capacity) => run(cell, tollgate::bounded(capacity)),
+                (Kind::Tasks, cell::UNBOUNDED) => run(cell, tollgate::unbounded_tasks()),
+                (Kind::Tasks, capacity) => run(cell, tollgate::tasks(capacity)),
             }
         }
     }

@@ -33,7 +33,13 @@ impl<T> Operation<T> for UntilClosed {
     }
 
     unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<((), Change)> {
-        look(|| channel.queue.is_closed().then_some(()))
+        look(|| {
+            if channel.queue.is_closed() {
+                Attempt::Done(())
+            } else {
+                Attempt::Blocked
+            }
+        })
     }
 }
 
@@ -48,12 +54,13 @@ impl<T> Operation<T> for UntilIdle {
     }
 
     unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        look(|| {
-            channel.account().outcome().or_else(|| {
+        look(|| match channel.account().outcome() {
+            Attempt::Done(outcome) => Attempt::Done(outcome),
+            _ => {
                 // Request the notification first, then check again: L3 of `accounting`.
                 channel.ledger.request_notice();
                 channel.account().outcome()
-            })
+            }
         })
     }
 }
@@ -86,9 +93,11 @@ impl<T> Operation<T> for UntilFailed {
     unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
         look(|| {
             // First, so that a failure of the last task is not missed.
-            let is_finished = channel.account().is_finished();
-            let failure = channel.ledger.first_failure();
-            (failure.is_some() || is_finished).then_some(failure)
+            let finished = channel.account().finished();
+            match channel.ledger.first_failure() {
+                Some(failure) => Attempt::Done(Some(failure)),
+                None => finished.map(|()| None),
+            }
         })
     }
 }

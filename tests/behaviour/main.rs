@@ -45,6 +45,8 @@ mod states;
 mod stream;
 // The ends of a task.
 mod task;
+// Unbounded channels.
+mod unbounded;
 // Weak handles.
 mod weak;
 // A channel with a record of its items, for the matrices of `cancel` and `reentrancy`.

@@ -42,6 +42,8 @@ pub(crate) trait Kind<T = u32>: 'static {
     type Kind: kind::Kind<Received<T>: Given<T>>;
 
     fn channel(cap: usize) -> (Sender<T>, Receiver<T, Self::Kind>);
+
+    fn unbounded() -> (Sender<T>, Receiver<T, Self::Kind>);
 }
 
 /// The receiver of a channel that `K` makes.
@@ -60,6 +62,10 @@ impl<T> Kind<T> for Plain {
     fn channel(cap: usize) -> (Sender<T>, Receiver<T>) {
         tollgate::bounded(cap)
     }
+
+    fn unbounded() -> (Sender<T>, Receiver<T>) {
+        tollgate::unbounded()
+    }
 }
 
 impl<T> Kind<T> for Tasks {
@@ -68,18 +74,28 @@ impl<T> Kind<T> for Tasks {
     fn channel(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
         tollgate::tasks(cap)
     }
+
+    fn unbounded() -> (Sender<T>, TaskReceiver<T>) {
+        tollgate::unbounded_tasks()
+    }
 }
 
 impl<T> Kind<T> for Requeued {
     type Kind = Tasks;
 
     fn channel(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
-        Builder::new()
-            .capacity(cap)
-            .max_attempts(NonZeroU32::new(2).unwrap())
-            .on_abandon(Abandon::Requeue)
-            .build_tasks()
+        requeuing().capacity(cap).build_tasks()
     }
+
+    fn unbounded() -> (Sender<T>, TaskReceiver<T>) {
+        requeuing().build_tasks()
+    }
+}
+
+fn requeuing() -> Builder {
+    Builder::new()
+        .max_attempts(NonZeroU32::new(2).unwrap())
+        .on_abandon(Abandon::Requeue)
 }
 
 /// Receives an item and ends it well.

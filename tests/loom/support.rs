@@ -166,6 +166,14 @@ pub(crate) fn tasks(cap: usize) -> (Sender<Item>, TaskReceiver<Item>) {
     seen_by_the_allocator(|| tollgate::tasks(cap))
 }
 
+pub(crate) fn unbounded() -> (Sender<Item>, Receiver<Item>) {
+    seen_by_the_allocator_with_storage(tollgate::unbounded)
+}
+
+pub(crate) fn unbounded_tasks() -> (Sender<Item>, TaskReceiver<Item>) {
+    seen_by_the_allocator_with_storage(tollgate::unbounded_tasks)
+}
+
 /// A channel of capacity 2 that requeues dropped tasks, with `most` attempts in all.
 pub(crate) fn requeuing_tasks(most: u32) -> (Sender<Item>, TaskReceiver<Item>) {
     let builder = tollgate::Builder::new()
@@ -413,6 +421,18 @@ fn seen_by_the_allocator<R>(make: impl FnOnce() -> R) -> R {
         "what is widely aligned is a channel"
     );
     made
+}
+
+/// Like [`seen_by_the_allocator`], for a channel whose storage is allocated before it, and as widely
+/// aligned.
+fn seen_by_the_allocator_with_storage<R>(make: impl FnOnce() -> R) -> R {
+    seen_by_the_allocator(|| {
+        let before = channels();
+        let made = make();
+        assert_eq!(channels(), before + 2, "the storage and the channel");
+        CHANNELS.set(before + 1);
+        made
+    })
 }
 
 /// Keeps freed channels for a while and overwrites them, so that a use after free reads invalid

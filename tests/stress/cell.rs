@@ -37,7 +37,10 @@ pub(crate) enum Ending {
 }
 
 const TOPOLOGIES: [(usize, usize); 4] = [(1, 1), (4, 1), (1, 4), (4, 4)];
-const CAPACITIES: [usize; 4] = [1, 2, 3, 64];
+/// The capacity that stands for an unbounded channel.
+pub(crate) const UNBOUNDED: usize = usize::MAX;
+
+const CAPACITIES: [usize; 5] = [1, 2, 3, 64, UNBOUNDED];
 const ENDINGS: [Ending; 5] = [
     Ending::Drained,
     Ending::ClosedBySender,

@@ -42,6 +42,7 @@ use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use crate::cell::Executor;
+use crate::cell::UNBOUNDED;
 use crate::common::assert_adds_up;
 use crate::common::assert_each_is_counted;
 use crate::executor::Actor;
@@ -307,7 +308,7 @@ impl Case {
         Self {
             number,
             executor: EXECUTORS[number as usize % EXECUTORS.len()],
-            capacity: [1, 2, 7, 64][rng.usize(0..4)],
+            capacity: [1, 2, 7, 64, UNBOUNDED][rng.usize(0..5)],
             most_attempts,
             abandon,
             ending: ENDINGS[rng.usize(0..4)],
@@ -316,9 +317,10 @@ impl Case {
     }
 
     fn channel(&self) -> (Sender<Item>, TaskReceiver<Item>) {
-        let mut builder = Builder::new()
-            .capacity(self.capacity)
-            .on_abandon(self.abandon);
+        let mut builder = Builder::new().on_abandon(self.abandon);
+        if self.capacity != UNBOUNDED {
+            builder = builder.capacity(self.capacity);
+        }
         if let Some(most) = self.most_attempts {
             builder = builder.max_attempts(most);
         }

@@ -1,0 +1,501 @@
+//! The unbounded queue: a chain of segments of slots.
+//!
+//! It uses no wakers and no handles. Positions are those of [`slot`](super::slot). With `len` slots in a
+//! segment, position `p` is kept in segment `p / len`, in slot `p mod len`. The number of a segment is
+//! its *lap*.
+//!
+//! A sender never waits for another thread: it claims a position by an exchange of `tail`, and the
+//! segment is there. Receivers take turns: one locks `head`, takes an item and unlocks. So no receiver
+//! reads a slot that another one frees, and the item costs one exchange at each end.
+//!
+//! ```text
+//!         63 ...               1   0
+//! tail  | positions claimed  | C |     C: closed, no more positions are claimed
+//! head  | positions emptied  | L |     L: locked by a receiver
+//! stamp | position p         | 1 |     the slot holds the item of p; any other value: not yet
+//! ```
+//!
+//! # Invariants
+//!
+//! * **G1** While `tail` is in lap `n`, the segment of lap `n` is installed: `newest[n mod 2]` points to
+//!   its slots. The sender that claims the last position of lap `n` has seen lap `n + 1` installed before
+//!   its claim. That overwrites the pointer of lap `n - 1`, which no sender needs any more: a sender reads
+//!   a pointer before its exchange of `tail`, and the exchange fails if `tail` has moved.
+//! * **G2** The chain owns all segments from that of `head` to the one installed last. A segment leaves
+//!   it when its last item has been taken. By then, each of its slots has been filled, and that is the
+//!   last access of its sender.
+//! * **G3** Between the exchange on `tail` that claims position `p` and the store of stamp `(p, 1)`, only
+//!   the claimant accesses the slot of `p`.
+//! * **G4** While L is set, only the receiver that set it accesses `segment`, and the slots that are
+//!   filled. No user code runs meanwhile.
+//! * **G5** C is set once and stays set. A claim is an exchange of the whole word, so it is ordered with
+//!   the mark: a position claimed before it will be filled, and none is claimed after it.
+//! * **G6** The exchange that sets L comes before the item is taken, and the store that clears it, with
+//!   the new count, after. The store is not ordered with what the receiver reads next. So a caller that
+//!   must know whether an item has been taken does not decide while L is set: see
+//!   [`settled_popped`](Segments::settled_popped).
+//!
+//! A segment that is used again keeps its old stamps, which are those of lower positions.
+
+#[cfg(test)]
+mod tests;
+
+use alloc::alloc::handle_alloc_error;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::alloc::Layout;
+use core::mem;
+use core::ptr;
+
+use super::slot::CLOSED;
+use super::slot::FILLED;
+use super::slot::STEP;
+use super::slot::Slot;
+use super::slot::advance;
+use super::slot::distance;
+use crate::attempt::Attempt;
+use crate::sync::CachePadded;
+use crate::sync::Contention;
+use crate::sync::Mutex;
+use crate::sync::UnsafeCell;
+use crate::sync::atomic::AtomicPtr;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering;
+use crate::sync::with_lock;
+use crate::unwind::run_all;
+
+/// The locked mark in `head`.
+const LOCKED: u64 = 1;
+
+/// How often a receiver tries to lock `head` before it gives way.
+const TRIES: u32 = if cfg!(loom) { 1 } else { 6 };
+
+/// The slots of one lap.
+type Segment<T> = Box<[Slot<T>]>;
+
+/// See the [module](self) for its invariants.
+pub(super) struct Segments<T> {
+    tail: CachePadded<Tail<T>>,
+    head: CachePadded<Head<T>>,
+    chain: Mutex<Chain<T>>,
+}
+
+/// What only senders write.
+struct Tail<T> {
+    word: AtomicU64,
+    /// The segments of the last two laps that were installed, by the parity of the lap (G1).
+    newest: [AtomicPtr<Slot<T>>; 2],
+}
+
+/// What only receivers write.
+struct Head<T> {
+    word: AtomicU64,
+    /// The segment of `head` (G4).
+    segment: UnsafeCell<*mut Slot<T>>,
+}
+
+/// The segments, from that of `head` on (G2).
+struct Chain<T> {
+    segments: VecDeque<Segment<T>>,
+    /// The lap of the segment that is installed next.
+    next_lap: u64,
+    /// A drained segment, to be used again.
+    spare: Option<Segment<T>>,
+}
+
+impl<T> Chain<T> {
+    /// How many segments the list always has memory for.
+    const KEPT: usize = 64;
+
+    /// Gives memory of the list back after many segments have left it.
+    fn shrink(&mut self) {
+        let capacity = self.segments.capacity();
+        if capacity > Self::KEPT && self.segments.len() < capacity / 4 {
+            self.segments.shrink_to(capacity / 2);
+        }
+    }
+}
+
+// SAFETY: by G3 and G4 each slot is accessed by one thread at a time, and its stamp orders the accesses,
+// so sharing the segments only moves items from thread to thread.
+unsafe impl<T: Send> Send for Segments<T> {}
+// SAFETY: as above; they never give out a `&T`.
+unsafe impl<T: Send> Sync for Segments<T> {}
+
+impl<T> Segments<T> {
+    /// The number of slots of a segment: a power of two, so that laps stay continuous where positions
+    /// wrap. A segment takes about 8 KiB, but has two slots at least, and 64 at most.
+    const LEN: u64 = if cfg!(loom) {
+        2
+    } else {
+        match 8192 / mem::size_of::<Slot<T>>() {
+            0..4 => 2,
+            4..8 => 4,
+            8..16 => 8,
+            16..32 => 16,
+            32..64 => 32,
+            _ => 64,
+        }
+    };
+
+    /// The slot of a position in its segment.
+    #[inline]
+    fn index(position: u64) -> usize {
+        (position / STEP % Self::LEN) as usize
+    }
+
+    #[inline]
+    fn is_last(position: u64) -> bool {
+        Self::index(position) == Self::LEN as usize - 1
+    }
+
+    #[inline]
+    fn lap(position: u64) -> u64 {
+        position / STEP / Self::LEN
+    }
+
+    fn lap_after(position: u64) -> u64 {
+        Self::lap(advance(position, Self::LEN))
+    }
+
+    fn allocate() -> Segment<T> {
+        let len = Self::LEN as usize;
+        // The stamp 0 is that of no filled slot.
+        Slot::allocate(len, |_| 0).unwrap_or_else(|| {
+            // As `Vec::push` does.
+            handle_alloc_error(Layout::array::<Slot<T>>(len).unwrap_or(Layout::new::<Slot<T>>()))
+        })
+    }
+
+    /// Creates an empty queue whose first position is `position`.
+    pub(super) fn starting_at(position: u64) -> Self {
+        let position = position.wrapping_mul(STEP);
+        let mut first = Self::allocate();
+        let slots = first.as_mut_ptr();
+        Self {
+            tail: CachePadded::new(Tail {
+                word: AtomicU64::new(position),
+                newest: [AtomicPtr::new(slots), AtomicPtr::new(slots)],
+            }),
+            head: CachePadded::new(Head {
+                word: AtomicU64::new(position),
+                segment: UnsafeCell::new(slots),
+            }),
+            chain: Mutex::new(Chain {
+                segments: VecDeque::from([first]),
+                next_lap: Self::lap_after(position),
+                spare: None,
+            }),
+        }
+    }
+
+    /// Adds an item in one try. False does not mean that the queue is closed: [`push`](Self::push) gives
+    /// the reason. Small, so that callers inline it.
+    ///
+    /// `item` is called after a claim, and must not run user code.
+    #[inline]
+    pub(super) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
+        // Acquire: as in `push`.
+        let tail = self.tail.word.load(Ordering::Acquire);
+        if tail & CLOSED != 0 || Self::is_last(tail) {
+            return false;
+        }
+        let slots = self.newest(tail);
+        if !self.exchange_tail(tail) {
+            return false;
+        }
+        // SAFETY: just claimed.
+        unsafe { Self::fill(slots, tail, item()) };
+        true
+    }
+
+    /// Adds an item. `item` is called after a claim, and must not run user code.
+    #[inline(never)]
+    pub(super) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
+        let mut contention = Contention::default();
+        loop {
+            // Acquire: pairs with the exchange of the sender that claimed the position before, which
+            // has seen this lap installed (G1).
+            let tail = self.tail.word.load(Ordering::Acquire);
+            if tail & CLOSED != 0 {
+                return Attempt::Closed;
+            }
+            let slots = self.newest(tail);
+            if Self::is_last(tail) {
+                self.install(Self::lap_after(tail));
+            }
+            if self.exchange_tail(tail) {
+                // SAFETY: just claimed.
+                unsafe { Self::fill(slots, tail, item()) };
+                return Attempt::Done(());
+            }
+            contention.lost();
+        }
+    }
+
+    /// The slots of the lap of `tail`. Valid if `tail` does not move before the caller claims a position
+    /// (G1).
+    #[inline]
+    fn newest(&self, tail: u64) -> *mut Slot<T> {
+        let newest = &self.tail.newest[(Self::lap(tail) % 2) as usize];
+        // Relaxed: the load of `tail` acquired what was installed for its lap. A later pointer means
+        // that `tail` has moved.
+        newest.load(Ordering::Relaxed)
+    }
+
+    /// Claims a position, unless `tail` has moved.
+    #[inline]
+    fn exchange_tail(&self, tail: u64) -> bool {
+        // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`), ordered with `close`
+        // (G5), and releases the segment that the caller has seen installed (G1). Relaxed on failure:
+        // nothing depends on the value.
+        let claimed = self.tail.word.compare_exchange_weak(
+            tail,
+            advance(tail, 1),
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        );
+        claimed.is_ok()
+    }
+
+    /// The slot of a position.
+    ///
+    /// # Safety
+    ///
+    /// `slots` is the segment that keeps the position, and is alive.
+    #[inline]
+    unsafe fn at<'a>(slots: *mut Slot<T>, position: u64) -> &'a Slot<T> {
+        // SAFETY: the index is less than the number of slots.
+        let slot = unsafe { slots.add(Self::index(position)) };
+        // SAFETY: the caller's guarantee. A slot is only accessed by shared references.
+        unsafe { &*slot }
+    }
+
+    /// # Safety
+    ///
+    /// The caller has claimed the position, which is kept in these slots, and fills it once.
+    #[inline]
+    unsafe fn fill(slots: *mut Slot<T>, position: u64, item: T) {
+        // SAFETY: G2: the segment is alive until this slot has been filled.
+        let slot = unsafe { Self::at(slots, position) };
+        // SAFETY: G3, by the caller's claim.
+        unsafe { slot.fill(position, item) };
+    }
+
+    /// Installs the segment of a lap, unless that has been done.
+    #[cold]
+    fn install(&self, lap: u64) {
+        let spare = with_lock(&self.chain, |chain| {
+            (chain.next_lap == lap).then(|| chain.spare.take())
+        });
+        let Some(spare) = spare else {
+            return;
+        };
+        // Not under the lock, which a receiver may wait for.
+        let mut segment = spare.unwrap_or_else(Self::allocate);
+        let surplus = with_lock(&self.chain, |chain| {
+            if chain.next_lap != lap {
+                // Another sender has been quicker.
+                return chain.spare.replace(segment);
+            }
+            // Relaxed: see `newest`. A sender that claims the last position before this lap has locked
+            // the chain after this.
+            self.tail.newest[(lap % 2) as usize].store(segment.as_mut_ptr(), Ordering::Relaxed);
+            chain.next_lap = Self::lap_after(lap.wrapping_mul(Self::LEN * STEP));
+            chain.segments.push_back(segment);
+            None
+        });
+        drop(surplus);
+    }
+
+    /// Locks `head` and returns its position, unless another receiver has locked or moved it.
+    #[inline]
+    fn try_lock(&self) -> Option<u64> {
+        // Relaxed: the exchange follows.
+        let head = self.head.word.load(Ordering::Relaxed);
+        if head & LOCKED != 0 {
+            return None;
+        }
+        // SeqCst: acquires what the last receiver did under the lock; and one half of the store-load
+        // race with a caller that waits for quiescence (G6).
+        let locked = self.head.word.compare_exchange_weak(
+            head,
+            head | LOCKED,
+            Ordering::SeqCst,
+            Ordering::Relaxed,
+        );
+        locked.is_ok().then_some(head)
+    }
+
+    #[inline]
+    fn unlock(&self, head: u64) {
+        // Release: pairs with the exchange in `try_lock`; the item is out of its slot.
+        self.head.word.store(head, Ordering::Release);
+    }
+
+    /// The slot of a position in the segment of `head`.
+    ///
+    /// # Safety
+    ///
+    /// The caller has locked `head`, and the position is in the same lap.
+    #[inline]
+    unsafe fn slot(&self, position: u64) -> &Slot<T> {
+        let slots = self.head.segment.with_mut(|segment| {
+            // SAFETY: G4.
+            unsafe { *segment }
+        });
+        // SAFETY: G2: an item of this segment has not been taken.
+        unsafe { Self::at(slots, position) }
+    }
+
+    /// Takes the item at `head`, if it is there, and unlocks.
+    ///
+    /// # Safety
+    ///
+    /// The caller has locked `head`.
+    #[inline]
+    unsafe fn take_and_unlock(&self, head: u64) -> Option<T> {
+        // SAFETY: the caller has locked it.
+        let slot = unsafe { self.slot(head) };
+        // Acquire: pairs with the Release store in `Slot::fill`.
+        if slot.stamp.load(Ordering::Acquire) != head | FILLED {
+            self.unlock(head);
+            return None;
+        }
+        // SAFETY: G4, and the stamp.
+        let item = unsafe { slot.take() };
+        if Self::is_last(head) {
+            self.leave_segment();
+        }
+        self.unlock(advance(head, 1));
+        Some(item)
+    }
+
+    /// Moves to the next segment, after the last item of this one was taken. The caller has locked
+    /// `head`.
+    #[cold]
+    fn leave_segment(&self) {
+        let surplus = with_lock(&self.chain, |chain| {
+            let drained = chain.segments.pop_front();
+            let next = chain.segments.front_mut();
+            // By G1, the next segment was installed before the last position of this one was claimed.
+            let next = next.map_or(ptr::null_mut(), |next| next.as_mut_ptr());
+            debug_assert!(!next.is_null());
+            self.head.segment.with_mut(|segment| {
+                // SAFETY: G4.
+                unsafe { *segment = next };
+            });
+            chain.shrink();
+            mem::replace(&mut chain.spare, drained)
+        });
+        drop(surplus);
+    }
+
+    /// Removes the oldest item in one try. `None` does not mean that the queue is empty:
+    /// [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
+    #[inline]
+    pub(super) fn try_pop(&self) -> Option<T> {
+        let head = self.try_lock()?;
+        // SAFETY: just locked.
+        unsafe { self.take_and_unlock(head) }
+    }
+
+    /// Removes the oldest item.
+    #[inline(never)]
+    pub(super) fn pop(&self) -> Attempt<T> {
+        let mut contention = Contention::default();
+        for _ in 0..TRIES {
+            let Some(head) = self.try_lock() else {
+                contention.lost();
+                continue;
+            };
+            // SAFETY: just locked.
+            if let Some(item) = unsafe { self.take_and_unlock(head) } {
+                return Attempt::Done(item);
+            }
+            // SeqCst, because the caller may sleep: pairs with `exchange_tail`.
+            let tail = self.tail.word.load(Ordering::SeqCst);
+            // `head` was this when it was locked, and `tail` is never before `head`. So if they are
+            // equal, the queue was empty when `tail` was read.
+            return match tail ^ head {
+                0 => Attempt::Blocked,
+                CLOSED => Attempt::Closed,
+                // A sender has claimed the position and is filling the slot.
+                _ => Attempt::Busy,
+            };
+        }
+        // Another receiver has locked `head`.
+        Attempt::Busy
+    }
+
+    /// Whether `count` items are likely to be queued. While the queue is empty, this reads and writes
+    /// only what receivers write, and a stamp.
+    pub(super) fn looks_filled(&self, count: u64) -> bool {
+        let Some(head) = self.try_lock() else {
+            return false;
+        };
+        // Of the same lap, whose slots can be read.
+        let last = head | ((Self::LEN - 1) * STEP);
+        let position = advance(head, (count - 1).min(distance(head, last)));
+        // SAFETY: just locked.
+        let stamp = unsafe { &self.slot(position).stamp };
+        // Relaxed: nothing depends on the answer.
+        let is_filled = stamp.load(Ordering::Relaxed) == position | FILLED;
+        self.unlock(head);
+        is_filled
+    }
+
+    /// Sets the closed mark. Returns true if it was not set before.
+    pub(super) fn close(&self) -> bool {
+        // SeqCst: ordered with each claim (G5), and like the exchanges on `tail` one half of the
+        // store-load race with waiters.
+        let before = self.tail.word.fetch_or(CLOSED, Ordering::SeqCst);
+        before & CLOSED == 0
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        // SeqCst: as `Ring::is_closed`.
+        self.tail.word.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// How many positions have been claimed: the number of items sent so far.
+    pub(super) fn pushed(&self) -> u64 {
+        // SeqCst: as `Ring::pushed`.
+        self.tail.word.load(Ordering::SeqCst) / STEP
+    }
+
+    /// How many items were removed so far. A receiver may be removing one more.
+    pub(super) fn popped(&self) -> u64 {
+        // SeqCst: as `Ring::popped`.
+        self.head.word.load(Ordering::SeqCst) / STEP
+    }
+
+    /// How many items were removed so far. Returns `None` if a receiver may be removing one more (G6).
+    pub(super) fn settled_popped(&self) -> Option<u64> {
+        // SeqCst: as `Ring::popped`.
+        let head = self.head.word.load(Ordering::SeqCst);
+        (head & LOCKED == 0).then_some(head / STEP)
+    }
+
+    /// The number of items at one instant during the call, including those being filled.
+    pub(super) fn len(&self) -> usize {
+        // SeqCst: as `Ring::len`.
+        let mut tail = self.tail.word.load(Ordering::SeqCst);
+        loop {
+            let head = self.head.word.load(Ordering::SeqCst) & !LOCKED;
+            let now = self.tail.word.load(Ordering::SeqCst);
+            // If `tail` has not moved, it had this value when `head` was read.
+            if now == tail {
+                return usize::try_from(distance(head, tail & !CLOSED)).unwrap_or(usize::MAX);
+            }
+            tail = now;
+        }
+    }
+}
+
+impl<T> Drop for Segments<T> {
+    fn drop(&mut self) {
+        let next = || Attempt::retry_while_busy(|| self.pop()).done();
+        run_all(next, drop);
+    }
+}

@@ -1,0 +1,166 @@
+//! The segments alone, on one thread: their borders, and the wrap of positions.
+
+use core::cell::Cell;
+use core::panic::AssertUnwindSafe;
+use std::collections::VecDeque;
+use std::panic::catch_unwind;
+use std::rc::Rc;
+
+use super::Attempt;
+use super::STEP;
+use super::Segments;
+use super::with_lock;
+
+/// How many positions there are before they wrap.
+const WRAP: u64 = u64::MAX / STEP + 1;
+
+const LEN: u64 = Segments::<u64>::LEN;
+
+fn starts() -> [u64; 6] {
+    [0, 1, LEN - 1, WRAP - LEN, WRAP - LEN - 1, WRAP - 1]
+}
+
+fn push<T>(queue: &Segments<T>, item: T) {
+    assert!(matches!(queue.push(|| item), Attempt::Done(())));
+}
+
+#[test]
+fn order_holds_across_segments_and_wrap() {
+    for start in starts() {
+        let queue = Segments::starting_at(start);
+        let mut model = VecDeque::new();
+        let mut next = 0;
+        // Grows and shrinks by varying amounts.
+        for round in 0..400 {
+            for _ in 0..round * 3 % (2 * LEN) {
+                if !queue.try_push(|| next) {
+                    push(&queue, next);
+                }
+                model.push_back(next);
+                next += 1;
+                assert_eq!(queue.len(), model.len());
+            }
+            for _ in 0..round * 5 % (2 * LEN) {
+                let expected = model.pop_front();
+                assert_eq!(queue.looks_filled(1), expected.is_some());
+                let popped = if round % 2 == 0 {
+                    queue.try_pop()
+                } else {
+                    queue.pop().done()
+                };
+                assert_eq!(popped, expected);
+                assert_eq!(queue.len(), model.len());
+            }
+            let counts = (queue.pushed(), queue.popped());
+            assert_eq!(counts.0.wrapping_sub(start) % WRAP, next);
+            assert_eq!(counts.0.wrapping_sub(counts.1) % WRAP, model.len() as u64);
+            assert_eq!(queue.settled_popped(), Some(counts.1));
+        }
+    }
+}
+
+#[test]
+fn closed_queue_drains_and_accepts_nothing() {
+    for start in starts() {
+        for count in [0, 1, LEN - 1, LEN, LEN + 1] {
+            let queue = Segments::starting_at(start);
+            for item in 0..count {
+                push(&queue, item);
+            }
+            assert!(queue.close() && !queue.close() && queue.is_closed());
+            assert!(!queue.try_push(|| 99));
+            assert!(matches!(queue.push(|| 99), Attempt::Closed));
+            for item in 0..count {
+                assert_eq!(queue.pop().done(), Some(item));
+            }
+            assert!(matches!(queue.pop(), Attempt::Closed));
+        }
+    }
+}
+
+#[test]
+fn unfinished_push_and_locked_head_are_busy() {
+    let queue = Segments::starting_at(0);
+    assert!(matches!(queue.pop(), Attempt::Blocked));
+    let is_pushed = queue.try_push(|| {
+        assert!(matches!(queue.pop(), Attempt::Busy));
+        push(&queue, 2);
+        assert!(matches!(queue.pop(), Attempt::Busy));
+        queue.close();
+        assert!(
+            matches!(queue.pop(), Attempt::Busy),
+            "claimed before the close"
+        );
+        1
+    });
+    assert!(is_pushed);
+
+    let head = queue.try_lock().expect("no other receiver");
+    assert!(queue.try_pop().is_none());
+    assert!(!queue.looks_filled(1));
+    assert!(matches!(queue.pop(), Attempt::Busy));
+    assert_eq!((queue.popped(), queue.settled_popped()), (0, None));
+    // SAFETY: locked above.
+    assert_eq!(unsafe { queue.take_and_unlock(head) }, Some(1));
+    assert_eq!(queue.settled_popped(), Some(1));
+    assert_eq!(queue.try_pop(), Some(2));
+}
+
+#[test]
+fn looks_filled_stays_in_segment() {
+    for start in starts() {
+        let queue = Segments::starting_at(start);
+        for item in 0..2 * LEN {
+            assert_eq!(queue.looks_filled(1), item > 0);
+            push(&queue, item);
+        }
+        // More than the rest of the segment.
+        assert!(queue.looks_filled(LEN));
+    }
+}
+
+#[test]
+fn drained_segments_are_freed() {
+    let queue = Segments::starting_at(0);
+    for item in 0..10_000 * LEN {
+        push(&queue, item);
+    }
+    for item in 0..10_000 * LEN {
+        assert_eq!(queue.try_pop(), Some(item));
+    }
+    let (segments, memory, has_spare) = with_lock(&queue.chain, |chain| {
+        let segments = &chain.segments;
+        (segments.len(), segments.capacity(), chain.spare.is_some())
+    });
+    assert_eq!((segments, has_spare), (1, true));
+    assert!(memory <= 256, "{memory} segments");
+}
+
+#[test]
+fn large_items_take_small_segments() {
+    assert_eq!(Segments::<u64>::LEN, 64);
+    assert_eq!(Segments::<[u8; 64]>::LEN, 64);
+    assert_eq!(Segments::<[u8; 1_000]>::LEN, 8);
+    assert_eq!(Segments::<[u8; 1_000_000]>::LEN, 2);
+}
+
+#[test]
+fn drop_survives_panicking_destructors() {
+    struct Loud(Rc<Cell<u64>>, bool);
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            assert!(!self.1, "a destructor panics");
+        }
+    }
+
+    for count in [3, LEN - 1, LEN, 3 * LEN] {
+        let drops = Rc::new(Cell::new(0));
+        let queue = Segments::starting_at(0);
+        for number in 0..count {
+            push(&queue, Loud(Rc::clone(&drops), number % 2 == 0));
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(queue))).is_err());
+        assert_eq!(drops.get(), count);
+    }
+}
