@@ -185,6 +185,20 @@
 //! | `Lane::count_popped`, `Lane::popped`: `Relaxed` | stats_of_retry_hold_at_one_instant | after |
 //! | `Lane::drain`: removes nothing, or does not count | close_now_returns_ring_and_lane | |
 //! | `Lane::is_next`: never, or whenever the lane holds an item | two_receivers_alternate_ring_and_lane | |
+//! | `Segments::push`, `Segments::try_push`: `tail` loaded `Relaxed` | `unbounded`: several | |
+//! | `Segments::push`: segment installed after the claim | `unbounded`: several | |
+//! | `Segments::install`: next lap not checked again | `unbounded`: several | |
+//! | `Segments::exchange_tail`: `AcqRel`; `Relaxed` | unbounded::items_of_one_sender_stay_in_order; unbounded::two_senders_cross_into_next_segment | after; |
+//! | `Segments::try_lock`: `AcqRel` | unbounded::last_item_wakes_joiner | after |
+//! | `Segments::try_lock`: `Relaxed` | unbounded::two_receivers_leave_segment | |
+//! | `Segments::unlock`: `Relaxed` | unbounded::close_now_races_with_receiver | |
+//! | `Segments::take_and_unlock`: stamp loaded `Relaxed` | `unbounded`: several | |
+//! | `Segments::take_and_unlock`: unlocked before the segment is left | unbounded::two_receivers_leave_segment | |
+//! | `Segments::pop`: blocked instead of busy, for a slot or for a lock | `unbounded`: several | after; |
+//! | `Segments::settled_popped`: L not checked | unbounded::last_item_wakes_joiner | after |
+//! | `Segments::settled_popped`: `Acquire` | unbounded::close_or_last_item_wakes_finished | |
+//! | `is_settled_quiescent`: `is_quiescent` | unbounded::close_or_last_item_wakes_finished | after |
+//! | `at_rest`: blocked instead of busy | unbounded::last_of_two_receivers_wakes_joiner | |
 //! | `Queue::pop`: the lane not checked after the storage | cancelled_receiver_passes_on_wake_for_retry | |
 //!
 //! Some of these abort the test program: a model that fails while it holds a task panics a second
@@ -201,6 +215,7 @@
 //!   `pass_room_on` always notifies.
 //! * `Tasks::received` returns `RoomMade` for items from the lane, or `Resolved`.
 //! * `while_discarding` resolves before it records.
+//! * `Segments::install` does not check the next lap before it allocates.
 //! * `close_now` notifies before it removes items. That matters only if a waker panics.
 //! * `try_resolve` or `try_resolve_once` does not check NO_HANDLES: CLOSED is set by then.
 //!
@@ -212,8 +227,8 @@
 //!   `begin_discarding`.
 //! * `Release` instead of `AcqRel`: the exchange in `try_resolve`.
 //! * `Relaxed` or `Acquire` instead of `SeqCst`: `has_observers`, `Ring::pushed`,
-//!   `Ring::is_closed`, `Lane::followed_up`, `Lane::retried`, and the second load of `tail` in
-//!   `claim_vacant`.
+//!   `Ring::is_closed`, `Lane::followed_up`, `Lane::retried`, the second load of `tail` in
+//!   `claim_vacant`, and the load of `tail` in `Segments::pop`.
 //! * `AcqRel` instead of `SeqCst`: `Ring::close`.
 //! * No fence in `end_of_tasks`.
 

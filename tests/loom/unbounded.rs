@@ -93,11 +93,20 @@ fn two_waiting_receivers_get_one_each() {
 }
 
 #[test]
+fn close_races_with_send_of_first_slot() {
+    close_races_with_send(0);
+}
+
+#[test]
 fn close_races_with_send_of_last_slot() {
-    model(|tally| {
+    close_races_with_send(1);
+}
+
+fn close_races_with_send(queued: usize) {
+    model(move |tally| {
         let (sender, receiver) = shared(unbounded());
-        send(&sender, tally.item(1));
-        let item = tally.item(2);
+        (0..queued).for_each(|number| send(&sender, tally.item(number)));
+        let item = tally.item(queued);
         let producer = thread::spawn({
             let sender = sender.clone();
             move || operation(|| sender.try_send(item)).is_ok()
@@ -110,8 +119,25 @@ fn close_races_with_send_of_last_slot() {
         while block_on(receiver.recv()).is_ok() {
             received += 1;
         }
-        assert_eq!(received, 1 + u32::from(producer.join().unwrap()));
+        assert_eq!(received, queued + usize::from(producer.join().unwrap()));
         closer.join().unwrap();
+    });
+}
+
+/// An item may be behind one that is still being written: the channel is not empty.
+#[test]
+fn receiver_waits_behind_slow_send() {
+    model(|tally| {
+        let (sender, receiver) = shared(unbounded());
+        let item = tally.item(1);
+        let other = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, item)
+        });
+        send(&sender, tally.item(2));
+        receiver.try_recv().unwrap();
+        other.join().unwrap();
+        assert_eq!(receiver.len(), 1);
     });
 }
 

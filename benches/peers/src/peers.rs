@@ -15,6 +15,7 @@ use crate::channel::many::LooleUnbounded;
 use crate::channel::many::Rapidfire;
 use crate::channel::many::RapidfireUnbounded;
 use crate::channel::many::Tollgate;
+use crate::channel::many::TollgateUnbounded;
 use crate::channel::single::Futures;
 use crate::channel::single::FuturesUnbounded;
 use crate::channel::single::RapidfireMpsc;
@@ -131,7 +132,9 @@ impl Peer {
 }
 
 pub const PEERS: &[Peer] = &[
-    Peer::mpmc(OWN).bounded::<Tollgate>(),
+    Peer::mpmc(OWN)
+        .bounded::<Tollgate>()
+        .unbounded::<TollgateUnbounded>(),
     Peer::mpmc("async-channel")
         .bounded::<AsyncChannel>()
         .unbounded::<AsyncChannelUnbounded>(),

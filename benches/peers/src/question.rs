@@ -16,7 +16,7 @@ use crate::runtime::Kind;
 pub enum Question {
     Grid(grid::Cell),
     /// With that capacity.
-    Pair(usize),
+    Pair(grid::Capacity),
     Tasks(tasks::Case),
     TaskSteps,
     Parked,

@@ -18,6 +18,16 @@ channel! {
 }
 
 channel! {
+    TollgateUnbounded {
+        senders: copies of tollgate::Sender<T>,
+        receivers: copies of tollgate::Receiver<T>,
+        open: |_, _| tollgate::unbounded(),
+        send: |sender, item| sender.send(item),
+        recv: |receiver| receiver.recv(),
+    }
+}
+
+channel! {
     AsyncChannel {
         senders: copies of async_channel::Sender<T>,
         receivers: copies of async_channel::Receiver<T>,

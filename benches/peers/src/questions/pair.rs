@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 
+use crate::grid::Capacity;
 use crate::measure::Contestant;
 use crate::measure::Outcome;
 use crate::measure::Stopwatch;
@@ -13,10 +14,22 @@ use crate::question::Question;
 
 pub fn cases() -> impl Iterator<Item = (String, Question)> {
     let case = |capacity| (format!("capacity {capacity}"), Question::Pair(capacity));
-    [1, 64].into_iter().map(case)
+    let capacities = [
+        Capacity::Bounded(1),
+        Capacity::Bounded(64),
+        Capacity::Unbounded,
+    ];
+    capacities.into_iter().map(case)
 }
 
-pub fn contestants(capacity: usize) -> Vec<Contestant<'static>> {
+pub fn contestants(capacity: Capacity) -> Vec<Contestant<'static>> {
+    match capacity {
+        Capacity::Bounded(capacity) => bounded(capacity),
+        Capacity::Unbounded => unbounded(),
+    }
+}
+
+fn bounded(capacity: usize) -> Vec<Contestant<'static>> {
     let (tollgate, from_tollgate) = tollgate::bounded(capacity);
     let (kanal, from_kanal) = kanal::bounded_async(capacity);
     let queue = Arc::new(ArrayQueue::new(capacity));
@@ -53,6 +66,42 @@ pub fn contestants(capacity: usize) -> Vec<Contestant<'static>> {
         contestant(
             "crossfire mpmc",
             move |item| crossfire.try_send(item).is_ok(),
+            move || from_crossfire.try_recv().ok(),
+        ),
+    ]
+}
+
+/// Unbounded channels, and a bounded one of this crate.
+fn unbounded() -> Vec<Contestant<'static>> {
+    let (tollgate, from_tollgate) = tollgate::unbounded();
+    let (ring, from_ring) = tollgate::bounded(64);
+    let (async_channel, from_async_channel) = async_channel::unbounded();
+    let (rapidfire, from_rapidfire) = rapidfire::unbounded();
+    let (crossfire, from_crossfire) = crossfire::mpmc::unbounded_async();
+    vec![
+        contestant(
+            OWN,
+            move |item| tollgate.try_send(item).is_ok(),
+            move || from_tollgate.try_recv().ok(),
+        ),
+        contestant(
+            "tollgate, capacity 64",
+            move |item| ring.try_send(item).is_ok(),
+            move || from_ring.try_recv().ok(),
+        ),
+        contestant(
+            "async-channel",
+            move |item| async_channel.try_send(item).is_ok(),
+            move || from_async_channel.try_recv().ok(),
+        ),
+        contestant(
+            "rapidfire",
+            move |item| rapidfire.try_send(item).is_ok(),
+            move || from_rapidfire.try_recv().ok(),
+        ),
+        contestant(
+            "crossfire mpmc",
+            move |item| crossfire.send(item).is_ok(),
             move || from_crossfire.try_recv().ok(),
         ),
     ]
