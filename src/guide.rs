@@ -1,5 +1,7 @@
 //! How a channel behaves in each state, and what it promises.
 //!
+//! [`async_channel`] lists what is different for programs that used async-channel.
+//!
 //! # States
 //!
 //! A channel is *open* until it is closed, by [`close`](crate::Sender::close), by
@@ -111,3 +113,6 @@
 //!
 //! Several panics in one call never abort the process: the first propagates, and the others are
 //! swallowed. If the thread is already unwinding, the crate's destructors swallow all of them.
+
+// the names of async-channel, and what is different
+pub mod async_channel;

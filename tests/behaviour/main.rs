@@ -12,6 +12,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+// The names and signatures of async-channel.
+mod async_channel;
 // Traits and sizes of the public types.
 mod auto_traits;
 // Calls that block the thread.
