@@ -32,6 +32,8 @@ mod fairness;
 mod join;
 // Retries and follow-ups.
 mod lane;
+// Threads, futures and streams on one channel.
+mod mixed;
 // Futures that own their handle.
 mod owned;
 // Panics in wakers, destructors and conversions.
@@ -41,6 +43,8 @@ mod reentrancy;
 // `TaskReceiver::run`.
 #[cfg(feature = "futures")]
 mod run;
+// Futures that lose in a `select!`.
+mod select;
 // What every operation does in every state.
 mod states;
 // A receiver as a `Stream`.
