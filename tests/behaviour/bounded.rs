@@ -2,6 +2,7 @@
 //! misuse.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -16,6 +17,7 @@ use crate::common::CountingWaker;
 use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
+use crate::common::ReceiverOf;
 use crate::common::Tally;
 use crate::common::Watchdog;
 use crate::common::now;
@@ -28,12 +30,15 @@ on_both_kinds! {
     items_keep_their_order,
     capacity_is_exact,
     len_is_empty_is_full_match_queue,
+    len_is_exact_in_every_lap,
     senders_and_receivers_are_counted,
     same_channel_compares_channels,
     errors_return_item,
     zero_sized_items_are_counted,
+    overaligned_zero_sized_items_are_dropped_once,
     overaligned_items_stay_aligned,
     large_items_arrive_intact,
+    channel_can_be_sent_through_channel,
     remaining_items_are_dropped_once,
     zero_capacity_panics_with_reason,
     capacity_beyond_memory_panics,
@@ -89,6 +94,26 @@ fn len_is_empty_is_full_match_queue<K: Kind<()>>() {
     sender.close();
     assert_eq!(receiver.len(), 2);
     assert!(receiver.is_full());
+}
+
+fn len_is_exact_in_every_lap<K: Kind<usize>>() {
+    let (sender, receiver) = K::channel(33);
+    for item in 0..300 {
+        sender.try_send(item).unwrap();
+        assert_eq!((sender.len(), receiver.is_empty()), (1, false));
+        take_one(&receiver).unwrap();
+        assert_eq!((sender.len(), receiver.is_empty()), (0, true));
+    }
+    for len in 0..33 {
+        assert_eq!((sender.len(), receiver.is_full()), (len, false));
+        sender.try_send(len).unwrap();
+    }
+    // The mark of a closed channel is no item.
+    sender.close();
+    for len in (0..33).rev() {
+        take_one(&receiver).unwrap();
+        assert_eq!((sender.len(), receiver.len()), (len, len));
+    }
 }
 
 fn senders_and_receivers_are_counted<K: Kind>() {
@@ -164,6 +189,36 @@ fn zero_sized_items_are_counted<K: Kind<()>>() {
     assert_eq!(take_one(&receiver), Err(TryRecvError::Empty));
 }
 
+thread_local! {
+    static DROPPED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// It has a size of zero, and is not stored at any address that suits it.
+#[derive(Debug)]
+#[repr(align(1024))]
+struct Nothing;
+
+impl Drop for Nothing {
+    fn drop(&mut self) {
+        assert_eq!(std::ptr::from_ref(self).addr() % 1024, 0);
+        DROPPED.set(DROPPED.get() + 1);
+    }
+}
+
+fn overaligned_zero_sized_items_are_dropped_once<K: Kind<Nothing>>() {
+    let (sender, receiver) = K::channel(3);
+    for _ in 0..5 {
+        sender.try_send(Nothing).unwrap();
+        drop(take_one(&receiver));
+    }
+    for _ in 0..4 {
+        let _ = sender.try_send(Nothing);
+    }
+    assert_eq!(DROPPED.get(), 6);
+    drop((sender, receiver));
+    assert_eq!(DROPPED.take(), 9);
+}
+
 #[derive(Debug)]
 #[repr(align(512))]
 struct Wide(u8);
@@ -187,6 +242,34 @@ fn large_items_arrive_intact<K: Kind<[u8; 10_000]>>() {
         assert_eq!(take_one(&receiver), Ok([lap; 10_000]));
         assert_eq!(take_one(&receiver), Ok([lap + 100; 10_000]));
     }
+}
+
+/// A receiver of the next such channel.
+struct Link<K: Kind<Self>>(#[allow(dead_code)] Option<ReceiverOf<K, Self>>);
+
+/// Items are receivers, of channels whose items are receivers.
+fn channel_can_be_sent_through_channel<K: Kind<Link<K>>>() {
+    const LINKS: usize = 100;
+    let (sender, first) = K::channel(1);
+    let mut senders = vec![sender];
+    for _ in 0..LINKS {
+        let (next, receiver) = K::channel(1);
+        let sent = senders.last().unwrap().try_send(Link(Some(receiver)));
+        assert!(sent.is_ok());
+        senders.push(next);
+    }
+    // Half of the links are received one by one, and the last of these drops the other half.
+    let mut receiver = first;
+    for sender in &senders[..LINKS / 2] {
+        let Ok(Link(Some(next))) = take_one(&receiver) else {
+            panic!("there is a next link");
+        };
+        receiver = next;
+        assert!(sender.is_closed());
+    }
+    assert!(senders[LINKS / 2..].iter().all(|it| !it.is_closed()));
+    drop(receiver);
+    assert!(senders.iter().all(|it| it.is_closed() && it.is_empty()));
 }
 
 fn remaining_items_are_dropped_once<K: Kind<Item>>() {
