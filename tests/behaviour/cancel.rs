@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use tollgate::Monitor;
 use tollgate::SendError;
 use tollgate::Sender;
+use tollgate::TryRecvError;
 
 use crate::common::CountingWaker;
 use crate::common::Given;
@@ -472,6 +473,8 @@ on_both_kinds! {
     wake_passes_through_cancelled_receivers,
     notified_recv_without_item_wakes_none,
     dropped_recv_leaves_item_queued,
+    woken_send_sends_nothing_before_its_poll,
+    handles_are_dropped_behind_forgotten_futures,
     cancelled_waiter_releases_its_waker,
 }
 
@@ -533,6 +536,45 @@ fn dropped_recv_leaves_item_queued<K: Kind<Item>>() {
     drop(recv);
     assert_eq!(tally.dropped(), 0);
     assert_eq!(take_one(&receiver).unwrap().id, 0);
+}
+
+fn woken_send_sends_nothing_before_its_poll<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    sender.try_send(1).unwrap();
+    let mut send = Waiter::waiting(sender.send(2));
+    assert_eq!(take_one(&receiver), Ok(1));
+    assert_eq!(send.wakes(), 1);
+    assert!(sender.is_empty());
+    assert_eq!(take_one(&receiver), Err(TryRecvError::Empty));
+    assert!(send.poll().is_ready());
+    assert_eq!(take_one(&receiver), Ok(2));
+}
+
+/// Forgotten futures are never dropped, but the borrow of their handles ends.
+fn handles_are_dropped_behind_forgotten_futures<K: Kind<Item>>() {
+    for is_full in [false, true] {
+        let tally = Tally::new();
+        let (sender, receiver) = K::channel(1);
+        let monitor = sender.monitor();
+        let mut wakers = Vec::new();
+        for _ in 0..2 {
+            if is_full {
+                let _ = sender.try_send(tally.item());
+                wakers.push(Waiter::waiting(sender.send(tally.item())).forget());
+                wakers.push(Waiter::waiting(monitor.join()).forget());
+            } else {
+                wakers.push(Waiter::waiting(receiver.recv()).forget());
+            }
+            wakers.push(Waiter::waiting(sender.closed()).forget());
+            wakers.push(Waiter::waiting(monitor.finished()).forget());
+        }
+        drop(sender);
+        drop(receiver);
+        assert!(wakers.iter().all(|it| it.wakes() > 0));
+        let dropped = if is_full { &[1, 0, 1, 0][..] } else { &[] };
+        assert_eq!(tally.drops(), dropped);
+        drop(monitor);
+    }
 }
 
 fn cancelled_waiter_releases_its_waker<K: Kind>() {

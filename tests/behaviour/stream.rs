@@ -23,6 +23,8 @@ on_both_kinds! {
     woken_stream_without_item_waits_again,
     recv_between_polls_of_stream,
     stream_replaces_its_waker,
+    dropped_stream_releases_its_waker,
+    burst_wakes_lone_waiter_once,
     several_streams_share_items,
     forgotten_stream_absorbs_one_wake,
     stream_may_move_between_polls,
@@ -145,6 +147,33 @@ fn stream_replaces_its_waker<K: Kind>() {
         sender.try_send(1).unwrap();
         assert_eq!((old.wakes(), new.wakes()), (0, 1));
     }
+}
+
+fn dropped_stream_releases_its_waker<K: Kind>() {
+    for in_overflow in [false, true] {
+        let (sender, receiver) = K::channel(1);
+        let ahead = in_overflow.then(|| Waiter::waiting(receiver.recv()));
+        let waker = CountingWaker::new();
+        let mut stream = receiver.clone();
+        assert!(poll_next(&mut stream, &waker).is_pending());
+        assert!(!waker.is_released());
+        drop(stream);
+        assert!(waker.is_released());
+        drop(ahead);
+        assert!(!sender.is_closed());
+    }
+}
+
+fn burst_wakes_lone_waiter_once<K: Kind>() {
+    let (sender, mut receiver) = K::channel(3);
+    let waker = CountingWaker::new();
+    assert!(poll_next(&mut receiver, &waker).is_pending());
+    (0..3).for_each(|item| sender.try_send(item).unwrap());
+    assert_eq!(waker.wakes(), 1);
+    let mut send = Waiter::waiting(sender.send(3));
+    (0..3).for_each(|item| assert_eq!(take_one(&receiver), Ok(item)));
+    assert_eq!((waker.wakes(), send.wakes()), (1, 1));
+    assert!(send.poll().is_ready());
 }
 
 fn several_streams_share_items<K: Kind>() {
