@@ -1,5 +1,8 @@
 //! Weak handles.
 
+use futures_lite::future::yield_now;
+use futures_util::future;
+
 use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
@@ -12,6 +15,8 @@ on_both_kinds! {
     weak_handles_of_closed_channel_do_not_upgrade,
     weak_receiver_keeps_no_items,
     weak_handle_outlives_channel,
+    weak_handles_belong_to_no_single_handle,
+    worker_with_weak_sender_to_itself_ends,
 }
 
 fn weak_handles_upgrade_while_their_side_lives<K: Kind>() {
@@ -73,4 +78,44 @@ fn weak_handle_outlives_channel<K: Kind>() {
     drop(weak_sender);
     assert_eq!(given.end(), 1);
     assert!(weak_receiver.upgrade().is_none());
+}
+
+fn weak_handles_belong_to_no_single_handle<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let (weak_sender, weak_receiver) = (sender.clone().downgrade(), receiver.clone().downgrade());
+    assert_eq!((sender.sender_count(), sender.receiver_count()), (1, 1));
+    let upgraded = (weak_sender.upgrade(), weak_receiver.upgrade());
+    assert_eq!((sender.sender_count(), sender.receiver_count()), (2, 2));
+    drop((sender, receiver));
+    assert!(weak_sender.upgrade().is_some() && weak_receiver.upgrade().is_some());
+    drop(upgraded);
+    assert!(weak_sender.upgrade().is_none() && weak_receiver.upgrade().is_none());
+}
+
+/// The worker can send to itself, and yet its channel closes when all other senders are dropped.
+fn worker_with_weak_sender_to_itself_ends<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let own = sender.downgrade();
+    let worker = async {
+        let mut items = Vec::new();
+        while let Ok(given) = receiver.recv().await {
+            let item = given.end();
+            items.push(item);
+            if let Some(own) = own.upgrade() {
+                if item < 3 {
+                    own.send(item + 1).await.unwrap();
+                }
+            }
+        }
+        items
+    };
+    let client = async move {
+        sender.send(0).await.unwrap();
+        sender.send(10).await.unwrap();
+        while !sender.is_empty() {
+            yield_now().await;
+        }
+    };
+    let (items, ()) = pollster::block_on(future::join(worker, client));
+    assert_eq!(items, [0, 10, 1, 2, 3]);
 }
