@@ -1,5 +1,7 @@
 //! Calls that block the thread, until they complete, for some time, or until a deadline.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -8,11 +10,13 @@ use std::time::Instant;
 
 use tollgate::RecvTimeoutError;
 use tollgate::SendTimeoutError;
+use tollgate::Sender;
 
 use crate::common::CountingWaker;
 use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
+use crate::common::ReceiverOf;
 use crate::common::Tally;
 use crate::common::Waiter;
 use crate::common::Watchdog;
@@ -30,6 +34,8 @@ on_both_kinds! {
     into_iter_leaves_stream_list,
     huge_timeout_never_ends,
     iterators_end_with_channel,
+    dropped_into_iter_closes_channel,
+    blocking_calls_work_while_thread_exits,
     try_iter_never_waits,
     join_blocking_waits_for_worker,
     join_and_finished_time_out,
@@ -153,6 +159,60 @@ fn iterators_end_with_channel<K: Kind>() {
     numbers.extend(receiver.into_iter().map(Given::end));
     assert_eq!(numbers, Vec::from_iter(10..100));
     assert_eq!(producer.join().unwrap(), Ok(()));
+}
+
+fn dropped_into_iter_closes_channel<K: Kind<Item>>() {
+    let (sender, receiver) = K::channel(3);
+    let tally = Tally::default();
+    for _ in 0..3 {
+        assert!(sender.try_send(tally.item()).is_ok());
+    }
+    let mut iter = receiver.into_iter();
+    assert_eq!(iter.next().unwrap().end().id, 0);
+    assert!(!sender.is_closed());
+    drop(iter);
+    assert!(sender.is_closed());
+    assert_eq!(tally.drops(), [1; 3]);
+}
+
+/// The value of a thread-local. It is dropped when the thread exits.
+struct AtExit<K: Kind>(Sender<u32>, ReceiverOf<K>);
+
+impl<K: Kind> AtExit<K> {
+    /// Waits for the other thread, and answers.
+    fn answer(&self) {
+        let item = self.1.recv_blocking().unwrap().end();
+        self.0.send_blocking(item + 1).unwrap();
+    }
+}
+
+impl<K: Kind> Drop for AtExit<K> {
+    fn drop(&mut self) {
+        self.answer();
+    }
+}
+
+/// Thread-locals are dropped from the youngest to the oldest. Those that a blocking call may use are
+/// younger, and gone.
+fn blocking_calls_work_while_thread_exits<K: Kind>() {
+    thread_local! {
+        static AT_EXIT: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+    }
+
+    let (sender, their_receiver) = K::channel(1);
+    let (their_sender, receiver) = K::channel(1);
+    let thread = thread::spawn(move || {
+        AT_EXIT.with_borrow_mut(|at_exit| {
+            let answers = AtExit::<K>(their_sender, their_receiver);
+            let answers = at_exit.insert(Box::new(answers));
+            answers.downcast_ref::<AtExit<K>>().unwrap().answer();
+        });
+    });
+    for item in [1, 3] {
+        sender.send_blocking(item).unwrap();
+        assert_eq!(receiver.recv_blocking().unwrap().end(), item + 1);
+    }
+    thread.join().unwrap();
 }
 
 fn try_iter_never_waits<K: Kind>() {
