@@ -52,9 +52,16 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
     pub(crate) fn block_until(mut self, deadline: Option<Instant>) -> Result<O::Output, O> {
         // Often nothing has to be waited for, and then nothing is allocated.
         let cx = &mut Context::from_waker(Waker::noop());
-        if let Poll::Ready(output) = self.poll(NAME, cx) {
-            return Ok(output);
+        match self.poll(NAME, cx) {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => self.park_until(deadline),
         }
+    }
+
+    /// Waits for an operation that has to wait. A function of its own, so that calls which need not wait
+    /// have no copies of a large item for it on their stack.
+    #[inline(never)]
+    fn park_until(mut self, deadline: Option<Instant>) -> Result<O::Output, O> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let cx = &mut Context::from_waker(&waker);
         loop {
