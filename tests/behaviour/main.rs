@@ -32,6 +32,8 @@ mod fairness;
 mod join;
 // Retries and follow-ups.
 mod lane;
+// Items that barely fit on the stack.
+mod large;
 // Threads, futures and streams on one channel.
 mod mixed;
 // Futures that own their handle.

@@ -1,0 +1,144 @@
+//! Large items: each verb on the stack of an ordinary thread.
+//!
+//! Without optimisation, each function that an item passes through has copies of it on the stack.
+
+use std::pin::pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::common::Kind;
+use crate::common::Plain;
+use crate::common::ReceiverOf;
+use crate::common::Tasks;
+use crate::common::Watchdog;
+
+/// The stack of a thread that does not ask for another.
+const STACK: usize = 2 << 20;
+
+/// An item that each verb can move.
+const LARGE: usize = (if cfg!(debug_assertions) { 32 } else { 128 }) << 10;
+
+/// An item that can be moved by the verbs that do not block the thread.
+const HUGE: usize = (if cfg!(debug_assertions) { 48 } else { 384 }) << 10;
+
+type Ends<K, const N: usize> = (tollgate::Sender<[u8; N]>, ReceiverOf<K, [u8; N]>);
+
+#[inline(never)]
+fn item<const N: usize>() -> [u8; N] {
+    [1; N]
+}
+
+/// Makes a channel with `count` items on a large stack, and calls `verb` on an ordinary one.
+fn run<K, const N: usize>(count: usize, verb: fn(&mut Ends<K, N>))
+where
+    K: Kind<[u8; N]>,
+{
+    let on_stack = |size| thread::Builder::new().stack_size(size);
+    let make = move || {
+        let (sender, receiver) = K::channel(4);
+        (0..count).for_each(|_| assert!(sender.try_send(item()).is_ok()));
+        (sender, receiver)
+    };
+    let mut ends = on_stack(32 * STACK).spawn(make).unwrap().join().unwrap();
+    let call = move || verb(&mut ends);
+    on_stack(STACK).spawn(call).unwrap().join().unwrap();
+}
+
+/// Polls a future that is ready.
+fn poll<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future is not ready"),
+    }
+}
+
+fn construction<K: Kind<[u8; N]>, const N: usize>() {
+    run::<K, N>(0, |_| drop(K::channel(4)));
+    run::<K, N>(0, |_| drop(K::unbounded()));
+}
+
+fn sending<K: Kind<[u8; N]>, const N: usize>() {
+    run::<K, N>(0, |(sender, _)| assert!(sender.try_send(item()).is_ok()));
+    run::<K, N>(4, |(sender, _)| assert!(sender.try_send(item()).is_err()));
+    run::<K, N>(0, |(sender, _)| assert!(poll(sender.send(item())).is_ok()));
+    run::<K, N>(0, |(sender, _)| {
+        assert!(poll(sender.clone().into_send(item())).is_ok());
+    });
+}
+
+fn receiving<K: Kind<[u8; N]>, const N: usize>() {
+    run::<K, N>(1, |(_, receiver)| assert!(receiver.try_recv().is_ok()));
+    run::<K, N>(1, |(_, receiver)| assert!(poll(receiver.recv()).is_ok()));
+    run::<K, N>(1, |(_, receiver)| {
+        assert!(poll(receiver.clone().into_recv()).is_ok());
+    });
+    run::<K, N>(1, |(_, receiver)| assert!(poll(receiver.next()).is_some()));
+    run::<K, N>(4, |(_, receiver)| {
+        assert!(receiver.try_iter().next().is_some());
+    });
+    run::<K, N>(4, |(_, receiver)| {
+        assert!(receiver.close_now().next().is_some());
+    });
+}
+
+fn blocking<K: Kind<[u8; N]>, const N: usize>() {
+    const SHORT: Duration = Duration::from_millis(1);
+    run::<K, N>(0, |(sender, _)| {
+        assert!(sender.send_blocking(item()).is_ok());
+    });
+    run::<K, N>(0, |(sender, _)| {
+        assert!(sender.send_timeout(item(), SHORT).is_ok());
+    });
+    run::<K, N>(4, |(sender, _)| {
+        assert!(sender.send_timeout(item(), SHORT).is_err());
+    });
+    run::<K, N>(1, |(_, receiver)| assert!(receiver.recv_blocking().is_ok()));
+    run::<K, N>(1, |(_, receiver)| {
+        assert!(receiver.recv_timeout(SHORT).is_ok());
+    });
+    run::<K, N>(1, |(_, receiver)| assert!(receiver.iter().next().is_some()));
+}
+
+fn tasks<const N: usize>() {
+    run::<Tasks, N>(1, |(_, receiver)| {
+        receiver.try_recv().unwrap().done();
+    });
+    run::<Tasks, N>(1, |(_, receiver)| {
+        receiver.try_recv().unwrap().split().1.done();
+    });
+    run::<Tasks, N>(1, |(_, receiver)| {
+        receiver.try_recv().unwrap().retry().unwrap();
+        assert!(receiver.try_recv().is_ok());
+    });
+    run::<Tasks, N>(1, |(_, receiver)| {
+        let task = receiver.try_recv().unwrap();
+        assert!(task.follow_up(item()).is_ok());
+    });
+    run::<Tasks, N>(1, |(_, receiver)| drop(receiver.try_recv()));
+}
+
+#[test]
+fn large_items_fit_on_stack_of_thread() {
+    let _watchdog = Watchdog::start();
+    construction::<Plain, LARGE>();
+    construction::<Tasks, LARGE>();
+    sending::<Plain, LARGE>();
+    receiving::<Plain, LARGE>();
+    receiving::<Tasks, LARGE>();
+    blocking::<Plain, LARGE>();
+    blocking::<Tasks, LARGE>();
+    tasks::<LARGE>();
+}
+
+#[test]
+fn huge_items_fit_on_stack_of_thread() {
+    let _watchdog = Watchdog::start();
+    construction::<Plain, HUGE>();
+    sending::<Plain, HUGE>();
+    receiving::<Plain, HUGE>();
+}
