@@ -157,6 +157,7 @@ impl Builder {
     /// ```should_panic
     /// tollgate::Builder::new().capacity(0).build::<u32>();
     /// ```
+    #[track_caller]
     pub fn build<T>(&self) -> (Sender<T>, Receiver<T>) {
         self.build_kind()
     }
@@ -185,6 +186,7 @@ impl Builder {
     ///
     /// Builder::new().capacity(1).on_abandon(Abandon::Requeue).build_tasks::<u32>();
     /// ```
+    #[track_caller]
     pub fn build_tasks<T>(&self) -> (Sender<T>, TaskReceiver<T>) {
         assert!(
             self.policy.on_abandon != Abandon::Requeue || self.policy.max_attempts.is_some(),
@@ -194,6 +196,7 @@ impl Builder {
         self.build_kind()
     }
 
+    #[track_caller]
     fn build_kind<T, K: Kind>(&self) -> (Sender<T>, Receiver<T, K>) {
         let queue = match self.capacity {
             Some(capacity) => Queue::bounded(capacity, K::HAS_LANE),

@@ -188,6 +188,7 @@ pub use weak::WeakSender;
 /// # Ok::<(), tollgate::SendError<&str>>(())
 /// # }).unwrap();
 /// ```
+#[track_caller]
 pub fn bounded<T>(cap: usize) -> (Sender<T>, Receiver<T>) {
     Builder::new().capacity(cap).build()
 }
@@ -236,6 +237,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
+#[track_caller]
 pub fn tasks<T>(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
     Builder::new().capacity(cap).build_tasks()
 }

@@ -79,6 +79,7 @@ impl<T> Queue<T> {
     /// # Panics
     ///
     /// Panics if `capacity` is zero, or if the memory cannot be allocated.
+    #[track_caller]
     pub(crate) fn bounded(capacity: usize, has_lane: bool) -> Self {
         assert!(
             capacity >= 1,

@@ -115,11 +115,12 @@ impl<T> Ring<T> {
     /// # Panics
     ///
     /// Panics if the memory cannot be allocated.
+    #[track_caller]
     pub(super) fn starting_at(capacity: usize, position: u64) -> Self {
         debug_assert!(capacity >= 1);
-        let slots = Self::allocate(capacity, position).unwrap_or_else(|| {
-            panic!("a channel of capacity {capacity} cannot be allocated: choose a smaller one")
-        });
+        let Some(slots) = Self::allocate(capacity, position) else {
+            panic!("a channel of capacity {capacity} cannot be allocated: choose a smaller one");
+        };
         Self {
             tail: CachePadded::new(AtomicU64::new(position.wrapping_mul(STEP))),
             head: CachePadded::new(AtomicU64::new(position.wrapping_mul(STEP))),

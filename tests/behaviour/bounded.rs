@@ -4,10 +4,15 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
+use std::panic;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::thread;
 
+use tollgate::Abandon;
+use tollgate::Builder;
 use tollgate::RecvError;
 use tollgate::SendError;
 use tollgate::TryRecvError;
@@ -389,6 +394,40 @@ fn capacity_beyond_memory_panics<K: Kind<u64> + Kind<()> + Kind<[u8; 1 << 20]>>(
     for text in refused {
         assert!(text.contains("cannot be allocated"), "{text}");
     }
+}
+
+/// The lines on which panics of this thread happen while `work` runs.
+fn panic_lines(work: impl FnOnce()) -> Vec<(String, u32)> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let (recorded, this) = (Arc::clone(&lines), thread::current().id());
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().id() != this {
+            return before(info);
+        }
+        let place = info.location().unwrap();
+        let line = (place.file().to_owned(), place.line());
+        recorded.lock().unwrap().push(line);
+    }));
+    work();
+    drop(panic::take_hook());
+    lines.lock().unwrap().clone()
+}
+
+#[test]
+fn panicking_constructors_name_their_caller() {
+    let huge = 1 << (usize::BITS - 2);
+    let first = line!() + 2;
+    let lines = panic_lines(|| {
+        panic_text(|| drop(tollgate::bounded::<u8>(0)));
+        panic_text(|| drop(tollgate::tasks::<u8>(0)));
+        panic_text(|| drop(tollgate::bounded::<u64>(huge)));
+        panic_text(|| drop(Builder::new().capacity(0).build::<u8>()));
+        let requeue = Builder::new().on_abandon(Abandon::Requeue);
+        panic_text(|| drop(requeue.build_tasks::<u8>()));
+    });
+    let expected = [0, 1, 2, 3, 5].map(|offset| (file!().to_owned(), first + offset));
+    assert_eq!(lines, expected);
 }
 
 #[track_caller]
