@@ -27,7 +27,9 @@ fn two_senders_cross_into_next_segment() {
         let numbers = [0; 3].map(|_| block_on(receiver.recv()).unwrap().number);
         assert_eq!(numbers[0], 0);
         assert_eq!(numbers[1] + numbers[2], 3);
-        producers.map(|it| it.join()).map(Result::unwrap);
+        for producer in producers {
+            producer.join().unwrap();
+        }
         send(&sender, tally.item(3));
         assert_eq!(receive(&receiver).number, 3);
     });
