@@ -73,9 +73,9 @@
 //!
 //! A stream that was polled and then left alone may keep one wakeup: an item stays queued, even if
 //! another receiver is idle, until the stream is polled again or dropped. This is so for other calls of
-//! the same receiver, too: `recv`, calls that block the thread, and `iter`. `ready_chunks` and
-//! `buffer_unordered` leave the stream in this state while their consumer works. Among several
-//! workers use `recv`, or `for_each_concurrent`.
+//! the same receiver, too: `recv`, calls that block the thread, `iter`, and each `stream()`.
+//! `ready_chunks` and `buffer_unordered` leave the stream in this state while their consumer works.
+//! Among several workers use `recv`, or `for_each_concurrent`.
 //!
 //! # Fairness
 //!

@@ -114,7 +114,7 @@ pub mod future;
 mod monitor;
 // the sending handle
 mod sender;
-// the receiving handle, also a stream
+// the receiving handle, also a stream; its streams and iterators
 mod receiver;
 // handles that do not keep their side alive
 mod weak;
@@ -152,7 +152,9 @@ pub use future::Send;
 pub use iter::Drained;
 pub use monitor::Monitor;
 pub use policy::Abandon;
+pub use receiver::IntoStream;
 pub use receiver::Receiver;
+pub use receiver::RecvStream;
 pub use receiver::TaskReceiver;
 pub use receiver::TryIter;
 pub use report::Failure;

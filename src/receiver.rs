@@ -1,17 +1,13 @@
 //! The receiving handle.
 
+// iterators that do not wait
 mod iter;
+// streams
+mod stream;
 
 use alloc::boxed::Box;
 use core::fmt;
 use core::marker::PhantomData;
-use core::pin::Pin;
-use core::task::Context;
-use core::task::Poll;
-use core::task::ready;
-
-use futures_core::FusedStream;
-use futures_core::Stream;
 
 use crate::error::RecvError;
 use crate::error::TryRecvError;
@@ -25,14 +21,14 @@ use crate::kind::Kind;
 use crate::kind::Plain;
 use crate::kind::Tasks;
 use crate::monitor::Monitor;
-use crate::operation::leave;
-use crate::operation::poll;
 use crate::operation::try_now;
 use crate::shared::ReceiverSide;
 use crate::shared::Shared;
-use crate::wait::Wait;
 
 pub use self::iter::TryIter;
+pub use self::stream::IntoStream;
+pub use self::stream::RecvStream;
+use self::stream::Streaming;
 
 /// The receiving side of a channel.
 ///
@@ -50,6 +46,8 @@ pub use self::iter::TryIter;
 /// `Pending` remains a waiter. If it is then neither polled again nor dropped, it can keep the
 /// wakeup for one item to itself. So in a `select!`, use [`recv`](Self::recv): its future is
 /// dropped, and passes the wakeup on.
+///
+/// [`Stream`]: futures_core::Stream
 ///
 /// # Examples
 ///
@@ -102,6 +100,8 @@ pub struct Receiver<T, K: Kind = Plain> {
 /// `ready_chunks` and `buffer_unordered` leave the stream in this state while their consumer works,
 /// so use them only if there is a single worker.
 ///
+/// [`Stream`]: futures_core::Stream
+///
 /// # Examples
 ///
 /// ```
@@ -125,14 +125,6 @@ pub struct Receiver<T, K: Kind = Plain> {
 /// ```
 pub type TaskReceiver<T> = Receiver<T, Tasks>;
 
-/// What a receiver keeps between two polls as a stream.
-#[derive(Default)]
-struct Streaming {
-    wait: Wait,
-    /// Whether the stream has returned `None`. It then returns nothing else.
-    has_ended: bool,
-}
-
 impl<T, K: Kind> Receiver<T, K> {
     /// # Safety
     ///
@@ -147,15 +139,6 @@ impl<T, K: Kind> Receiver<T, K> {
 
     pub(crate) fn channel(&self) -> &Shared<T> {
         &self.side
-    }
-
-    /// Leaves the list in which this receiver waits as a stream, and passes its notification on. Called
-    /// before a function that consumes the receiver makes its result: if a waker panicked while the
-    /// function returns, the compiler would leak the result (rust-lang/rust#47949).
-    pub(crate) fn stop_streaming(&mut self) {
-        if let Some(mut stream) = self.stream.take() {
-            leave::<T, RecvItem<K>>(&self.side, &mut stream.wait);
-        }
     }
 
     #[inline]
@@ -496,30 +479,6 @@ impl<T, K: Kind> Receiver<T, K> {
     /// ```
     pub fn same_channel(&self, other: &Self) -> bool {
         self.side.same_channel(&other.side)
-    }
-}
-
-impl<T, K: Kind> Stream for Receiver<T, K> {
-    type Item = K::Received<T>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<K::Received<T>>> {
-        let this = &mut *self;
-        let stream = this.stream.get_or_insert_default();
-        if stream.has_ended {
-            return Poll::Ready(None);
-        }
-        let operation = Self::operation();
-        let result = ready!(poll(operation, &this.side, &mut stream.wait, cx));
-        stream.has_ended = result.is_err();
-        Poll::Ready(result.ok())
-    }
-}
-
-impl<T, K: Kind> FusedStream for Receiver<T, K> {
-    /// Returns `true` if this handle has returned `None` as a stream. (In async-channel, this
-    /// method returns whether the channel is closed and empty.)
-    fn is_terminated(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| stream.has_ended)
     }
 }
 

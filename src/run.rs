@@ -207,7 +207,7 @@ where
         let Some(receiver) = &mut self.receiver else {
             return false;
         };
-        match Pin::new(receiver).poll_next(cx) {
+        match receiver.poll_recv(cx) {
             Poll::Pending => false,
             Poll::Ready(None) => {
                 self.receiver = None;

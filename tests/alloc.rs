@@ -74,6 +74,7 @@ on_both_kinds! {
     try_send_and_try_recv_allocate_nothing,
     ready_send_and_recv_allocate_nothing,
     ready_stream_allocates_once,
+    streams_beside_receiver_allocate_nothing,
     sole_waiter_allocates_nothing,
     pending_polls_allocate_nothing,
     cancelled_futures_leave_nothing,
@@ -125,6 +126,26 @@ fn ready_stream_allocates_once<K: Kind<usize>>() {
     });
     // A stream keeps state between polls, whether it waits or not.
     assert_eq!(allocations, 1);
+}
+
+fn streams_beside_receiver_allocate_nothing<K: Kind<usize>>() {
+    let (sender, receiver) = K::channel(16);
+    let waker = CountingWaker::new();
+    let mut owned = receiver.clone().into_stream();
+    let figures = measure(|| {
+        let mut borrowed = receiver.stream();
+        assert!(poll_next(&mut borrowed, &waker).is_pending());
+        drop(borrowed);
+        assert!(poll_next(&mut owned, &waker).is_pending());
+        let mut borrowed = receiver.stream();
+        for item in 0..MILLION / 10 {
+            sender.try_send(item).unwrap();
+            assert!(poll_next(&mut owned, &waker).is_ready());
+            sender.try_send(item).unwrap();
+            assert!(poll_next(&mut borrowed, &waker).is_ready());
+        }
+    });
+    assert_eq!(figures, (0, 0));
 }
 
 fn sole_waiter_allocates_nothing<K: Kind>() {

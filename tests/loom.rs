@@ -82,6 +82,7 @@
 //! | `complete`: does not leave the list | l02, cancelled_receiver_passes_on_wake_for_retry | |
 //! | `complete`: leaves without `pass_on` | unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
 //! | `Waiting::drop`: does not leave, or leaves without `pass_on` | l11, l12 | |
+//! | `RecvStream::drop`: does not leave | stream_of_receiver_passes_on_wake | |
 //! | `Receiver::drop`: does not leave | first_waiter_passes_on_wake, middle_waiter_passes_on_wake | |
 //! | `RecvItem::pass_on`: does nothing | l11, unpolled_receiver_keeps_one_wake | |
 //! | `SendItem::pass_on`: does nothing | l12, unpolled_sender_keeps_one_wake | |

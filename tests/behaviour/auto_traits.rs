@@ -22,11 +22,13 @@ use tollgate::Builder;
 use tollgate::Drained;
 use tollgate::Failure;
 use tollgate::IntoIter;
+use tollgate::IntoStream;
 use tollgate::Iter;
 use tollgate::JoinError;
 use tollgate::Monitor;
 use tollgate::Receiver;
 use tollgate::RecvError;
+use tollgate::RecvStream;
 use tollgate::RecvTimeoutError;
 use tollgate::Report;
 use tollgate::RetryError;
@@ -95,7 +97,9 @@ for_every_type!(
     WeakReceiver,
     Iter<'static>,
     IntoIter,
-    TryIter<'static>
+    TryIter<'static>,
+    RecvStream<'static>,
+    IntoStream
 );
 for_every_type!(IntoSend, IntoRecv, IntoJoin, IntoFinished);
 for_every_type!(
@@ -113,7 +117,9 @@ for_all_without_an_item!(
     WeakReceiver,
     Iter<'static>,
     IntoIter,
-    TryIter<'static>
+    TryIter<'static>,
+    RecvStream<'static>,
+    IntoStream
 );
 for_all_without_an_item!(IntoRecv, IntoJoin, IntoFinished);
 for_all_without_an_item!(
@@ -124,6 +130,18 @@ for_all_without_an_item!(
     Finished<'static>,
     Failed<'static>,
 );
+
+// All iterators are fused, and all streams, on channels of both kinds.
+assert_impl_all!(Iter<'static, Fragile>: FusedIterator<Item = Fragile>);
+assert_impl_all!(Iter<'static, Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
+assert_impl_all!(IntoIter<Fragile>: FusedIterator<Item = Fragile>);
+assert_impl_all!(IntoIter<Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
+assert_impl_all!(TryIter<'static, Fragile>: FusedIterator<Item = Fragile>);
+assert_impl_all!(TryIter<'static, Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
+assert_impl_all!(RecvStream<'static, Fragile>: FusedStream<Item = Fragile>);
+assert_impl_all!(RecvStream<'static, Fragile, Tasks>: FusedStream<Item = Task<Fragile>>);
+assert_impl_all!(IntoStream<Fragile>: FusedStream<Item = Fragile>);
+assert_impl_all!(IntoStream<Fragile, Tasks>: FusedStream<Item = Task<Fragile>>);
 
 // These contain an item; the future gives no access to it.
 assert_impl_all!(SendFuture<'static, Fragile>: Debug);
@@ -191,6 +209,12 @@ fn handles_take_two_words_at_most() {
     assert!(size_of::<Receiver<[u8; 64]>>() <= 2 * WORD);
     assert!(size_of::<TaskReceiver<[u8; 64]>>() <= 2 * WORD);
     assert!(size_of::<Monitor<[u8; 64]>>() <= 2 * WORD);
+}
+
+#[test]
+fn streams_take_state_of_waiter_and_receiver() {
+    assert!(size_of::<RecvStream<'_, [u8; 64]>>() <= 4 * WORD);
+    assert!(size_of::<IntoStream<[u8; 64]>>() <= 5 * WORD);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::task::Poll;
 
+use futures_util::Stream;
 use futures_util::StreamExt;
 use tollgate::Monitor;
 use tollgate::SendError;
@@ -76,10 +77,12 @@ struct Case {
     place: Place,
 }
 
-const OPS: [Op; 7] = [
+const OPS: [Op; 9] = [
     Op::Send,
     Op::Recv,
     Op::Stream,
+    Op::BorrowedStream,
+    Op::OwnedStream,
     Op::Closed,
     Op::Join,
     Op::Finished,
@@ -133,7 +136,7 @@ fn every_cancellation_loses_no_item_or_wake() {
         }
     }
     println!("{cases} cases");
-    assert_eq!(cases, (7 + 6) * 4 * 8 * 3 * 2);
+    assert_eq!(cases, (9 + 8) * 4 * 8 * 3 * 2);
 }
 
 enum Outcome {
@@ -176,8 +179,8 @@ impl<K: Kind<Item>> Scene<'_, K> {
         let monitor = &self.world.monitor;
         let stats = monitor.stats();
         match self.case.op {
-            Op::Send => stats.closed || stats.queued == 0,
-            Op::Recv | Op::Stream => stats.closed || stats.queued > 0,
+            op if op.sends() => stats.closed || stats.queued == 0,
+            op if op.receives() => stats.closed || stats.queued > 0,
             Op::Closed => stats.closed,
             Op::Join => monitor.outstanding() == 0,
             Op::Finished => stats.closed && monitor.outstanding() == 0,
@@ -185,17 +188,19 @@ impl<K: Kind<Item>> Scene<'_, K> {
                 stats.report.abandoned + stats.report.discarded > 0
                     || stats.closed && monitor.outstanding() == 0
             }
+            op => unreachable!("{op:?} sends or receives"),
         }
     }
 
     /// Makes what the operation waits for happen anew, for a waiter.
     fn grant(&self) {
-        match self.case.op {
-            Op::Send => self.world.put(),
-            Op::Recv | Op::Stream => drop(self.world.take()),
-            Op::Closed | Op::Join | Op::Finished | Op::Failed => {}
+        let op = self.case.op;
+        if op.sends() {
+            self.world.put();
+        } else if op.receives() {
+            self.world.take();
         }
-        self.world.grant(self.case.op);
+        self.world.grant(op);
     }
 
     fn apply_event(&self, another: Option<Waiter<'_, Outcome>>) {
@@ -207,10 +212,8 @@ impl<K: Kind<Item>> Scene<'_, K> {
             Event::Retry => self.retry(),
             Event::Close => drop(world.monitor.close()),
             Event::CloseNow => world.monitor.close_now().for_each(drop),
-            Event::LastHandle => match self.case.op {
-                Op::Recv | Op::Stream => world.drop_sender(),
-                _ => world.drop_receiver(),
-            },
+            Event::LastHandle if self.case.op.receives() => world.drop_sender(),
+            Event::LastHandle => world.drop_receiver(),
             Event::AnotherCancel => drop(another),
         }
     }
@@ -219,7 +222,7 @@ impl<K: Kind<Item>> Scene<'_, K> {
     /// than it is due.
     fn satisfy(&self, mut witness: Waiter<'_, Outcome>, forgotten: Option<CountingWaker>) {
         let case = self.case;
-        let wakes_all = !matches!(case.op, Op::Send | Op::Recv | Op::Stream);
+        let wakes_all = !case.op.sends() && !case.op.receives();
         let absorbed = forgotten.is_some_and(|it| it.wakes() > 0) && !wakes_all;
         if self.is_ready() && !absorbed {
             assert!(witness.wakes() > 0, "a wake was lost: {case:?}");
@@ -317,15 +320,13 @@ fn run<K: Kind<Item>>(case: Case) {
     };
     // The waiters have handles of their own, so that the world's may be the last of its side.
     let own = Own::<K> {
-        sender: matches!(case.op, Op::Send | Op::Closed)
+        sender: (case.op.sends() || case.op == Op::Closed)
             .then(|| world.sender())
             .flatten(),
-        receiver: matches!(case.op, Op::Recv | Op::Stream)
-            .then(|| world.receiver())
-            .flatten(),
+        receiver: case.op.receives().then(|| world.receiver()).flatten(),
         monitor: world.monitor.clone(),
     };
-    if !matches!(case.op, Op::Recv | Op::Stream | Op::Closed) {
+    if !case.op.receives() && case.op != Op::Closed {
         world.put();
     }
     let ids = play(&scene, &own);
@@ -355,7 +356,7 @@ struct Ids {
 fn play<K: Kind<Item>>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
     let Scene { case, world } = *scene;
     let tally = world.tally.clone();
-    let sends = case.op == Op::Send;
+    let sends = case.op.sends();
     let last_id = || sends.then(|| tally.drops().len() - 1);
     let waiting = || {
         let mut waiter = own.waiter(case.op, &tally);
@@ -381,7 +382,7 @@ fn play<K: Kind<Item>>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
     if matches!(case.point, Point::Notified | Point::Completed) {
         match case.op {
             // The channel is full already.
-            Op::Send => assert!(world.take()),
+            op if op.sends() => assert!(world.take()),
             _ => scene.grant(),
         }
         assert_eq!(subject.wakes(), 1, "the first in line: {case:?}");
@@ -426,15 +427,9 @@ impl<K: Kind<Item>> Own<K> {
                         .map_or(Outcome::Ended, |given| Outcome::Received(given.end()))
                 })
             }
-            Op::Stream => {
-                let mut stream = receiver().clone();
-                Waiter::new(async move {
-                    stream
-                        .next()
-                        .await
-                        .map_or(Outcome::Ended, |given| Outcome::Received(given.end()))
-                })
-            }
+            Op::Stream => next_of(receiver().clone()),
+            Op::BorrowedStream => next_of(receiver().stream()),
+            Op::OwnedStream => next_of(receiver().clone().into_stream()),
             Op::Closed => {
                 let closed = sender().closed();
                 Waiter::new(async {
@@ -465,6 +460,19 @@ impl<K: Kind<Item>> Own<K> {
             }
         }
     }
+}
+
+/// Waits for the next item of a stream, which is dropped with the waiter.
+fn next_of<'a, S>(mut stream: S) -> Waiter<'a, Outcome>
+where
+    S: Stream<Item: Given<Item>> + Unpin + 'a,
+{
+    Waiter::new(async move {
+        stream
+            .next()
+            .await
+            .map_or(Outcome::Ended, |given| Outcome::Received(given.end()))
+    })
 }
 
 on_both_kinds! {

@@ -49,7 +49,7 @@ mod run;
 mod select;
 // What every operation does in every state.
 mod states;
-// A receiver as a `Stream`.
+// A receiver as a `Stream`, and the streams of a receiver.
 mod stream;
 // The ends of a task.
 mod task;

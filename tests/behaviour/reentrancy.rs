@@ -96,9 +96,11 @@ const ACTIONS: [Action; 12] = [
     Action::DropLastSender,
     Action::DropLastReceiver,
 ];
-const OPS: [Op; 6] = [
+const OPS: [Op; 8] = [
     Op::Recv,
     Op::Stream,
+    Op::BorrowedStream,
+    Op::OwnedStream,
     Op::Send,
     Op::Join,
     Op::Finished,
@@ -259,6 +261,20 @@ impl<K: Kind<Item>> Scene<K> {
                 }
                 .boxed_local()
             }
+            Op::BorrowedStream => {
+                let receiver = receiver();
+                async move {
+                    let _ = receiver.stream().next().await.map(Given::end);
+                }
+                .boxed_local()
+            }
+            Op::OwnedStream => {
+                let mut stream = receiver().into_stream();
+                async move {
+                    let _ = stream.next().await.map(Given::end);
+                }
+                .boxed_local()
+            }
             Op::Send => {
                 let (sender, item) = (sender(), self.world.tally.item());
                 async move {
@@ -284,7 +300,7 @@ fn run<K: Kind<Item>>(case: Case) -> bool {
         another: None.into(),
     });
     let world = &scene.world;
-    if matches!(case.op, Op::Send | Op::Join) {
+    if case.op.sends() || case.op == Op::Join {
         world.put();
     }
     let hostile = || {

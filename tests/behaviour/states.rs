@@ -93,6 +93,12 @@ where
     for _ in 0..3 {
         assert_eq!(take_one(&receiver).unwrap_err(), TryRecvError::Closed);
         assert_eq!(now(receiver.recv()).err(), Some(RecvError));
+        assert!(receiver.try_iter().next().is_none());
+        let mut stream = receiver.stream();
+        assert!(matches!(poll_next(&mut stream, &waker), Poll::Ready(None)));
+        drop(stream);
+        let mut stream = receiver.clone().into_stream();
+        assert!(matches!(poll_next(&mut stream, &waker), Poll::Ready(None)));
         assert!(matches!(
             poll_next(&mut receiver, &waker),
             Poll::Ready(None)
@@ -286,6 +292,18 @@ fn task_receiver_ends_with_last_task() {
         assert!(matches!(poll_next(&mut stream, &waker), Poll::Ready(None)));
         assert_ended(receiver.clone());
     }
+}
+
+/// Even though the channel is closed, another item may come.
+#[test]
+fn streams_wait_for_tasks_in_hand() {
+    let _watchdog = Watchdog::start();
+    let (_sender, receiver, task) = closed_with_a_task_in_hand();
+    let waker = CountingWaker::new();
+    assert!(poll_next(&mut receiver.stream(), &waker).is_pending());
+    assert!(poll_next(&mut receiver.clone().into_stream(), &waker).is_pending());
+    task.done();
+    assert!(poll_next(&mut receiver.stream(), &waker).is_ready());
 }
 
 #[test]

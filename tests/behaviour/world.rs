@@ -19,10 +19,27 @@ pub(crate) enum Op {
     Send,
     Recv,
     Stream,
+    BorrowedStream,
+    OwnedStream,
     Closed,
     Join,
     Finished,
     Failed,
+}
+
+impl Op {
+    /// Whether it waits for room.
+    pub(crate) fn sends(self) -> bool {
+        self == Self::Send
+    }
+
+    /// Whether it waits for an item.
+    pub(crate) fn receives(self) -> bool {
+        matches!(
+            self,
+            Self::Recv | Self::Stream | Self::BorrowedStream | Self::OwnedStream
+        )
+    }
 }
 
 /// The channel may be used, and its handles dropped, by code that runs inside another call: no cell
@@ -89,7 +106,9 @@ impl<K: Kind<Item>> World<K> {
     /// Makes what `op` waits for happen.
     pub(crate) fn grant(&self, op: Op) {
         match op {
-            Op::Recv | Op::Stream => self.put(),
+            Op::Recv | Op::Stream | Op::BorrowedStream | Op::OwnedStream => {
+                self.put();
+            }
             Op::Send => {
                 self.take();
             }

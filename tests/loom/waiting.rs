@@ -412,3 +412,25 @@ fn a_waker_may_use_the_channel(behind: bool) {
         assert!(got == [1, 2] || got == [1, 2, 3], "{got:?}");
     });
 }
+
+/// Two streams of one receiver wait; the first leaves, notified or not.
+#[test]
+fn stream_of_receiver_passes_on_wake() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let item = tally.item(1);
+        let mut first = receiver.stream();
+        assert!(poll(&mut next(&mut first), Waker::noop()).is_pending());
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, item)
+        });
+        let survivor = thread::spawn({
+            let receiver = receiver.clone();
+            move || block_on(next(&mut receiver.stream())).unwrap().number
+        });
+        drop(first);
+        assert_eq!(survivor.join().unwrap(), 1);
+        producer.join().unwrap();
+    });
+}

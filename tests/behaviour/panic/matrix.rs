@@ -64,6 +64,7 @@ pub(crate) enum Act {
     TryRecv,
     Recv,
     Stream,
+    IntoStream,
     /// Another future starts to wait.
     WaitToo,
     /// All waiters are polled with other wakers.
@@ -98,12 +99,13 @@ pub(crate) enum Act {
     UnwindDrained,
 }
 
-const ACTS: [Act; 29] = [
+const ACTS: [Act; 30] = [
     Act::TrySend,
     Act::Send,
     Act::TryRecv,
     Act::Recv,
     Act::Stream,
+    Act::IntoStream,
     Act::WaitToo,
     Act::ReplaceWakers,
     Act::PollOutOfTurn,
@@ -281,6 +283,16 @@ where
     next.map(|(given, _receiver)| given.map(Given::end))
 }
 
+fn next_of_owned_stream<K>(
+    receiver: Receiver<FaultyItem, K>,
+) -> impl Future<Output = Option<FaultyItem>>
+where
+    K: kind::Kind<Received<FaultyItem>: Given<FaultyItem>>,
+{
+    let next = receiver.into_stream().into_future();
+    next.map(|(given, _stream)| given.map(Given::end))
+}
+
 /// Polls a future once and drops it.
 fn poll_once_and_drop<'a>(
     future: impl Future<Output = Option<FaultyItem>> + 'a,
@@ -363,6 +375,9 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
             }
         }
         Act::Recv => visitors.push(poll_once_and_drop(recv(receiver.as_ref().unwrap()))),
+        Act::IntoStream => visitors.push(poll_once_and_drop(next_of_owned_stream(
+            receiver.clone().unwrap(),
+        ))),
         Act::Stream => visitors.push(poll_once_and_drop(stream(receiver.clone().unwrap()))),
         Act::WaitToo => {
             let first = waiters.len();
