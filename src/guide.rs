@@ -18,6 +18,7 @@
 //! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
 //! | `*_blocking`, `*_timeout`, `*_deadline` | as `send`, `recv`, `join`, `finished`; `Timeout` or `None` at the deadline | the same | the same | the same |
+//! | `try_iter`, `drain` | the items that are queued; `drain` no more than there were at the call | the same | nothing | nothing |
 //! | `upgrade` of a weak handle | a handle, while one of its side is left | `None` | `None` | `None` |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
 //! | `finished()` | waits | waits | waits | ready |

@@ -152,6 +152,7 @@ pub use future::Send;
 pub use iter::Drained;
 pub use monitor::Monitor;
 pub use policy::Abandon;
+pub use receiver::Drain;
 pub use receiver::IntoStream;
 pub use receiver::Receiver;
 pub use receiver::RecvStream;

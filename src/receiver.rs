@@ -25,6 +25,7 @@ use crate::operation::try_now;
 use crate::shared::ReceiverSide;
 use crate::shared::Shared;
 
+pub use self::iter::Drain;
 pub use self::iter::TryIter;
 pub use self::stream::IntoStream;
 pub use self::stream::RecvStream;
@@ -267,6 +268,39 @@ impl<T, K: Kind> Receiver<T, K> {
             receiver: self,
             has_ended: false,
         }
+    }
+
+    /// Returns an iterator over the items that are queued now. It never waits.
+    ///
+    /// It yields at most as many items as are queued when `drain` is called. So it ends even if
+    /// producers keep sending, or if its tasks are [retried](crate::Task::retry) or
+    /// [followed up](crate::Task::follow_up); [`try_iter`](Self::try_iter) goes on as long as it finds an
+    /// item.
+    ///
+    /// Each item is received when the iterator yields it, as by [`try_recv`](Self::try_recv). So an
+    /// iterator that is dropped early leaves the other items in the channel, and on a task channel only
+    /// the tasks that it has yielded are in hand. If other receivers take some of the items meanwhile,
+    /// the iterator may yield fewer, or items that were sent later.
+    ///
+    /// To take out all queued items at once, and to close the channel, call
+    /// [`close_now`](Self::close_now), which returns the items without tasks. (In flume, `drain` takes
+    /// the items out when it is called, and drops what is left in the iterator.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::bounded(3);
+    /// sender.try_send(1)?;
+    /// sender.try_send(2)?;
+    /// for item in receiver.drain() {
+    ///     sender.try_send(item * 10)?;
+    /// }
+    /// assert_eq!(receiver.drain().next(), Some(10));
+    /// assert_eq!(receiver.try_recv(), Ok(20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain(&self) -> Drain<'_, T, K> {
+        Drain::new(self.try_iter(), self.len())
     }
 
     /// Closes the channel. Returns `true` if it was open. See

@@ -143,6 +143,8 @@ fn streams_beside_receiver_allocate_nothing<K: Kind<usize>>() {
             assert!(poll_next(&mut owned, &waker).is_ready());
             sender.try_send(item).unwrap();
             assert!(poll_next(&mut borrowed, &waker).is_ready());
+            sender.try_send(item).unwrap();
+            assert_eq!(receiver.drain().map(Given::end).sum::<usize>(), item);
         }
     });
     assert_eq!(figures, (0, 0));

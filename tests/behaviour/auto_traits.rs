@@ -19,6 +19,7 @@ use static_assertions::assert_impl_all;
 use static_assertions::assert_not_impl_any;
 use tollgate::Abandon;
 use tollgate::Builder;
+use tollgate::Drain;
 use tollgate::Drained;
 use tollgate::Failure;
 use tollgate::IntoIter;
@@ -98,6 +99,7 @@ for_every_type!(
     Iter<'static>,
     IntoIter,
     TryIter<'static>,
+    Drain<'static>,
     RecvStream<'static>,
     IntoStream
 );
@@ -118,6 +120,7 @@ for_all_without_an_item!(
     Iter<'static>,
     IntoIter,
     TryIter<'static>,
+    Drain<'static>,
     RecvStream<'static>,
     IntoStream
 );
@@ -138,6 +141,8 @@ assert_impl_all!(IntoIter<Fragile>: FusedIterator<Item = Fragile>);
 assert_impl_all!(IntoIter<Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
 assert_impl_all!(TryIter<'static, Fragile>: FusedIterator<Item = Fragile>);
 assert_impl_all!(TryIter<'static, Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
+assert_impl_all!(Drain<'static, Fragile>: FusedIterator<Item = Fragile>);
+assert_impl_all!(Drain<'static, Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
 assert_impl_all!(RecvStream<'static, Fragile>: FusedStream<Item = Fragile>);
 assert_impl_all!(RecvStream<'static, Fragile, Tasks>: FusedStream<Item = Task<Fragile>>);
 assert_impl_all!(IntoStream<Fragile>: FusedStream<Item = Fragile>);

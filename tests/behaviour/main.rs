@@ -26,6 +26,8 @@ mod cancel;
 mod close;
 // Closing a channel and taking back what is queued.
 mod close_now;
+// `drain`: what it yields, and when it ends.
+mod drain;
 // Which waiter is woken, how often, and what share each one gets.
 mod fairness;
 // `join`, `finished` and `failed`.

@@ -94,6 +94,7 @@ where
         assert_eq!(take_one(&receiver).unwrap_err(), TryRecvError::Closed);
         assert_eq!(now(receiver.recv()).err(), Some(RecvError));
         assert!(receiver.try_iter().next().is_none());
+        assert!(receiver.drain().next().is_none());
         let mut stream = receiver.stream();
         assert!(matches!(poll_next(&mut stream, &waker), Poll::Ready(None)));
         drop(stream);
@@ -300,6 +301,7 @@ fn streams_wait_for_tasks_in_hand() {
     let _watchdog = Watchdog::start();
     let (_sender, receiver, task) = closed_with_a_task_in_hand();
     let waker = CountingWaker::new();
+    assert!(receiver.drain().next().is_none());
     assert!(poll_next(&mut receiver.stream(), &waker).is_pending());
     assert!(poll_next(&mut receiver.clone().into_stream(), &waker).is_pending());
     task.done();
