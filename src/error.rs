@@ -4,6 +4,8 @@
 use core::error::Error;
 use core::fmt;
 
+use crate::unwind::protect;
+
 /// The error of a send on a closed channel. It contains the item that was not sent.
 ///
 /// [`Task::follow_up`](crate::Task::follow_up) also returns it. That method works on a closed
@@ -175,6 +177,76 @@ impl<T> fmt::Display for SendTimeoutError<T> {
 }
 
 impl<T> Error for SendTimeoutError<T> {}
+
+/// The error of [`Sender::send_until`](crate::Sender::send_until). It contains the item that was not
+/// sent.
+///
+/// # Examples
+///
+/// ```
+/// use std::future::ready;
+/// use tollgate::SendUntilError;
+///
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::bounded(1);
+/// sender.send(1).await?;
+///
+/// let error = sender.send_until(2, ready("shutdown")).await.unwrap_err();
+/// assert_eq!(error, SendUntilError::Stopped(2, "shutdown"));
+/// assert_eq!(error.to_string(), "stopped while sending into a full channel");
+/// assert!(error.is_stopped() && !error.is_closed());
+/// assert_eq!(error.into_inner(), 2);
+/// # drop(receiver);
+/// # Ok::<(), tollgate::SendError<i32>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendUntilError<T, R> {
+    /// The future `stop` was ready while the channel was full. The second field is its output.
+    Stopped(T, R),
+    /// The channel is closed.
+    Closed(T),
+}
+
+impl<T, R> SendUntilError<T, R> {
+    /// Returns the item, and drops the output of `stop`.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Stopped(item, output) => protect(item, || drop(output)),
+            Self::Closed(item) => item,
+        }
+    }
+
+    /// Returns `true` if the send was stopped.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped(..))
+    }
+
+    /// Returns `true` if the channel is closed.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
+}
+
+impl<T, R> fmt::Debug for SendUntilError<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped(..) => "Stopped(..)",
+            Self::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T, R> fmt::Display for SendUntilError<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped(..) => "stopped while sending into a full channel",
+            Self::Closed(_) => "sending into a closed channel",
+        })
+    }
+}
+
+impl<T, R> Error for SendUntilError<T, R> {}
 
 /// The error of [`Task::retry`](crate::Task::retry). It contains the item that was not queued
 /// again.
@@ -360,3 +432,61 @@ impl fmt::Display for RecvTimeoutError {
 }
 
 impl Error for RecvTimeoutError {}
+
+/// The error of [`Receiver::recv_until`](crate::Receiver::recv_until).
+///
+/// # Examples
+///
+/// ```
+/// use std::future::ready;
+/// use tollgate::RecvUntilError;
+///
+/// # futures_lite::future::block_on(async {
+/// let (sender, receiver) = tollgate::bounded::<i32>(1);
+/// let error = receiver.recv_until(ready("shutdown")).await.unwrap_err();
+/// assert_eq!(error, RecvUntilError::Stopped("shutdown"));
+/// assert_eq!(error.to_string(), "stopped while receiving from an empty channel");
+/// drop(sender);
+/// let error = receiver.recv_until(ready("shutdown")).await.unwrap_err();
+/// assert!(error.is_closed() && !error.is_stopped());
+/// # });
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RecvUntilError<R> {
+    /// The future `stop` was ready, and there was no item. The field is its output.
+    Stopped(R),
+    /// The channel is finished: no item can come any more.
+    Closed,
+}
+
+impl<R> RecvUntilError<R> {
+    /// Returns `true` if the receive was stopped.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped(_))
+    }
+
+    /// Returns `true` if no item can come any more.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+}
+
+impl<R> fmt::Debug for RecvUntilError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped(_) => "Stopped(..)",
+            Self::Closed => "Closed",
+        })
+    }
+}
+
+impl<R> fmt::Display for RecvUntilError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped(_) => "stopped while receiving from an empty channel",
+            Self::Closed => "receiving from an empty and closed channel",
+        })
+    }
+}
+
+impl<R> Error for RecvUntilError<R> {}

@@ -1,8 +1,8 @@
 //! The futures that the handles return. Each is an operation on a channel.
 //!
-//! All of them are `Unpin`, and panic when they are polled after completion. All of them are also
-//! **cancel safe**: a future that is dropped before it completes has done nothing, and a wakeup that
-//! it was given is passed on to the next waiter.
+//! All of them are `Unpin` ([`SendUntil`] and [`RecvUntil`] if the future that they poll is), and panic
+//! when they are polled after completion. All of them are also **cancel safe**: a future that is dropped
+//! before it completes has done nothing, and a wakeup that it was given is passed on to the next waiter.
 
 use core::fmt;
 
@@ -21,8 +21,10 @@ pub use observe::Join;
 pub use recv::IntoRecv;
 pub use recv::Recv;
 pub use recv::RecvTask;
+pub use recv::RecvUntil;
 pub use send::IntoSend;
 pub use send::Send;
+pub use send::SendUntil;
 
 pub(crate) use recv::RecvItem;
 pub(crate) use send::SendItem;

@@ -18,6 +18,7 @@
 //! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
 //! | `*_blocking`, `*_timeout`, `*_deadline` | as `send`, `recv`, `join`, `finished`; `Timeout` or `None` at the deadline | the same | the same | the same |
+//! | `send_until`, `recv_until` | as `send`, `recv`; `Stopped` once the other future is ready | the same | the same | the same |
 //! | `try_iter`, `drain` | the items that are queued; `drain` no more than there were at the call | the same | nothing | nothing |
 //! | `upgrade` of a weak handle | a handle, while one of its side is left | `None` | `None` | `None` |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
@@ -38,7 +39,9 @@
 //! taken nothing. A `send` future that is dropped before it is ready has sent nothing, and drops
 //! its item. A waiter that was woken and is then dropped passes the wakeup on.
 //!
-//! A `send` that times out returns its item, and a `recv` that times out has taken nothing.
+//! A `send` that times out or is stopped returns its item, and a `recv` that times out or is stopped has
+//! taken nothing. Even if the deadline is past, or the future that stops the call is ready from the
+//! start, an item is sent if there is room, and received if there is one.
 //!
 //! There is no capacity 0. Such a channel would hand an item directly to a waiting receiver, and
 //! would lose the item when that receiver is cancelled.

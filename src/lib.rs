@@ -29,6 +29,9 @@
 //! WebAssembly.) [`into_send`](Sender::into_send) and its like return futures that own their handle, and a
 //! [`WeakSender`] or [`WeakReceiver`] does not keep the channel open.
 //!
+//! [`send_until`](Sender::send_until) and [`recv_until`](Receiver::recv_until) wait until another future
+//! is ready, such as the timer of any runtime.
+//!
 //! The [`guide`] says what each call does in each state of a channel, and what is promised about
 //! cancellation, fairness, panics and accounting.
 //!
@@ -141,9 +144,11 @@ pub use blocking::Iter;
 pub use builder::Builder;
 pub use error::RecvError;
 pub use error::RecvTimeoutError;
+pub use error::RecvUntilError;
 pub use error::RetryError;
 pub use error::SendError;
 pub use error::SendTimeoutError;
+pub use error::SendUntilError;
 pub use error::TryRecvError;
 pub use error::TrySendError;
 pub use future::Closed;

@@ -2,7 +2,7 @@
 //! completion, cancellation, and trying without waiting.
 //!
 //! A verb defines what one attempt does, and in which list its callers wait. [`Waiting`] makes a future
-//! of it.
+//! of it, and [`Until`] one that another future can stop.
 //!
 //! # Invariants
 //!
@@ -15,6 +15,8 @@
 mod blocking;
 #[cfg(test)]
 mod tests;
+// waiting until another future is ready
+mod until;
 
 use core::borrow::Borrow;
 use core::marker::PhantomData;
@@ -35,6 +37,8 @@ use crate::unwind::OnDrop;
 use crate::unwind::protect;
 use crate::wait::Wait;
 use crate::wait::WaitList;
+
+pub(crate) use self::until::Until;
 
 /// A verb of a channel.
 pub(crate) trait Operation<T>: Sized {
@@ -311,6 +315,16 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
             Some(channel) => channel,
             None => unreachable!("the future has not completed"),
         }
+    }
+
+    /// Cancels the operation, and returns it. The future has not completed, but has then.
+    fn cancel(&mut self) -> O {
+        let channel = Guarded::new(self.take_channel());
+        // SAFETY: O1: `channel` was `Some`, so the operation is initialised. It is taken once.
+        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
+        leave::<T, O>(channel.deref().borrow(), &mut self.wait);
+        drop(channel);
+        operation.into_inner()
     }
 }
 

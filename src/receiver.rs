@@ -7,6 +7,7 @@ mod stream;
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::future::Future;
 use core::marker::PhantomData;
 
 use crate::error::RecvError;
@@ -16,6 +17,7 @@ use crate::future::IntoRecv;
 use crate::future::Join;
 use crate::future::Recv;
 use crate::future::RecvItem;
+use crate::future::RecvUntil;
 use crate::iter::Drained;
 use crate::kind::Kind;
 use crate::kind::Plain;
@@ -213,6 +215,77 @@ impl<T, K: Kind> Receiver<T, K> {
     pub fn into_recv(mut self) -> IntoRecv<T, K> {
         self.stop_streaming();
         IntoRecv::new(self.side.clone(), Self::operation())
+    }
+
+    /// Receives the next item like [`recv`](Self::recv), but waits only until the future `stop` is
+    /// ready.
+    ///
+    /// `stop` can be the timer of any runtime, or any other future. It is polled only when nothing can
+    /// be received. So even if `stop` is ready from the start, as is a timer whose deadline is past, an
+    /// item is received if there is one.
+    ///
+    /// When `stop` is ready, its output is always returned, in the error. So a loop can pass `&mut stop`
+    /// to each call, and end at this error. As long as every call finds an item, however, `stop` is not
+    /// polled and does not end the loop. If it must, check for that in the loop too.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, or if it is stopped, it has taken nothing out of
+    /// the channel.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with the output of `stop` if `stop` is ready while nothing can be received, or
+    /// an error without it once the channel is finished, as for [`recv`](Self::recv).
+    ///
+    /// # Panics
+    ///
+    /// The future panics if `stop` panics, or if it is polled after it has completed.
+    ///
+    /// # Examples
+    ///
+    /// With a timer of tokio:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::sleep;
+    /// use tollgate::RecvUntilError;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// sender.send(1).await?;
+    /// let millisecond = Duration::from_millis(1);
+    /// assert_eq!(receiver.recv_until(sleep(millisecond)).await, Ok(1));
+    /// assert_eq!(receiver.recv_until(sleep(millisecond)).await, Err(RecvUntilError::Stopped(())));
+    /// drop(sender);
+    /// assert_eq!(receiver.recv_until(sleep(millisecond)).await, Err(RecvUntilError::Closed));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// With a timer of smol, in a loop, so that the deadline is one for all items:
+    ///
+    /// ```
+    /// use smol::Timer;
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let (sender, receiver) = tollgate::tasks::<i32>(4);
+    /// sender.send(1).await?;
+    /// sender.send(2).await?;
+    ///
+    /// let mut timer = Timer::after(Duration::from_millis(1));
+    /// let mut sum = 0;
+    /// while let Ok(task) = receiver.recv_until(&mut timer).await {
+    ///     sum += task.done();
+    /// }
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), tollgate::SendError<i32>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn recv_until<F: Future>(&self, stop: F) -> RecvUntil<'_, T, F, K> {
+        RecvUntil::new(&self.side, Self::operation(), stop)
     }
 
     /// Receives an item if there is one now.

@@ -1,6 +1,7 @@
 //! The sending handle.
 
 use core::fmt;
+use core::future::Future;
 
 use crate::error::SendError;
 use crate::error::TrySendError;
@@ -9,6 +10,7 @@ use crate::future::IntoSend;
 use crate::future::Join;
 use crate::future::Send;
 use crate::future::SendItem;
+use crate::future::SendUntil;
 use crate::iter::Drained;
 use crate::monitor::Monitor;
 use crate::operation::try_now;
@@ -93,6 +95,70 @@ impl<T> Sender<T> {
     /// ```
     pub fn into_send(self, item: T) -> IntoSend<T> {
         IntoSend::new(self.0, item)
+    }
+
+    /// Sends an item like [`send`](Self::send), but waits only until the future `stop` is ready.
+    ///
+    /// `stop` can be the timer of any runtime, or any other future. It is polled only when the channel
+    /// is full. So even if `stop` is ready from the start, as is a timer whose deadline is past, the item
+    /// is sent if there is room.
+    ///
+    /// When `stop` is ready, its output is always returned, in the error. So a loop can pass `&mut stop`
+    /// to each call, and end at this error. As long as every call finds room, however, `stop` is not
+    /// polled and does not end the loop. If it must, check for that in the loop too.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, nothing has been sent, and the item is dropped. If
+    /// it is stopped, nothing has been sent, and the error contains the item.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with the item and the output of `stop` if `stop` is ready while the channel is
+    /// full, or an error with the item if the channel is closed, before or during the call.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if `stop` panics, or if it is polled after it has completed.
+    ///
+    /// # Examples
+    ///
+    /// With a timer of tokio:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::sleep;
+    /// use tollgate::SendUntilError;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (sender, _receiver) = tollgate::bounded(1);
+    /// let millisecond = Duration::from_millis(1);
+    /// assert_eq!(sender.send_until("first", sleep(millisecond)).await, Ok(()));
+    /// assert_eq!(
+    ///     sender.send_until("second", sleep(millisecond)).await,
+    ///     Err(SendUntilError::Stopped("second", ())),
+    /// );
+    /// # }
+    /// ```
+    ///
+    /// With any other future, here the end of another channel:
+    ///
+    /// ```
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, _receiver) = tollgate::bounded(1);
+    /// let (shutdown, on_shutdown) = tollgate::bounded::<()>(1);
+    /// shutdown.close();
+    ///
+    /// // There is room, so the first item is sent.
+    /// assert_eq!(sender.send_until(1, on_shutdown.closed()).await, Ok(()));
+    /// let error = sender.send_until(2, on_shutdown.closed()).await.unwrap_err();
+    /// assert!(error.is_stopped());
+    /// assert_eq!(error.into_inner(), 2);
+    /// # });
+    /// ```
+    pub fn send_until<F: Future>(&self, item: T, stop: F) -> SendUntil<'_, T, F> {
+        SendUntil::new(&self.0, item, stop)
     }
 
     /// Sends an item if there is room now.

@@ -8,6 +8,7 @@ use std::alloc::GlobalAlloc;
 use std::alloc::Layout;
 use std::alloc::System;
 use std::cell::Cell;
+use std::future::ready;
 use std::mem::size_of;
 
 use tollgate::Sender;
@@ -74,7 +75,7 @@ on_both_kinds! {
     try_send_and_try_recv_allocate_nothing,
     ready_send_and_recv_allocate_nothing,
     ready_stream_allocates_once,
-    streams_beside_receiver_allocate_nothing,
+    streams_and_stoppable_calls_allocate_nothing,
     sole_waiter_allocates_nothing,
     pending_polls_allocate_nothing,
     cancelled_futures_leave_nothing,
@@ -128,7 +129,7 @@ fn ready_stream_allocates_once<K: Kind<usize>>() {
     assert_eq!(allocations, 1);
 }
 
-fn streams_beside_receiver_allocate_nothing<K: Kind<usize>>() {
+fn streams_and_stoppable_calls_allocate_nothing<K: Kind<usize>>() {
     let (sender, receiver) = K::channel(16);
     let waker = CountingWaker::new();
     let mut owned = receiver.clone().into_stream();
@@ -139,12 +140,14 @@ fn streams_beside_receiver_allocate_nothing<K: Kind<usize>>() {
         assert!(poll_next(&mut owned, &waker).is_pending());
         let mut borrowed = receiver.stream();
         for item in 0..MILLION / 10 {
-            sender.try_send(item).unwrap();
+            assert!(poll_once(&mut sender.send_until(item, ready(()))).is_ready());
             assert!(poll_next(&mut owned, &waker).is_ready());
-            sender.try_send(item).unwrap();
+            assert!(poll_once(&mut sender.send_until(item, ready(()))).is_ready());
             assert!(poll_next(&mut borrowed, &waker).is_ready());
-            sender.try_send(item).unwrap();
+            assert!(poll_once(&mut sender.send_until(item, ready(()))).is_ready());
             assert_eq!(receiver.drain().map(Given::end).sum::<usize>(), item);
+            // It is stopped.
+            assert!(poll_once(&mut receiver.recv_until(ready(()))).is_ready());
         }
     });
     assert_eq!(figures, (0, 0));

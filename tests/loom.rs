@@ -82,6 +82,8 @@
 //! | `complete`: does not leave the list | l02, cancelled_receiver_passes_on_wake_for_retry | |
 //! | `complete`: leaves without `pass_on` | unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
 //! | `Waiting::drop`: does not leave, or leaves without `pass_on` | l11, l12 | |
+//! | `Waiting::cancel`: does not leave, or leaves without `pass_on` | stopped_receiver_passes_on_wake, stopped_sender_passes_on_wake | |
+//! | `Recording::attempt`: busy taken for blocked | past_stop_takes_item_behind_slow_send | |
 //! | `RecvStream::drop`: does not leave | stream_of_receiver_passes_on_wake | |
 //! | `Receiver::drop`: does not leave | first_waiter_passes_on_wake, middle_waiter_passes_on_wake | |
 //! | `RecvItem::pass_on`: does nothing | l11, unpolled_receiver_keeps_one_wake | |

@@ -7,14 +7,18 @@ use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
 
+use pin_project_lite::pin_project;
+
 use crate::attempt::Attempt;
 use crate::channel::Change;
 use crate::channel::Channel;
 use crate::error::RecvError;
+use crate::error::RecvUntilError;
 use crate::kind::Kind;
 use crate::kind::Plain;
 use crate::kind::Tasks;
 use crate::operation::Operation;
+use crate::operation::Until;
 use crate::operation::Waiting;
 use crate::queue::Origin;
 use crate::shared::ReceiverSide;
@@ -162,5 +166,57 @@ impl<T, K: Kind> Future for IntoRecv<T, K> {
 impl<T, K: Kind> fmt::Debug for IntoRecv<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IntoRecv { .. }")
+    }
+}
+
+pin_project! {
+    /// The future returned by [`Receiver::recv_until`](crate::Receiver::recv_until). It waits for an
+    /// item, until another future is ready.
+    ///
+    /// It is [`Unpin`] if the other future is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::future;
+    ///
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// let mut recv = receiver.recv_until(future::pending::<()>());
+    /// assert!(future::block_on(future::poll_once(&mut recv)).is_none());
+    /// sender.try_send(1)?;
+    /// assert_eq!(future::block_on(&mut recv), Ok(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct RecvUntil<'a, T, F, K: Kind = Plain> {
+        #[pin]
+        until: Until<&'a Shared<T>, T, RecvItem<K>, F>,
+    }
+}
+
+impl<'a, T, F: Future, K: Kind> RecvUntil<'a, T, F, K> {
+    pub(crate) fn new(channel: &'a Shared<T>, operation: RecvItem<K>, stop: F) -> Self {
+        Self {
+            until: Until::new(channel, operation, stop),
+        }
+    }
+}
+
+impl<T, F: Future, K: Kind> Future for RecvUntil<'_, T, F, K> {
+    type Output = Result<K::Received<T>, RecvUntilError<F::Output>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.project().until.poll("RecvUntil", cx);
+        polled.map(|result| match result {
+            Ok(Ok(received)) => Ok(received),
+            Ok(Err(RecvError)) => Err(RecvUntilError::Closed),
+            Err((_, output)) => Err(RecvUntilError::Stopped(output)),
+        })
+    }
+}
+
+impl<T, F, K: Kind> fmt::Debug for RecvUntil<'_, T, F, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecvUntil { .. }")
     }
 }

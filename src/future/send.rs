@@ -7,11 +7,15 @@ use core::ptr;
 use core::task::Context;
 use core::task::Poll;
 
+use pin_project_lite::pin_project;
+
 use crate::attempt::Attempt;
 use crate::channel::Change;
 use crate::channel::Channel;
 use crate::error::SendError;
+use crate::error::SendUntilError;
 use crate::operation::Operation;
+use crate::operation::Until;
 use crate::operation::Waiting;
 use crate::shared::SenderSide;
 use crate::shared::Shared;
@@ -146,5 +150,59 @@ impl<T> Future for IntoSend<T> {
 impl<T> fmt::Debug for IntoSend<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IntoSend { .. }")
+    }
+}
+
+pin_project! {
+    /// The future returned by [`Sender::send_until`](crate::Sender::send_until). It waits for room and
+    /// sends an item, until another future is ready.
+    ///
+    /// It is [`Unpin`] if the other future is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::future;
+    ///
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// sender.try_send(1)?;
+    ///
+    /// let mut send = sender.send_until(2, future::pending::<()>());
+    /// assert!(future::block_on(future::poll_once(&mut send)).is_none());
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// assert_eq!(future::block_on(&mut send), Ok(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct SendUntil<'a, T, F> {
+        #[pin]
+        until: Until<&'a Shared<T>, T, SendItem<T>, F>,
+    }
+}
+
+impl<'a, T, F: Future> SendUntil<'a, T, F> {
+    pub(crate) fn new(channel: &'a Shared<T>, item: T, stop: F) -> Self {
+        Self {
+            until: Until::new(channel, SendItem::new(item), stop),
+        }
+    }
+}
+
+impl<T, F: Future> Future for SendUntil<'_, T, F> {
+    type Output = Result<(), SendUntilError<T, F::Output>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.project().until.poll("SendUntil", cx);
+        polled.map(|result| match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(SendError(item))) => Err(SendUntilError::Closed(item)),
+            Err((operation, output)) => Err(SendUntilError::Stopped(operation.into_item(), output)),
+        })
+    }
+}
+
+impl<T, F> fmt::Debug for SendUntil<'_, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendUntil { .. }")
     }
 }

@@ -15,7 +15,6 @@ use std::time::Instant;
 use super::Operation;
 use super::Waiting;
 use super::complete;
-use super::leave;
 use crate::attempt::Attempt;
 use crate::channel::Change;
 use crate::shared::Shared;
@@ -82,25 +81,23 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
     /// Attempts for the last time. A poll would not do: it may yield to other waiters, or give up on
     /// [`Busy`](Attempt::Busy), although there is an item.
     fn give_up(mut self) -> Result<O::Output, O> {
-        let channel = Guarded::new(self.take_channel());
-        let shared = channel.deref().borrow();
-        // SAFETY: O1: the operation is used only if no attempt was done.
-        let attempt = || unsafe { self.operation.attempt(shared) };
-        let done = match Attempt::retry_while_busy(attempt) {
-            Attempt::Done(done) => done,
-            outcome => {
-                // SAFETY: O1: no attempt was done, and it is taken once.
-                let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
-                if let Attempt::Closed = outcome {
-                    (operation.into_inner().closed(), Change::Nothing)
-                } else {
-                    leave::<T, O>(shared, &mut self.wait);
-                    drop(channel);
-                    return Err(operation.into_inner());
-                }
-            }
+        let Some(channel) = &self.channel else {
+            unreachable!("the future has not completed");
         };
-        let output = complete::<T, O>(shared, &mut self.wait, done);
+        // SAFETY: O1: the operation is used only if no attempt was done.
+        let attempt = || unsafe { self.operation.attempt(channel.borrow()) };
+        let done = match Attempt::retry_while_busy(attempt) {
+            Attempt::Done(done) => Some(done),
+            Attempt::Closed => None,
+            Attempt::Blocked | Attempt::Busy => return Err(self.cancel()),
+        };
+        let channel = Guarded::new(self.take_channel());
+        let done = done.unwrap_or_else(|| {
+            // SAFETY: O1: no attempt was done, and it is taken once.
+            let operation = unsafe { ManuallyDrop::take(&mut self.operation) };
+            (operation.closed(), Change::Nothing)
+        });
+        let output = complete::<T, O>(channel.deref().borrow(), &mut self.wait, done);
         Ok(protect(output, || drop(channel)))
     }
 }

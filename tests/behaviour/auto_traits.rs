@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fmt::Debug;
 use std::fmt::Display;
+use std::future::Ready;
 use std::iter::FusedIterator;
 use std::marker::PhantomPinned;
 use std::mem::size_of;
@@ -31,10 +32,12 @@ use tollgate::Receiver;
 use tollgate::RecvError;
 use tollgate::RecvStream;
 use tollgate::RecvTimeoutError;
+use tollgate::RecvUntilError;
 use tollgate::Report;
 use tollgate::RetryError;
 use tollgate::SendError;
 use tollgate::SendTimeoutError;
+use tollgate::SendUntilError;
 use tollgate::Sender;
 use tollgate::Stats;
 use tollgate::Task;
@@ -54,7 +57,9 @@ use tollgate::future::IntoRecv;
 use tollgate::future::IntoSend;
 use tollgate::future::Join;
 use tollgate::future::Recv;
+use tollgate::future::RecvUntil;
 use tollgate::future::Send as SendFuture;
+use tollgate::future::SendUntil;
 use tollgate::kind::Tasks;
 
 use crate::common::Watchdog;
@@ -148,6 +153,18 @@ assert_impl_all!(RecvStream<'static, Fragile, Tasks>: FusedStream<Item = Task<Fr
 assert_impl_all!(IntoStream<Fragile>: FusedStream<Item = Fragile>);
 assert_impl_all!(IntoStream<Fragile, Tasks>: FusedStream<Item = Task<Fragile>>);
 
+// These also contain the future that stops them, and are what it is.
+assert_impl_all!(RecvUntil<'static, Lonely, Ready<u8>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(RecvUntil<'static, Rooted, Fragile, Tasks>: Unpin, Debug);
+assert_impl_all!(SendUntil<'static, Lonely, Ready<u8>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(SendUntil<'static, Rooted, Fragile>: Unpin, Debug);
+assert_not_impl_any!(RecvUntil<'static, Local, u8>: Send, Sync);
+assert_not_impl_any!(RecvUntil<'static, u8, Local>: Send, Sync);
+assert_not_impl_any!(RecvUntil<'static, u8, Rooted>: Unpin);
+assert_not_impl_any!(SendUntil<'static, Local, u8>: Send, Sync);
+assert_not_impl_any!(SendUntil<'static, u8, Local>: Send, Sync);
+assert_not_impl_any!(SendUntil<'static, u8, Rooted>: Unpin);
+
 // These contain an item; the future gives no access to it.
 assert_impl_all!(SendFuture<'static, Fragile>: Debug);
 assert_impl_all!(SendFuture<'static, Lonely>: Send, Sync);
@@ -188,6 +205,10 @@ assert_impl_all!(SendError<Fragile>: Error, Debug, Display);
 assert_impl_all!(TrySendError<Fragile>: Error, Debug, Display);
 assert_impl_all!(SendTimeoutError<Fragile>: Error, Debug, Display);
 assert_impl_all!(RetryError<Fragile>: Error, Debug, Display);
+assert_impl_all!(SendUntilError<Fragile, Fragile>: Error, Debug, Display);
+assert_impl_all!(SendUntilError<u8, u8>: Send, Sync, Copy, Eq);
+assert_impl_all!(RecvUntilError<Fragile>: Error, Debug, Display);
+assert_impl_all!(RecvUntilError<u8>: Send, Sync, Copy, Eq);
 assert_impl_all!(RetryError<u8>: Send, Sync, Copy, Eq);
 assert_impl_all!(SendError<u8>: Send, Sync, Copy, Eq);
 assert_impl_all!(TrySendError<u8>: Send, Sync, Copy, Eq);
@@ -230,6 +251,11 @@ fn futures_take_three_words_and_item() {
     assert!(size_of::<SendFuture<'_, [u8; 64]>>() <= 3 * WORD + 64);
     assert!(size_of::<SendFuture<'_, String>>() <= 3 * WORD + size_of::<String>());
     assert!(size_of::<Join<'_, u64>>() <= 4 * WORD);
+    // A flag, and the future that stops them.
+    type Stop = Ready<[usize; 4]>;
+    let stop = size_of::<Option<Stop>>();
+    assert!(size_of::<RecvUntil<'_, [u8; 64], Stop>>() <= 4 * WORD + stop);
+    assert!(size_of::<SendUntil<'_, u64, Stop>>() <= 4 * WORD + size_of::<u64>() + stop);
 }
 
 #[test]

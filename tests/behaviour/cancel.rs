@@ -2,12 +2,14 @@
 //! dropped at every point, with every event before it and every kind of other waiter.
 
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::task::Poll;
 
 use futures_util::Stream;
 use futures_util::StreamExt;
 use tollgate::Monitor;
 use tollgate::SendError;
+use tollgate::SendUntilError;
 use tollgate::Sender;
 use tollgate::TryRecvError;
 
@@ -77,9 +79,11 @@ struct Case {
     place: Place,
 }
 
-const OPS: [Op; 9] = [
+const OPS: [Op; 11] = [
     Op::Send,
+    Op::SendUntil,
     Op::Recv,
+    Op::RecvUntil,
     Op::Stream,
     Op::BorrowedStream,
     Op::OwnedStream,
@@ -136,7 +140,7 @@ fn every_cancellation_loses_no_item_or_wake() {
         }
     }
     println!("{cases} cases");
-    assert_eq!(cases, (9 + 8) * 4 * 8 * 3 * 2);
+    assert_eq!(cases, (11 + 10) * 4 * 8 * 3 * 2);
 }
 
 enum Outcome {
@@ -420,8 +424,25 @@ impl<K: Kind<Item>> Own<K> {
                     }
                 })
             }
+            Op::SendUntil => {
+                let send = sender().send_until(tally.item(), pending::<()>());
+                Waiter::new(async {
+                    match send.await {
+                        Ok(()) => Outcome::Sent,
+                        Err(SendUntilError::Closed(_item)) => Outcome::Refused,
+                        Err(SendUntilError::Stopped(..)) => unreachable!("nothing stops it"),
+                    }
+                })
+            }
             Op::Recv => {
                 let recv = receiver().recv();
+                Waiter::new(async {
+                    recv.await
+                        .map_or(Outcome::Ended, |given| Outcome::Received(given.end()))
+                })
+            }
+            Op::RecvUntil => {
+                let recv = receiver().recv_until(pending::<()>());
                 Waiter::new(async {
                     recv.await
                         .map_or(Outcome::Ended, |given| Outcome::Received(given.end()))

@@ -57,6 +57,8 @@ mod stream;
 mod task;
 // Unbounded channels.
 mod unbounded;
+// `send_until` and `recv_until`: what stops them, and when.
+mod until;
 // Weak handles.
 mod weak;
 // A channel with a record of its items, for the matrices of `cancel` and `reentrancy`.

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -96,12 +97,14 @@ const ACTIONS: [Action; 12] = [
     Action::DropLastSender,
     Action::DropLastReceiver,
 ];
-const OPS: [Op; 8] = [
+const OPS: [Op; 10] = [
     Op::Recv,
+    Op::RecvUntil,
     Op::Stream,
     Op::BorrowedStream,
     Op::OwnedStream,
     Op::Send,
+    Op::SendUntil,
     Op::Join,
     Op::Finished,
     Op::Failed,
@@ -261,6 +264,14 @@ impl<K: Kind<Item>> Scene<K> {
                 }
                 .boxed_local()
             }
+            Op::RecvUntil => {
+                let receiver = receiver();
+                async move {
+                    let recv = receiver.recv_until(pending::<()>());
+                    let _ = recv.await.map(Given::end);
+                }
+                .boxed_local()
+            }
             Op::BorrowedStream => {
                 let receiver = receiver();
                 async move {
@@ -279,6 +290,13 @@ impl<K: Kind<Item>> Scene<K> {
                 let (sender, item) = (sender(), self.world.tally.item());
                 async move {
                     let _ = sender.send(item).await;
+                }
+                .boxed_local()
+            }
+            Op::SendUntil => {
+                let (sender, item) = (sender(), self.world.tally.item());
+                async move {
+                    let _ = sender.send_until(item, pending::<()>()).await;
                 }
                 .boxed_local()
             }

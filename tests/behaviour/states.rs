@@ -4,6 +4,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::pending;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
@@ -13,8 +15,10 @@ use tollgate::Failure;
 use tollgate::JoinError;
 use tollgate::Receiver;
 use tollgate::RecvError;
+use tollgate::RecvUntilError;
 use tollgate::Report;
 use tollgate::SendError;
+use tollgate::SendUntilError;
 use tollgate::Sender;
 use tollgate::Task;
 use tollgate::TaskReceiver;
@@ -81,6 +85,8 @@ fn finished<K: Kind>() -> (Sender<u32>, ReceiverOf<K>) {
 fn assert_refuses(sender: &Sender<u32>) {
     assert_eq!(sender.try_send(1), Err(TrySendError::Closed(1)));
     assert_eq!(now(sender.send(2)), Err(SendError(2)));
+    let refused = now(sender.send_until(3, ready(())));
+    assert_eq!(refused, Err(SendUntilError::Closed(3)));
 }
 
 #[track_caller]
@@ -93,6 +99,8 @@ where
     for _ in 0..3 {
         assert_eq!(take_one(&receiver).unwrap_err(), TryRecvError::Closed);
         assert_eq!(now(receiver.recv()).err(), Some(RecvError));
+        let ended = now(receiver.recv_until(ready(()))).err();
+        assert_eq!(ended, Some(RecvUntilError::Closed));
         assert!(receiver.try_iter().next().is_none());
         assert!(receiver.drain().next().is_none());
         let mut stream = receiver.stream();
@@ -297,15 +305,26 @@ fn task_receiver_ends_with_last_task() {
 
 /// Even though the channel is closed, another item may come.
 #[test]
-fn streams_wait_for_tasks_in_hand() {
+fn calls_wait_for_tasks_in_hand() {
     let _watchdog = Watchdog::start();
     let (_sender, receiver, task) = closed_with_a_task_in_hand();
     let waker = CountingWaker::new();
     assert!(receiver.drain().next().is_none());
     assert!(poll_next(&mut receiver.stream(), &waker).is_pending());
     assert!(poll_next(&mut receiver.clone().into_stream(), &waker).is_pending());
+    let stopped = now(receiver.recv_until(ready("time"))).err();
+    assert_eq!(stopped, Some(RecvUntilError::Stopped("time")));
+    let mut recv = Waiter::waiting(receiver.recv_until(pending::<()>()));
+    task.follow_up(8).unwrap();
+    assert_eq!(recv.wakes(), 1);
+    assert!(recv.poll().map(|task| task.unwrap().done()) == Poll::Ready(8));
+    let mut recv = Waiter::waiting(receiver.recv_until(pending::<()>()));
     task.done();
-    assert!(poll_next(&mut receiver.stream(), &waker).is_ready());
+    assert_eq!(recv.wakes(), 1);
+    assert!(matches!(
+        recv.poll(),
+        Poll::Ready(Err(RecvUntilError::Closed))
+    ));
 }
 
 #[test]

@@ -17,7 +17,9 @@ use crate::common::Tally;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Op {
     Send,
+    SendUntil,
     Recv,
+    RecvUntil,
     Stream,
     BorrowedStream,
     OwnedStream,
@@ -30,14 +32,14 @@ pub(crate) enum Op {
 impl Op {
     /// Whether it waits for room.
     pub(crate) fn sends(self) -> bool {
-        self == Self::Send
+        matches!(self, Self::Send | Self::SendUntil)
     }
 
     /// Whether it waits for an item.
     pub(crate) fn receives(self) -> bool {
         matches!(
             self,
-            Self::Recv | Self::Stream | Self::BorrowedStream | Self::OwnedStream
+            Self::Recv | Self::RecvUntil | Self::Stream | Self::BorrowedStream | Self::OwnedStream
         )
     }
 }
@@ -106,10 +108,10 @@ impl<K: Kind<Item>> World<K> {
     /// Makes what `op` waits for happen.
     pub(crate) fn grant(&self, op: Op) {
         match op {
-            Op::Recv | Op::Stream | Op::BorrowedStream | Op::OwnedStream => {
+            Op::Recv | Op::RecvUntil | Op::Stream | Op::BorrowedStream | Op::OwnedStream => {
                 self.put();
             }
-            Op::Send => {
+            Op::Send | Op::SendUntil => {
                 self.take();
             }
             Op::Closed => {

@@ -1,5 +1,8 @@
 //! Waiters that leave, replace their wakers, wait behind others, or use the channel when woken.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::task::Poll;
@@ -7,6 +10,7 @@ use std::task::Waker;
 
 use loom::thread;
 use tollgate::Receiver;
+use tollgate::RecvUntilError;
 
 use crate::support::Item;
 use crate::support::block_on;
@@ -432,5 +436,120 @@ fn stream_of_receiver_passes_on_wake() {
         drop(first);
         assert_eq!(survivor.join().unwrap(), 1);
         producer.join().unwrap();
+    });
+}
+
+/// A call is stopped, notified or not, while another one waits behind it.
+#[test]
+fn stopped_receiver_passes_on_wake() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let item = tally.item(1);
+        let is_stopped = Cell::new(false);
+        let mut stopped = receiver.recv_until(poll_fn(|_| match is_stopped.get() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }));
+        assert!(poll(&mut stopped, Waker::noop()).is_pending());
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, item)
+        });
+        let survivor = thread::spawn({
+            let receiver = receiver.clone();
+            move || block_on(receiver.recv()).unwrap().number
+        });
+        is_stopped.set(true);
+        match poll(&mut stopped, Waker::noop()) {
+            Poll::Ready(Err(_)) => {}
+            // The item came first; the other receiver needs one too.
+            Poll::Ready(Ok(item)) => send(&sender, tally.item(item.number)),
+            // The slot is being filled, so `stop` was not polled.
+            Poll::Pending => drop(stopped),
+        }
+        assert_eq!(survivor.join().unwrap(), 1);
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn stopped_sender_passes_on_wake() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        send(&sender, tally.item(1));
+        let is_stopped = Cell::new(false);
+        let stop = poll_fn(|_| match is_stopped.get() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        let mut stopped = sender.send_until(tally.item(2), stop);
+        assert!(poll(&mut stopped, Waker::noop()).is_pending());
+        let item = tally.item(3);
+        let survivor = thread::spawn({
+            let sender = sender.clone();
+            move || block_on(sender.send(item)).unwrap()
+        });
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || assert_eq!(receive(&receiver).number, 1)
+        });
+        is_stopped.set(true);
+        let polled = poll(&mut stopped, Waker::noop());
+        drop(stopped);
+        match polled {
+            Poll::Ready(Err(error)) => assert_eq!(error.into_inner().number, 2),
+            // There was room; the other sender needs some too.
+            Poll::Ready(Ok(())) => assert_eq!(receive(&receiver).number, 2),
+            // The slot is being emptied, so `stop` was not polled.
+            Poll::Pending => {}
+        }
+        survivor.join().unwrap();
+        consumer.join().unwrap();
+        assert_eq!(receive(&receiver).number, 3);
+    });
+}
+
+/// The future that stops the call is ready when the other thread says so, item or no item.
+#[test]
+fn stop_or_item_ends_receive() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(1));
+        let (stop, on_stop) = shared(bounded(1));
+        let [item, signal] = [1, 2].map(|number| tally.item(number));
+        let producer = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, item)
+        });
+        let stopper = thread::spawn({
+            let stop = stop.clone();
+            move || send(&stop, signal)
+        });
+        match block_on(receiver.recv_until(on_stop.recv())) {
+            Ok(item) => assert_eq!(item.number, 1),
+            Err(RecvUntilError::Stopped(signal)) => {
+                assert_eq!(signal.unwrap().number, 2);
+                assert_eq!(block_on(receiver.recv()).unwrap().number, 1);
+            }
+            Err(RecvUntilError::Closed) => unreachable!("nothing closes it"),
+        }
+        producer.join().unwrap();
+        stopper.join().unwrap();
+    });
+}
+
+/// An item may be behind one that is still being written: there is one, so the call is not stopped.
+#[test]
+fn past_stop_takes_item_behind_slow_send() {
+    model(|tally| {
+        let (sender, receiver) = shared(bounded(2));
+        let item = tally.item(1);
+        let other = thread::spawn({
+            let sender = sender.clone();
+            move || send(&sender, item)
+        });
+        send(&sender, tally.item(2));
+        assert!(block_on(receiver.recv_until(ready(()))).is_ok());
+        other.join().unwrap();
+        assert_eq!(receiver.len(), 1);
     });
 }

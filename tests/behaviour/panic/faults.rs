@@ -32,7 +32,8 @@ pub(crate) enum Site {
     ItemDrop,
     ErrorInto,
     ErrorDrop,
-    /// The closure of a `run`, and the futures that it returns.
+    /// The closure of a `run`, and the futures that it returns. `JobPoll` and `JobDrop` are also the
+    /// sites of the futures that stop a `send_until` or `recv_until`.
     JobBegin,
     JobPoll,
     JobDrop,

@@ -5,11 +5,15 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use tollgate::Monitor;
 use tollgate::Receiver;
+use tollgate::RecvUntilError;
 use tollgate::Report;
 use tollgate::Sender;
 use tollgate::kind;
@@ -19,11 +23,13 @@ use super::faults::FaultyItem;
 use super::faults::FaultyWaiter;
 use super::faults::Outcome;
 use super::faults::Reason;
+use super::faults::Site;
 use super::faults::arm;
 use super::faults::call;
 use super::faults::disarm;
 use super::faults::drop_in_call;
 use super::faults::drop_in_panic;
+use super::faults::may_panic;
 use super::faults::run_until_idle;
 use super::faults::set_unwinding;
 use crate::common::Given;
@@ -61,8 +67,10 @@ pub(crate) enum Stage {
 pub(crate) enum Act {
     TrySend,
     Send,
+    SendUntil,
     TryRecv,
     Recv,
+    RecvUntil,
     Stream,
     IntoStream,
     /// Another future starts to wait.
@@ -99,11 +107,13 @@ pub(crate) enum Act {
     UnwindDrained,
 }
 
-const ACTS: [Act; 30] = [
+const ACTS: [Act; 32] = [
     Act::TrySend,
     Act::Send,
+    Act::SendUntil,
     Act::TryRecv,
     Act::Recv,
+    Act::RecvUntil,
     Act::Stream,
     Act::IntoStream,
     Act::WaitToo,
@@ -293,6 +303,63 @@ where
     next.map(|(given, _stream)| given.map(Given::end))
 }
 
+/// Stops a `send_until` or `recv_until`.
+struct Stop {
+    is_ready: bool,
+    tally: Tally,
+}
+
+impl Stop {
+    /// One that is never ready, and one that is ready at once.
+    fn both(tally: &Tally) -> [Self; 2] {
+        [false, true].map(|is_ready| Self {
+            is_ready,
+            tally: tally.clone(),
+        })
+    }
+}
+
+impl Future for Stop {
+    type Output = FaultyItem;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<FaultyItem> {
+        may_panic(Site::JobPoll);
+        match self.is_ready {
+            true => Poll::Ready(FaultyItem::of(&self.tally)),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        may_panic(Site::JobDrop);
+    }
+}
+
+fn send_until(
+    sender: &Sender<FaultyItem>,
+    item: FaultyItem,
+    stop: Stop,
+) -> impl Future<Output = Option<FaultyItem>> + '_ {
+    let send = sender.send_until(item, stop);
+    send.map(|result| result.err().map(|error| error.into_inner()))
+}
+
+fn recv_until<K>(
+    receiver: &Receiver<FaultyItem, K>,
+    stop: Stop,
+) -> impl Future<Output = Option<FaultyItem>> + '_
+where
+    K: kind::Kind<Received<FaultyItem>: Given<FaultyItem>>,
+{
+    receiver.recv_until(stop).map(|result| match result {
+        Ok(given) => Some(given.end()),
+        Err(RecvUntilError::Stopped(output)) => Some(output),
+        Err(RecvUntilError::Closed) => None,
+    })
+}
+
 /// Polls a future once and drops it.
 fn poll_once_and_drop<'a>(
     future: impl Future<Output = Option<FaultyItem>> + 'a,
@@ -368,6 +435,12 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
             sender.as_ref().unwrap(),
             new_item(),
         ))),
+        Act::SendUntil => {
+            for stop in Stop::both(&tally) {
+                let sender = sender.as_ref().unwrap();
+                visitors.push(poll_once_and_drop(send_until(sender, new_item(), stop)));
+            }
+        }
         Act::TryRecv => {
             let given = call(|| receiver.as_ref().unwrap().try_recv());
             if let Some(Ok(given)) = given {
@@ -375,6 +448,12 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
             }
         }
         Act::Recv => visitors.push(poll_once_and_drop(recv(receiver.as_ref().unwrap()))),
+        Act::RecvUntil => {
+            for stop in Stop::both(&tally) {
+                let receiver = receiver.as_ref().unwrap();
+                visitors.push(poll_once_and_drop(recv_until(receiver, stop)));
+            }
+        }
         Act::IntoStream => visitors.push(poll_once_and_drop(next_of_owned_stream(
             receiver.clone().unwrap(),
         ))),

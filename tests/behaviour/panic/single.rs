@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::task::Context;
+use std::task::Poll;
 use std::task::Wake;
 use std::task::Waker;
 
@@ -89,6 +91,7 @@ on_both_kinds! {
     panicking_error_is_dropped_once,
     panicking_waker_delays_no_discard,
     panicking_close_now_drops_queue,
+    panicking_waker_behind_stopped_call_leaks_nothing,
     waiter_drops_during_unwind_with_panicking_waker,
 }
 
@@ -292,4 +295,49 @@ fn panicking_item_drop_counts_as_panicked() {
     }));
     assert_eq!(tally.drops(), [1]);
     assert_eq!(now(sender.join()).unwrap_err().report.panicked, 1);
+}
+
+/// A call is stopped by a future that also notifies it, so it passes the notification on.
+fn panicking_waker_behind_stopped_call_leaks_nothing<K: Kind<Item>>() {
+    // The first wake is that of the call itself.
+    let stop = |call: &mut FaultyWaiter<'_>| {
+        with_fault(Site::WakerWake, 2, || {
+            let _ = call.poll();
+        })
+    };
+
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel(1);
+    let is_stopped = Cell::new(false);
+    let recv = receiver.recv_until(poll_fn(|_| {
+        if !is_stopped.get() {
+            return Poll::Pending;
+        }
+        assert!(sender.try_send(tally.item()).is_ok());
+        Poll::Ready(tally.item())
+    }));
+    let mut recv = FaultyWaiter::waiting(recv.map(|_| None));
+    let mut next = FaultyWaiter::waiting(receiver.recv().map(|_| None));
+    is_stopped.set(true);
+    assert!(stop(&mut recv) && recv.is_done());
+    assert!(next.is_woken() && next.poll().is_ready());
+    assert_eq!(tally.drops(), [1, 1]);
+
+    is_stopped.set(false);
+    assert!(sender.try_send(tally.item()).is_ok());
+    let until_stopped = poll_fn(|_| {
+        if !is_stopped.get() {
+            return Poll::Pending;
+        }
+        drop(take_one(&receiver).unwrap());
+        Poll::Ready(tally.item())
+    });
+    let send = sender.send_until(tally.item(), until_stopped);
+    let mut send = FaultyWaiter::waiting(send.map(|_| None));
+    let mut next = FaultyWaiter::waiting(sender.send(tally.item()).map(|_| None));
+    is_stopped.set(true);
+    assert!(stop(&mut send) && send.is_done());
+    assert!(next.is_woken() && next.poll().is_ready());
+    // The item of the stopped call, and the output that stopped it; not the item that was sent.
+    assert_eq!(tally.drops(), [1, 1, 1, 1, 0, 1]);
 }
