@@ -68,6 +68,12 @@
 //! retries, a pool that feeds its own queue, two stages, threads, a stream, and a timeout in a
 //! `select!`.
 //!
+//! # Imports
+//!
+//! Do not import `tollgate::*`: [`Send`](struct@Send), the future that [`Sender::send`] returns, would
+//! hide the trait [`Send`](trait@core::marker::Send) of the standard library. Import
+//! [`tollgate::prelude::*`](prelude) instead.
+//!
 //! # Features
 //!
 //! * `futures`: `TaskReceiver::run`, a pool of workers inside one future.
@@ -174,6 +180,50 @@ pub use task::Task;
 pub use task::Ticket;
 pub use weak::WeakReceiver;
 pub use weak::WeakSender;
+
+/// The handles and the functions that make channels, for a glob import.
+///
+/// It contains nothing that hides a name of the standard prelude. (A glob import of the crate root
+/// would: `tollgate::Send` is a future.) Errors, futures and iterators are imported by name.
+///
+/// # Examples
+///
+/// ```
+/// use tollgate::prelude::*;
+///
+/// // This is the trait.
+/// fn spawn_worker<T: Send + 'static>(receiver: TaskReceiver<T>) {
+///     std::thread::spawn(move || {
+///         for task in receiver {
+///             task.done();
+///         }
+///     });
+/// }
+///
+/// let (sender, receiver) = tasks(1);
+/// spawn_worker(receiver);
+/// sender.send_blocking("hello")?;
+/// let monitor: Monitor<&str> = sender.monitor();
+/// drop(sender);
+/// assert_eq!(monitor.finished_blocking()?.done, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub mod prelude {
+    pub use crate::bounded;
+    pub use crate::builder::Builder;
+    pub use crate::monitor::Monitor;
+    pub use crate::policy::Abandon;
+    pub use crate::receiver::Receiver;
+    pub use crate::receiver::TaskReceiver;
+    pub use crate::sender::Sender;
+    pub use crate::task::Task;
+    pub use crate::task::Ticket;
+    pub use crate::tasks;
+    pub use crate::unbounded;
+    pub use crate::unbounded_tasks;
+    pub use crate::weak::WeakReceiver;
+    pub use crate::weak::WeakSender;
+}
 
 /// Creates a plain channel that holds up to `cap` items.
 ///

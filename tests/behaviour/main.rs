@@ -42,6 +42,8 @@ mod mixed;
 mod owned;
 // Panics in wakers, destructors and conversions.
 mod panic;
+// The prelude.
+mod prelude;
 // Wakers and destructors that use the channel.
 mod reentrancy;
 // `TaskReceiver::run`.
