@@ -204,6 +204,6 @@ impl Builder {
         };
         let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, self.policy));
         // SAFETY: the queue was just made for this kind.
-        (Sender(sender), unsafe { Receiver::new(receiver) })
+        (Sender::new(sender), unsafe { Receiver::new(receiver) })
     }
 }

@@ -9,8 +9,10 @@ use core::fmt;
 use crate::report::Stats;
 
 mod observe;
+mod ready;
 mod recv;
 mod send;
+mod send_from;
 
 pub use observe::Closed;
 pub use observe::Failed;
@@ -18,6 +20,7 @@ pub use observe::Finished;
 pub use observe::IntoFinished;
 pub use observe::IntoJoin;
 pub use observe::Join;
+pub use ready::Ready;
 pub use recv::IntoRecv;
 pub use recv::Recv;
 pub use recv::RecvTask;
@@ -25,7 +28,9 @@ pub use recv::RecvUntil;
 pub use send::IntoSend;
 pub use send::Send;
 pub use send::SendUntil;
+pub use send_from::SendFrom;
 
+pub(crate) use ready::UntilRoom;
 pub(crate) use recv::RecvItem;
 pub(crate) use send::SendItem;
 

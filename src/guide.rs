@@ -13,6 +13,8 @@
 //! | call or event | open | closed, items queued | closed, empty, tasks in hand | finished |
 //! |---|---|---|---|---|
 //! | `send`, `try_send` | sends; waits, or `Full(item)` | an error with the item | an error with the item | an error with the item |
+//! | `send_from` | sends, or waits | an error; the item stays in the slot | the same | the same |
+//! | `ready`, `poll_ready` | completes if there is room, or waits | an error | an error | an error |
 //! | a `send` that is waiting when the channel is closed | | returns an error with its item | | |
 //! | `recv` and the stream, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
 //! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
@@ -37,11 +39,22 @@
 //!
 //! Cancellation loses no item that was sent. A `recv` future that is dropped before it is ready has
 //! taken nothing. A `send` future that is dropped before it is ready has sent nothing, and drops
-//! its item. A waiter that was woken and is then dropped passes the wakeup on.
+//! its item. A waiter that was woken and is then dropped passes the wakeup on. So does a `ready` that
+//! completes, because it takes no room.
+//!
+//! To keep an item that was not sent, use [`send_from`](crate::Sender::send_from): the item stays in the
+//! slot of the caller until the channel has it. Or take it out of a `send` future with
+//! [`into_inner`](crate::Send::into_inner).
 //!
 //! A `send` that times out or is stopped returns its item, and a `recv` that times out or is stopped has
 //! taken nothing. Even if the deadline is past, or the future that stops the call is ready from the
 //! start, an item is sent if there is room, and received if there is one.
+//!
+//! There are no permits, such as `reserve()` returns in other channels. Here, a permit would claim a slot
+//! of the channel. Items are received in the order of their slots, so an empty slot holds up all items
+//! behind it, and a permit that is forgotten would block the channel. `send_from` waits for room without
+//! claiming any. To create an item only once it can be sent, await [`ready`](crate::Sender::ready), and
+//! then use `try_send` or `send_from`: that there is room is a hint, because another sender may take it.
 //!
 //! There is no capacity 0. Such a channel would hand an item directly to a waiting receiver, and
 //! would lose the item when that receiver is cancelled.
@@ -79,7 +92,8 @@
 //! another receiver is idle, until the stream is polled again or dropped. This is so for other calls of
 //! the same receiver, too: `recv`, calls that block the thread, `iter`, and each `stream()`.
 //! `ready_chunks` and `buffer_unordered` leave the stream in this state while their consumer works.
-//! Among several workers use `recv`, or `for_each_concurrent`.
+//! Among several workers use `recv`, or `for_each_concurrent`. A sender that was polled with
+//! `poll_ready` and then left alone may keep one wakeup in the same way, while there is room.
 //!
 //! # Fairness
 //!
@@ -90,6 +104,9 @@
 //! `send().await` gets at least half of an even share, on an executor that polls woken tasks in
 //! order or in random order. (It gets at least a third where the loops of one side never yield and
 //! those of the other side do.)
+//!
+//! A `ready` waits in line with the senders, but does not hold its place after it has completed. So a
+//! loop of `ready` and `try_send` has no guaranteed share.
 //!
 //! Fairness has four limits. Calls that block the thread do not let others run first. `try_send` and `try_recv` never wait, so a loop of them can take
 //! everything that a waiter was woken for. Where futures are polled by strict priority, as in

@@ -30,7 +30,8 @@
 //! [`WeakSender`] or [`WeakReceiver`] does not keep the channel open.
 //!
 //! [`send_until`](Sender::send_until) and [`recv_until`](Receiver::recv_until) wait until another future
-//! is ready, such as the timer of any runtime.
+//! is ready, such as the timer of any runtime. A send that is cancelled loses no item if it is a
+//! [`send_from`](Sender::send_from). [`ready`](Sender::ready) waits for room without an item.
 //!
 //! The [`guide`] says what each call does in each state of a channel, and what is promised about
 //! cancellation, fairness, panics and accounting.

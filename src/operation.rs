@@ -307,6 +307,18 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
         Poll::Ready(protect(output, || drop(channel)))
     }
 
+    /// Cancels the operation and returns it. Returns `None` if the future has completed, as it then has.
+    pub(crate) fn cancel(&mut self) -> Option<O> {
+        let channel = Guarded::new(self.channel.take()?);
+        // SAFETY: O1: `channel` was `Some`, so the operation is initialised. It is taken once.
+        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
+        leave::<T, O>(channel.deref().borrow(), &mut self.wait);
+        // Here, because both this and the above run user code. If it panicked while this function
+        // returned, the compiler would leak the operation (rust-lang/rust#47949).
+        drop(channel);
+        Some(operation.into_inner())
+    }
+
     /// Marks the future as completed. After a ready attempt this comes first, so that the operation is
     /// not used again if a waker panics.
     #[inline]
@@ -315,16 +327,6 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
             Some(channel) => channel,
             None => unreachable!("the future has not completed"),
         }
-    }
-
-    /// Cancels the operation, and returns it. The future has not completed, but has then.
-    fn cancel(&mut self) -> O {
-        let channel = Guarded::new(self.take_channel());
-        // SAFETY: O1: `channel` was `Some`, so the operation is initialised. It is taken once.
-        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
-        leave::<T, O>(channel.deref().borrow(), &mut self.wait);
-        drop(channel);
-        operation.into_inner()
     }
 }
 

@@ -271,6 +271,19 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Looks whether there is room, and claims none. The outcome was true at one instant during the call.
+    pub(crate) fn look_for_room(&self) -> Attempt<()> {
+        let has_room = self.has_room();
+        // Read second: a queue that is open now was open when there was room.
+        if self.is_closed() {
+            Attempt::Closed
+        } else if has_room {
+            Attempt::Done(())
+        } else {
+            Attempt::Blocked
+        }
+    }
+
     /// Whether the lane held no item at one instant during the call.
     #[inline]
     pub(crate) fn lane_is_empty(&self) -> bool {

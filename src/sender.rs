@@ -1,20 +1,31 @@
 //! The sending handle.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::future::Future;
+use core::task::Context;
+use core::task::Poll;
 
 use crate::error::SendError;
 use crate::error::TrySendError;
 use crate::future::Closed;
 use crate::future::IntoSend;
 use crate::future::Join;
+use crate::future::Ready;
 use crate::future::Send;
+use crate::future::SendFrom;
 use crate::future::SendItem;
 use crate::future::SendUntil;
+use crate::future::UntilRoom;
 use crate::iter::Drained;
 use crate::monitor::Monitor;
+use crate::operation::Operation;
+use crate::operation::leave;
+use crate::operation::poll;
 use crate::operation::try_now;
 use crate::shared::SenderSide;
+use crate::unwind::Guarded;
+use crate::wait::Wait;
 
 /// The sending side of a channel.
 ///
@@ -37,9 +48,36 @@ use crate::shared::SenderSide;
 /// # Ok::<(), tollgate::SendError<i32>>(())
 /// # }).unwrap();
 /// ```
-pub struct Sender<T>(pub(crate) SenderSide<T>);
+pub struct Sender<T>(
+    pub(crate) SenderSide<T>,
+    /// What [`poll_ready`](Self::poll_ready) keeps between two polls. Allocated at the first, so that
+    /// other senders stay small.
+    Option<Box<Wait>>,
+);
 
 impl<T> Sender<T> {
+    pub(crate) fn new(side: SenderSide<T>) -> Self {
+        Self(side, None)
+    }
+
+    /// Polls an operation that waits for room, and keeps the state of the waiter in this handle.
+    fn poll_operation<O: Operation<T>>(
+        &mut self,
+        operation: O,
+        cx: &mut Context<'_>,
+    ) -> Poll<O::Output> {
+        poll(operation, &self.0, self.1.get_or_insert_default(), cx)
+    }
+
+    /// Leaves the list in which this sender waits since [`poll_ready`](Self::poll_ready), and passes its
+    /// notification on. Called before a function makes its result: if a waker panicked while the function
+    /// returns, the compiler would leak the result (rust-lang/rust#47949).
+    fn stop_polling(&mut self) {
+        if let Some(wait) = &mut self.1 {
+            leave::<T, UntilRoom>(&self.0, wait);
+        }
+    }
+
     /// Sends an item, waiting while the channel is full.
     ///
     /// Waiting senders are woken in the order in which they started to wait, one for each item
@@ -51,8 +89,8 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// If the future is dropped before it completes, nothing has been sent, and the item is
-    /// dropped. To keep the item, call [`try_send`](Self::try_send), which returns it if it cannot
-    /// be sent.
+    /// dropped. To keep the item, call [`send_from`](Self::send_from), which leaves it in your slot, or
+    /// take it out of the future with [`into_inner`](Send::into_inner).
     ///
     /// # Errors
     ///
@@ -93,8 +131,168 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.try_recv(), Ok(1));
     /// # });
     /// ```
-    pub fn into_send(self, item: T) -> IntoSend<T> {
-        IntoSend::new(self.0, item)
+    pub fn into_send(mut self, item: T) -> IntoSend<T> {
+        let item = Guarded::new(item);
+        self.stop_polling();
+        IntoSend::new(self.0.clone(), item.into_inner())
+    }
+
+    /// Sends the item of `slot`, waiting while the channel is full. It takes the item out of the slot
+    /// only when it sends it.
+    ///
+    /// So a send that is cancelled or refused loses nothing: the item is still in the slot, and can be
+    /// sent again. It waits as [`send`](Self::send) does. If the slot is empty, there is nothing to wait
+    /// for, and the future completes.
+    ///
+    /// Other channels offer permits instead: `reserve` waits, and returns a slot of the channel to send
+    /// into later. Here, an item is in its slot a few instructions after the slot was claimed. A permit
+    /// would claim a slot and leave it empty for as long as its owner likes. Items are received in the
+    /// order of their slots, so all items behind it would wait, and a permit that is forgotten
+    /// (`mem::forget`) would block the channel for good. `send_from` serves the same purpose and claims
+    /// nothing while it waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: if the future is dropped before it completes, nothing has been sent,
+    /// and the item is in the slot. But the call loses its place among the waiting senders. To keep it,
+    /// poll the same future again, as in `select! { result = &mut send => … }`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the channel is closed, or is closed while `send_from` waits. The item is in
+    /// the slot. An empty slot makes no difference: the result is `Ok` while the channel is open.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
+    ///
+    /// # Examples
+    ///
+    /// Each time the timer wins, the item stays where it is:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// let consumer = tokio::spawn(async move {
+    ///     let mut items = Vec::new();
+    ///     while let Ok(item) = receiver.recv().await {
+    ///         items.push(item);
+    ///         tokio::time::sleep(Duration::from_millis(3)).await;
+    ///     }
+    ///     items
+    /// });
+    ///
+    /// let mut timer = tokio::time::interval(Duration::from_millis(1));
+    /// for item in ["first", "second", "third"] {
+    ///     let mut slot = Some(item);
+    ///     while slot.is_some() {
+    ///         tokio::select! {
+    ///             sent = sender.send_from(&mut slot) => assert_eq!(sent, Ok(())),
+    ///             _ = timer.tick() => {}
+    ///         }
+    ///     }
+    /// }
+    /// drop(sender);
+    /// assert_eq!(consumer.await.unwrap(), ["first", "second", "third"]);
+    /// # }
+    /// ```
+    #[inline]
+    pub fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> SendFrom<'a, T> {
+        SendFrom::new(&self.0, slot)
+    }
+
+    /// Waits until there is room for an item, and sends nothing.
+    ///
+    /// That there was room is a hint, and no reservation: another sender may take the room before you
+    /// send. So send by a call that handles a full channel, such as [`try_send`](Self::try_send) or
+    /// [`send_from`](Self::send_from). A caller that is outrun loses its place among the waiting
+    /// senders, so a loop of `ready` and `try_send` may send less than its share where others wait in
+    /// [`send`](Self::send).
+    ///
+    /// This call waits in one queue with the senders. It takes no room, so it passes its wakeup on: a
+    /// vacant slot wakes each waiting `ready` up to the first sender that takes the slot.
+    ///
+    /// Use it to create an item only once it can be sent, so that it is up to date. On an unbounded
+    /// channel, there always is room.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the channel is closed, or is closed while `ready` waits.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// let producer = async {
+    ///     for _ in 0..3 {
+    ///         sender.ready().await?;
+    ///         // Measured only now. There is no other sender, so there still is room.
+    ///         assert!(sender.try_send(Instant::now()).is_ok());
+    ///     }
+    ///     sender.close();
+    ///     Ok::<(), tollgate::SendError<()>>(())
+    /// };
+    /// let consumer = async {
+    ///     let mut times = Vec::new();
+    ///     while let Ok(time) = receiver.recv().await {
+    ///         times.push(time);
+    ///     }
+    ///     times
+    /// };
+    /// let (produced, times) = futures_lite::future::zip(producer, consumer).await;
+    /// assert!(produced.is_ok() && times.is_sorted());
+    /// # });
+    /// ```
+    pub fn ready(&self) -> Ready<'_, T> {
+        Ready::new(&self.0)
+    }
+
+    /// Polls for room: [`ready`](Self::ready) for code that is written with `poll` functions.
+    ///
+    /// `Poll::Ready(Ok(()))` is a hint, and no reservation, as for `ready`.
+    ///
+    /// Only the waker of the last call is woken. A sender that returned `Pending` remains a waiter, and
+    /// keeps its place, until it is ready or dropped. If it is then neither polled again nor dropped, it
+    /// can keep the wakeup for one vacant slot to itself, as a receiver that is polled as a stream can
+    /// do for an item. This is so for other calls on the same sender, too. In a `select!`, use `ready`:
+    /// its future is dropped, and passes the wakeup on.
+    ///
+    /// The first call allocates memory for the state of the waiter. A clone is not waiting, even if the
+    /// original is.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the channel is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (mut sender, receiver) = tollgate::bounded(1);
+    /// assert_eq!(poll_fn(|cx| sender.poll_ready(cx)).await, Ok(()));
+    /// sender.try_send(1).unwrap();
+    /// receiver.close();
+    /// assert!(poll_fn(|cx| sender.poll_ready(cx)).await.is_err());
+    /// # });
+    /// ```
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<()>>> {
+        self.poll_operation(UntilRoom, cx)
     }
 
     /// Sends an item like [`send`](Self::send), but waits only until the future `stop` is ready.
@@ -418,7 +616,13 @@ impl<T> Sender<T> {
 impl<T> Clone for Sender<T> {
     /// Creates another sender into the same channel.
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self::new(self.0.clone())
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.stop_polling();
     }
 }
 

@@ -303,6 +303,11 @@ impl<T> Exclusive<T> {
     }
 
     #[inline]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+
+    #[inline]
     pub(crate) fn into_inner(self) -> T {
         self.0
     }

@@ -46,7 +46,7 @@ impl<T> WeakSender<T> {
     /// assert!(weak.upgrade().is_none());
     /// ```
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        SenderSide::upgrade(&self.0).map(Sender)
+        SenderSide::upgrade(&self.0).map(Sender::new)
     }
 }
 

@@ -10,6 +10,7 @@ use std::alloc::System;
 use std::cell::Cell;
 use std::future::ready;
 use std::mem::size_of;
+use std::task::Context;
 
 use tollgate::Sender;
 
@@ -74,6 +75,8 @@ fn measure(work: impl FnOnce()) -> (usize, isize) {
 on_both_kinds! {
     try_send_and_try_recv_allocate_nothing,
     ready_send_and_recv_allocate_nothing,
+    send_from_and_ready_allocate_nothing,
+    polled_sender_allocates_once,
     ready_stream_allocates_once,
     streams_and_stoppable_calls_allocate_nothing,
     sole_waiter_allocates_nothing,
@@ -114,6 +117,41 @@ fn ready_send_and_recv_allocate_nothing<K: Kind<usize>>() {
     // What the executor allocates.
     let executor = measure(|| pollster::block_on(async {}));
     assert_eq!(figures, executor);
+}
+
+fn send_from_and_ready_allocate_nothing<K: Kind<usize>>() {
+    let (sender, receiver) = K::channel(16);
+    let waker = CountingWaker::new();
+    let figures = measure(|| {
+        for item in 0..MILLION {
+            let mut slot = Some(item);
+            assert!(poll(&mut sender.ready(), &waker).is_ready());
+            assert!(poll(&mut sender.send_from(&mut slot), &waker).is_ready());
+            assert!(poll(&mut sender.send_from(&mut slot), &waker).is_ready());
+            assert_eq!(take_one(&receiver), Ok(item));
+            assert_eq!(sender.send(item).into_inner(), Some(item));
+        }
+    });
+    assert_eq!(figures, (0, 0));
+}
+
+fn polled_sender_allocates_once<K: Kind<usize>>() {
+    let (other, receiver) = K::channel(1);
+    let waker = CountingWaker::new();
+    let (allocations, bytes) = measure(|| {
+        let mut sender = other.clone();
+        let mut poll_ready = || {
+            let cx = &mut Context::from_waker(waker.waker());
+            sender.poll_ready(cx).is_ready()
+        };
+        for item in 0..MILLION / 5 {
+            assert!(poll_ready());
+            other.try_send(item).unwrap();
+            assert!(!poll_ready());
+            assert_eq!(take_one(&receiver), Ok(item));
+        }
+    });
+    assert_eq!((allocations, bytes), (1, 0));
 }
 
 fn ready_stream_allocates_once<K: Kind<usize>>() {
@@ -193,16 +231,23 @@ fn pending_polls_allocate_nothing<K: Kind>() {
         let (_empty_sender, empty) = K::channel(1);
         let monitor = full.monitor();
         let waker = CountingWaker::new();
+        let mut slots = [Some(1), Some(1)];
+        let [slot, other_slot] = &mut slots;
         let mut first = (full.send(1), empty.recv(), monitor.join(), full.closed());
+        let mut first_sends = (full.send_from(slot), full.ready());
         if many_wait {
             let first = &mut first;
             assert!(poll(&mut first.0, &waker).is_pending());
             assert!(poll(&mut first.1, &waker).is_pending());
             assert!(poll(&mut first.2, &waker).is_pending());
             assert!(poll(&mut first.3, &waker).is_pending());
+            assert!(poll(&mut first_sends.0, &waker).is_pending());
+            assert!(poll(&mut first_sends.1, &waker).is_pending());
         }
         let mut waiting = (full.send(1), empty.recv(), monitor.join(), full.closed());
+        let mut sends = (full.send_from(other_slot), full.ready());
         let mut stream = empty.clone();
+        let mut sender = full.clone();
         let others = [CountingWaker::new(), CountingWaker::new()];
         let mut poll_all = |times: usize| {
             for waker in others.iter().cycle().take(times) {
@@ -210,7 +255,11 @@ fn pending_polls_allocate_nothing<K: Kind>() {
                 assert!(poll(&mut waiting.1, waker).is_pending());
                 assert!(poll(&mut waiting.2, waker).is_pending());
                 assert!(poll(&mut waiting.3, waker).is_pending());
+                assert!(poll(&mut sends.0, waker).is_pending());
+                assert!(poll(&mut sends.1, waker).is_pending());
                 assert!(poll_next(&mut stream, waker).is_pending());
+                let cx = &mut Context::from_waker(waker.waker());
+                assert!(sender.poll_ready(cx).is_pending());
             }
         };
         poll_all(1);
@@ -226,6 +275,10 @@ fn cancelled_futures_leave_nothing<K: Kind>() {
     let waker = CountingWaker::new();
     let cancel_all = || {
         for _ in 0..2 {
+            let (mut seated, mut standing) = (full.ready(), full.send(2));
+            assert!(poll(&mut seated, &waker).is_pending());
+            assert!(poll(&mut standing, &waker).is_pending());
+            assert_eq!(standing.into_inner(), Some(2));
             let (mut seated, mut standing) = (full.send(1), full.send(2));
             assert!(poll(&mut seated, &waker).is_pending());
             assert!(poll(&mut standing, &waker).is_pending());
@@ -239,7 +292,7 @@ fn cancelled_futures_leave_nothing<K: Kind>() {
     };
     // The lists are allocated once.
     cancel_all();
-    let (_, bytes) = measure(|| (0..MILLION / 12).for_each(|_| cancel_all()));
+    let (_, bytes) = measure(|| (0..MILLION / 16).for_each(|_| cancel_all()));
     assert_eq!(bytes, 0);
 }
 
@@ -372,6 +425,9 @@ fn closed_channel_frees_everything<K: Kind<u64>>() {
         for stream in &mut streams {
             assert!(poll_next(stream, &waker).is_pending());
         }
+        let mut polled = sender.clone();
+        let cx = &mut Context::from_waker(waker.waker());
+        assert!(polled.poll_ready(cx).is_ready());
         let mut recv = receiver.recv();
         assert!(poll(&mut recv, &waker).is_pending());
         for item in 0..3 {
@@ -379,7 +435,7 @@ fn closed_channel_frees_everything<K: Kind<u64>>() {
         }
         let given = receiver.try_recv().unwrap();
         drop(recv);
-        drop((sender, streams, receiver, monitor));
+        drop((sender, polled, streams, receiver, monitor));
         // The task in hand is the last that keeps a task channel alive.
         given.end();
     });

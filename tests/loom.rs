@@ -255,6 +255,8 @@ mod passing;
 mod places;
 #[path = "common/report.rs"]
 mod report;
+#[path = "loom/sending.rs"]
+mod sending;
 #[path = "loom/support.rs"]
 mod support;
 #[path = "loom/unbounded.rs"]

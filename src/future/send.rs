@@ -100,6 +100,32 @@ impl<'a, T> Send<'a, T> {
     pub(crate) fn new(channel: &'a Shared<T>, item: T) -> Self {
         Self(Waiting::new(channel, SendItem::new(item)))
     }
+
+    /// Gives up the send and returns the item. Returns `None` if the future has completed: the item was
+    /// sent, or it was returned in the error.
+    ///
+    /// A wakeup that this future was given is passed on to the next waiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::future;
+    ///
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// sender.try_send("first")?;
+    /// let mut send = sender.send("second");
+    /// assert!(future::block_on(future::poll_once(&mut send)).is_none());
+    /// assert_eq!(send.into_inner(), Some("second"));
+    ///
+    /// receiver.try_recv()?;
+    /// let mut send = sender.send("third");
+    /// assert_eq!(future::block_on(&mut send), Ok(()));
+    /// assert_eq!(send.into_inner(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_inner(mut self) -> Option<T> {
+        self.0.cancel().map(SendItem::into_item)
+    }
 }
 
 impl<T> Future for Send<'_, T> {
@@ -136,6 +162,21 @@ pub struct IntoSend<T>(Waiting<SenderSide<T>, T, SendItem<T>>);
 impl<T> IntoSend<T> {
     pub(crate) fn new(sender: SenderSide<T>, item: T) -> Self {
         Self(Waiting::new(sender, SendItem::new(item)))
+    }
+
+    /// Gives up the send, drops the sender, and returns the item. Returns `None` if the future has
+    /// completed. See [`Send::into_inner`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// let send = sender.into_send("item");
+    /// assert_eq!(send.into_inner(), Some("item"));
+    /// assert!(receiver.is_closed() && receiver.is_empty());
+    /// ```
+    pub fn into_inner(mut self) -> Option<T> {
+        self.0.cancel().map(SendItem::into_item)
     }
 }
 

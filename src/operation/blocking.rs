@@ -89,7 +89,12 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
         let done = match Attempt::retry_while_busy(attempt) {
             Attempt::Done(done) => Some(done),
             Attempt::Closed => None,
-            Attempt::Blocked | Attempt::Busy => return Err(self.cancel()),
+            Attempt::Blocked | Attempt::Busy => {
+                let Some(operation) = self.cancel() else {
+                    unreachable!("the future has not completed");
+                };
+                return Err(operation);
+            }
         };
         let channel = Guarded::new(self.take_channel());
         let done = done.unwrap_or_else(|| {

@@ -122,7 +122,9 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>, F: Future> Until<C, T, O, F> {
             unreachable!("it is dropped with this future");
         };
         let output = Guarded::new(ready!(stop.poll(cx)));
-        let Recording { operation, .. } = this.waiting.cancel();
+        let Some(Recording { operation, .. }) = this.waiting.cancel() else {
+            unreachable!("the future has not completed");
+        };
         Poll::Ready(Err((operation, output.into_inner())))
     }
 }

@@ -400,7 +400,9 @@ impl<T> Ring<T> {
 
     /// The number of items at one instant during the call, including those being filled.
     pub(super) fn len(&self) -> usize {
-        // SeqCst: a waiter that passes a notification on decides by this (`Channel::pass_item_on`).
+        // SeqCst, here and below: a waiter that passes a notification on decides by this
+        // (`Channel::pass_item_on`), and a caller that waits for room may sleep (Q3 of `waiters`). Pairs
+        // with the exchanges in `claim_filled` and `claim_vacant`.
         let mut tail = self.tail.load(Ordering::SeqCst);
         loop {
             let head = self.head.load(Ordering::SeqCst);

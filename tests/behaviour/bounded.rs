@@ -444,10 +444,15 @@ fn poll_after_completion_panics<K: Kind>() {
     let (sender, receiver) = K::channel(1);
     let monitor = sender.monitor();
     assert_fused("Join", sender.join());
+    assert_fused("Ready", sender.ready());
     assert_fused("Send", sender.send(1));
+    assert_fused("Recv", receiver.recv());
+    assert_fused("SendFrom", sender.send_from(&mut Some(1)));
     assert_fused("Recv", receiver.recv());
     sender.close();
     assert_fused("Send", sender.send(1));
+    assert_fused("SendFrom", sender.send_from(&mut Some(1)));
+    assert_fused("Ready", sender.ready());
     assert_fused("Recv", receiver.recv());
     assert_fused("Closed", sender.closed());
     assert_fused("Finished", monitor.finished());
@@ -464,6 +469,10 @@ fn debug_needs_nothing_from_item<K: Kind<Mute>>() {
     assert!(format!("{receiver:?}").ends_with("Receiver { .. }"));
     assert_eq!(format!("{:?}", receiver.recv()), "Recv { .. }");
     assert_eq!(format!("{:?}", sender.send(Mute)), "Send { .. }");
+    let mut slot = None;
+    let send_from = sender.send_from(&mut slot);
+    assert_eq!(format!("{send_from:?}"), "SendFrom { .. }");
+    assert_eq!(format!("{:?}", sender.ready()), "Ready { .. }");
     assert_eq!(format!("{:?}", sender.closed()), "Closed { .. }");
     // A monitor and its futures show why a program hangs.
     let _ = sender.try_send(Mute);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::future::pending;
+use std::future::poll_fn;
 use std::task::Poll;
 
 use futures_util::Stream;
@@ -79,9 +80,12 @@ struct Case {
     place: Place,
 }
 
-const OPS: [Op; 11] = [
+const OPS: [Op; 14] = [
     Op::Send,
     Op::SendUntil,
+    Op::SendFrom,
+    Op::Ready,
+    Op::PollReady,
     Op::Recv,
     Op::RecvUntil,
     Op::Stream,
@@ -140,7 +144,7 @@ fn every_cancellation_loses_no_item_or_wake() {
         }
     }
     println!("{cases} cases");
-    assert_eq!(cases, (11 + 10) * 4 * 8 * 3 * 2);
+    assert_eq!(cases, (14 + 13) * 4 * 8 * 3 * 2);
 }
 
 enum Outcome {
@@ -183,7 +187,7 @@ impl<K: Kind<Item>> Scene<'_, K> {
         let monitor = &self.world.monitor;
         let stats = monitor.stats();
         match self.case.op {
-            op if op.sends() => stats.closed || stats.queued == 0,
+            op if op.waits_for_room() => stats.closed || stats.queued == 0,
             op if op.receives() => stats.closed || stats.queued > 0,
             Op::Closed => stats.closed,
             Op::Join => monitor.outstanding() == 0,
@@ -199,7 +203,7 @@ impl<K: Kind<Item>> Scene<'_, K> {
     /// Makes what the operation waits for happen anew, for a waiter.
     fn grant(&self) {
         let op = self.case.op;
-        if op.sends() {
+        if op.waits_for_room() {
             self.world.put();
         } else if op.receives() {
             self.world.take();
@@ -226,8 +230,8 @@ impl<K: Kind<Item>> Scene<'_, K> {
     /// than it is due.
     fn satisfy(&self, mut witness: Waiter<'_, Outcome>, forgotten: Option<CountingWaker>) {
         let case = self.case;
-        let wakes_all = !case.op.sends() && !case.op.receives();
-        let absorbed = forgotten.is_some_and(|it| it.wakes() > 0) && !wakes_all;
+        let wakes_one = case.op.waits_for_room() || case.op.receives();
+        let absorbed = forgotten.is_some_and(|it| it.wakes() > 0) && wakes_one;
         if self.is_ready() && !absorbed {
             assert!(witness.wakes() > 0, "a wake was lost: {case:?}");
         }
@@ -324,7 +328,7 @@ fn run<K: Kind<Item>>(case: Case) {
     };
     // The waiters have handles of their own, so that the world's may be the last of its side.
     let own = Own::<K> {
-        sender: (case.op.sends() || case.op == Op::Closed)
+        sender: (case.op.waits_for_room() || case.op == Op::Closed)
             .then(|| world.sender())
             .flatten(),
         receiver: case.op.receives().then(|| world.receiver()).flatten(),
@@ -360,8 +364,7 @@ struct Ids {
 fn play<K: Kind<Item>>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
     let Scene { case, world } = *scene;
     let tally = world.tally.clone();
-    let sends = case.op.sends();
-    let last_id = || sends.then(|| tally.drops().len() - 1);
+    let last_id = || case.op.sends().then(|| tally.drops().len() - 1);
     let waiting = || {
         let mut waiter = own.waiter(case.op, &tally);
         assert!(waiter.poll().is_pending(), "nothing to wait for: {case:?}");
@@ -384,10 +387,11 @@ fn play<K: Kind<Item>>(scene: &Scene<'_, K>, own: &Own<K>) -> Ids {
     drop(ahead);
 
     if matches!(case.point, Point::Notified | Point::Completed) {
-        match case.op {
+        if case.op.waits_for_room() {
             // The channel is full already.
-            op if op.sends() => assert!(world.take()),
-            _ => scene.grant(),
+            assert!(world.take());
+        } else {
+            scene.grant();
         }
         assert_eq!(subject.wakes(), 1, "the first in line: {case:?}");
     }
@@ -432,6 +436,28 @@ impl<K: Kind<Item>> Own<K> {
                         Err(SendUntilError::Closed(_item)) => Outcome::Refused,
                         Err(SendUntilError::Stopped(..)) => unreachable!("nothing stops it"),
                     }
+                })
+            }
+            Op::SendFrom => {
+                let (sender, mut slot) = (sender(), Some(tally.item()));
+                Waiter::new(async move {
+                    let sent = sender.send_from(&mut slot).await;
+                    assert_eq!(slot.is_none(), sent.is_ok(), "the item is sent or kept");
+                    sent.map_or(Outcome::Refused, |()| Outcome::Sent)
+                })
+            }
+            Op::Ready => {
+                let ready = sender().ready();
+                Waiter::new(async {
+                    let _ = ready.await;
+                    Outcome::Notified
+                })
+            }
+            Op::PollReady => {
+                let mut sender = sender().clone();
+                Waiter::new(async move {
+                    let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
+                    Outcome::Notified
                 })
             }
             Op::Recv => {

@@ -51,6 +51,8 @@ mod reentrancy;
 mod run;
 // Futures that lose in a `select!`.
 mod select;
+// Sends that lose no item, and waiting for room.
+mod sending;
 // What every operation does in every state.
 mod states;
 // A receiver as a `Stream`, and the streams of a receiver.

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::future::pending;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -97,7 +98,7 @@ const ACTIONS: [Action; 12] = [
     Action::DropLastSender,
     Action::DropLastReceiver,
 ];
-const OPS: [Op; 10] = [
+const OPS: [Op; 13] = [
     Op::Recv,
     Op::RecvUntil,
     Op::Stream,
@@ -105,6 +106,9 @@ const OPS: [Op; 10] = [
     Op::OwnedStream,
     Op::Send,
     Op::SendUntil,
+    Op::SendFrom,
+    Op::Ready,
+    Op::PollReady,
     Op::Join,
     Op::Finished,
     Op::Failed,
@@ -300,6 +304,18 @@ impl<K: Kind<Item>> Scene<K> {
                 }
                 .boxed_local()
             }
+            Op::SendFrom => {
+                let (sender, mut slot) = (sender(), Some(self.world.tally.item()));
+                async move { sender.send_from(&mut slot).map(|_| ()).await }.boxed_local()
+            }
+            Op::Ready => {
+                let sender = sender();
+                async move { sender.ready().map(|_| ()).await }.boxed_local()
+            }
+            Op::PollReady => {
+                let mut sender = sender();
+                async move { poll_fn(|cx| sender.poll_ready(cx).map(|_| ())).await }.boxed_local()
+            }
             Op::Closed => {
                 let sender = sender();
                 async move { sender.closed().await }.boxed_local()
@@ -318,7 +334,7 @@ fn run<K: Kind<Item>>(case: Case) -> bool {
         another: None.into(),
     });
     let world = &scene.world;
-    if case.op.sends() || case.op == Op::Join {
+    if case.op.waits_for_room() || case.op == Op::Join {
         world.put();
     }
     let hostile = || {

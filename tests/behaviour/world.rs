@@ -18,6 +18,10 @@ use crate::common::Tally;
 pub(crate) enum Op {
     Send,
     SendUntil,
+    SendFrom,
+    Ready,
+    /// A sender that is polled by itself.
+    PollReady,
     Recv,
     RecvUntil,
     Stream,
@@ -31,8 +35,13 @@ pub(crate) enum Op {
 
 impl Op {
     /// Whether it waits for room.
+    pub(crate) fn waits_for_room(self) -> bool {
+        self.sends() || matches!(self, Self::Ready | Self::PollReady)
+    }
+
+    /// Whether it sends an item of its own.
     pub(crate) fn sends(self) -> bool {
-        matches!(self, Self::Send | Self::SendUntil)
+        matches!(self, Self::Send | Self::SendUntil | Self::SendFrom)
     }
 
     /// Whether it waits for an item.
@@ -111,7 +120,7 @@ impl<K: Kind<Item>> World<K> {
             Op::Recv | Op::RecvUntil | Op::Stream | Op::BorrowedStream | Op::OwnedStream => {
                 self.put();
             }
-            Op::Send | Op::SendUntil => {
+            Op::Send | Op::SendUntil | Op::SendFrom | Op::Ready | Op::PollReady => {
                 self.take();
             }
             Op::Closed => {

@@ -284,7 +284,6 @@ impl FaultyItem {
     }
 
     /// Takes out the item, whose destructor does not panic.
-    #[cfg(feature = "futures")]
     pub(crate) fn into_item(mut self) -> Option<Item> {
         self.0.take()
     }

@@ -2,10 +2,12 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 
@@ -21,6 +23,7 @@ use tollgate::kind;
 use super::faults::Fault;
 use super::faults::FaultyItem;
 use super::faults::FaultyWaiter;
+use super::faults::FaultyWaker;
 use super::faults::Outcome;
 use super::faults::Reason;
 use super::faults::Site;
@@ -68,6 +71,12 @@ pub(crate) enum Act {
     TrySend,
     Send,
     SendUntil,
+    SendFrom,
+    Ready,
+    /// A sender is polled by itself, and dropped.
+    PollReady,
+    /// The last sender waits, then makes a send, which is given up.
+    IntoInner,
     TryRecv,
     Recv,
     RecvUntil,
@@ -107,10 +116,14 @@ pub(crate) enum Act {
     UnwindDrained,
 }
 
-const ACTS: [Act; 32] = [
+const ACTS: &[Act] = &[
     Act::TrySend,
     Act::Send,
     Act::SendUntil,
+    Act::SendFrom,
+    Act::Ready,
+    Act::PollReady,
+    Act::IntoInner,
     Act::TryRecv,
     Act::Recv,
     Act::RecvUntil,
@@ -173,7 +186,7 @@ impl Setup {
         for stage in [Stage::Empty, Stage::Full, Stage::Closed] {
             for (capacity, waiters) in [(1, 1), (1, 3), (2, 0), (2, 1), (2, 3)] {
                 for failed in [false, true] {
-                    for act in ACTS {
+                    for &act in ACTS {
                         for unwinding in [false, true] {
                             all.push(Self {
                                 kind,
@@ -263,6 +276,9 @@ impl<K: Kind<FaultyItem>> Own<K> {
             waiters.push(FaultyWaiter::if_waiting(monitor.finished().map(|_| None)));
             waiters.push(FaultyWaiter::if_waiting(monitor.failed().map(|_| None)));
         }
+        if let (Some(sender), 1..) = (&self.sender, setup.waiters) {
+            waiters.push(FaultyWaiter::if_waiting(sender.ready().map(|_| None)));
+        }
         if let (Some(receiver), 1..) = (&self.receiver, setup.waiters) {
             waiters.push(FaultyWaiter::if_waiting(stream(receiver.clone())));
         }
@@ -276,6 +292,26 @@ fn send(
 ) -> impl Future<Output = Option<FaultyItem>> + '_ {
     let send = sender.send(item);
     send.map(|result| result.err().map(|error| error.into_inner()))
+}
+
+/// A slot of the caller. The channel does not drop what is in it, so no destructor of an item runs.
+struct Slot(Option<FaultyItem>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.0.take().map(FaultyItem::into_item));
+    }
+}
+
+async fn send_from(sender: &Sender<FaultyItem>, item: FaultyItem) -> Option<FaultyItem> {
+    let mut slot = Slot(Some(item));
+    let _ = sender.send_from(&mut slot.0).await;
+    slot.0.take()
+}
+
+async fn poll_ready(mut sender: Sender<FaultyItem>) -> Option<FaultyItem> {
+    let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
+    None
 }
 
 fn recv<K>(receiver: &Receiver<FaultyItem, K>) -> impl Future<Output = Option<FaultyItem>> + '_
@@ -439,6 +475,32 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
             for stop in Stop::both(&tally) {
                 let sender = sender.as_ref().unwrap();
                 visitors.push(poll_once_and_drop(send_until(sender, new_item(), stop)));
+            }
+        }
+        Act::SendFrom => visitors.push(poll_once_and_drop(send_from(
+            sender.as_ref().unwrap(),
+            new_item(),
+        ))),
+        Act::Ready => visitors.push(poll_once_and_drop(
+            sender.as_ref().unwrap().ready().map(|_| None),
+        )),
+        Act::PollReady => {
+            visitors.push(poll_once_and_drop(poll_ready(sender.clone().unwrap())));
+        }
+        Act::IntoInner => {
+            let mut last = sender.take().unwrap();
+            let item = new_item();
+            let waker = Arc::new(FaultyWaker::default()).waker();
+            let cx = &mut Context::from_waker(&waker);
+            let waits = stage == Stage::Full;
+            if waits {
+                let _ = call(|| last.poll_ready(cx));
+            }
+            if let Some(mut send) = call(|| last.into_send(item)) {
+                if waits {
+                    call(|| drop(send.poll_unpin(cx)));
+                }
+                drop(call(|| send.into_inner()));
             }
         }
         Act::TryRecv => {
