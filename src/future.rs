@@ -33,6 +33,8 @@ pub use send_from::SendFrom;
 pub(crate) use ready::UntilRoom;
 pub(crate) use recv::RecvItem;
 pub(crate) use send::SendItem;
+#[cfg(feature = "futures")]
+pub(crate) use send_from::SendSlot;
 
 /// Formats the state of the channel that a future or a monitor observes. For a completed future,
 /// `stats` is `None`, and only the name is formatted.

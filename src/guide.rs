@@ -93,7 +93,8 @@
 //! the same receiver, too: `recv`, calls that block the thread, `iter`, and each `stream()`.
 //! `ready_chunks` and `buffer_unordered` leave the stream in this state while their consumer works.
 //! Among several workers use `recv`, or `for_each_concurrent`. A sender that was polled with
-//! `poll_ready` and then left alone may keep one wakeup in the same way, while there is room.
+//! `poll_ready`, or as a sink, and then left alone may keep one wakeup in the same way, while there is
+//! room.
 //!
 //! # Fairness
 //!

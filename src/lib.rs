@@ -77,7 +77,8 @@
 //!
 //! # Features
 //!
-//! * `futures`: `TaskReceiver::run`, a pool of workers inside one future.
+//! * `futures`: `TaskReceiver::run`, a pool of workers inside one future; and `Sender::into_sink`, which
+//!   makes a futures `Sink` of a sender.
 
 #![no_std]
 
@@ -134,6 +135,9 @@ mod blocking;
 // a pool of workers inside one future
 #[cfg(feature = "futures")]
 mod run;
+// a sender as a futures sink
+#[cfg(feature = "futures")]
+mod sink;
 // channels with options
 mod builder;
 // documentation: what each call does in each state, and what is promised
@@ -177,6 +181,8 @@ pub use report::Stats;
 #[cfg(feature = "futures")]
 pub use run::Run;
 pub use sender::Sender;
+#[cfg(feature = "futures")]
+pub use sink::SendSink;
 pub use task::Task;
 pub use task::Ticket;
 pub use weak::WeakReceiver;

@@ -61,7 +61,7 @@ impl<T> Sender<T> {
     }
 
     /// Polls an operation that waits for room, and keeps the state of the waiter in this handle.
-    fn poll_operation<O: Operation<T>>(
+    pub(crate) fn poll_operation<O: Operation<T>>(
         &mut self,
         operation: O,
         cx: &mut Context<'_>,
@@ -72,7 +72,7 @@ impl<T> Sender<T> {
     /// Leaves the list in which this sender waits since [`poll_ready`](Self::poll_ready), and passes its
     /// notification on. Called before a function makes its result: if a waker panicked while the function
     /// returns, the compiler would leak the result (rust-lang/rust#47949).
-    fn stop_polling(&mut self) {
+    pub(crate) fn stop_polling(&mut self) {
         if let Some(wait) = &mut self.1 {
             leave::<T, UntilRoom>(&self.0, wait);
         }
@@ -263,7 +263,8 @@ impl<T> Sender<T> {
 
     /// Polls for room: [`ready`](Self::ready) for code that is written with `poll` functions.
     ///
-    /// `Poll::Ready(Ok(()))` is a hint, and no reservation, as for `ready`.
+    /// `Poll::Ready(Ok(()))` is a hint, and no reservation, as for `ready`. To keep an item that was
+    /// outrun, use `into_sink` (feature `futures`).
     ///
     /// Only the waker of the last call is woken. A sender that returned `Pending` remains a waiter, and
     /// keeps its place, until it is ready or dropped. If it is then neither polled again nor dropped, it

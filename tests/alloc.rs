@@ -11,7 +11,11 @@ use std::cell::Cell;
 use std::future::ready;
 use std::mem::size_of;
 use std::task::Context;
+#[cfg(feature = "futures")]
+use std::task::Waker;
 
+#[cfg(feature = "futures")]
+use futures_util::SinkExt;
 use tollgate::Sender;
 
 use common::CountingWaker;
@@ -189,6 +193,26 @@ fn streams_and_stoppable_calls_allocate_nothing<K: Kind<usize>>() {
         }
     });
     assert_eq!(figures, (0, 0));
+}
+
+#[cfg(feature = "futures")]
+#[test]
+fn sink_allocates_once() {
+    let (sender, receiver) = tollgate::bounded(1);
+    let cx = &mut Context::from_waker(Waker::noop());
+    let (allocations, bytes) = measure(|| {
+        let mut sink = sender.clone().into_sink();
+        for item in 0..MILLION / 5 {
+            assert!(sink.poll_ready_unpin(cx).is_ready());
+            sink.start_send_unpin(item).unwrap();
+            sink.start_send_unpin(item).unwrap();
+            assert!(sink.poll_flush_unpin(cx).is_pending());
+            assert_eq!(receiver.try_recv(), Ok(item));
+            assert!(sink.poll_flush_unpin(cx).is_ready());
+            assert_eq!(receiver.try_recv(), Ok(item));
+        }
+    });
+    assert_eq!((allocations, bytes), (1, 0));
 }
 
 fn sole_waiter_allocates_nothing<K: Kind>() {

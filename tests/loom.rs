@@ -1,7 +1,7 @@
 //! The channel in every interleaving: models for [loom](https://docs.rs/loom).
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --release --test loom
+//! RUSTFLAGS="--cfg loom" cargo test --release --features futures --test loom
 //! ```
 //!
 //! `LOOM_MAX_PREEMPTIONS` limits the preemptions in an execution, by default to 2. The largest

@@ -169,6 +169,17 @@ assert_not_impl_any!(SendUntil<'static, Local, u8>: Send, Sync);
 assert_not_impl_any!(SendUntil<'static, u8, Local>: Send, Sync);
 assert_not_impl_any!(SendUntil<'static, u8, Rooted>: Unpin);
 
+#[cfg(feature = "futures")]
+mod sink {
+    use super::*;
+    use tollgate::SendSink;
+
+    for_every_type!(SendSink);
+    assert_impl_all!(SendSink<Fragile>: Clone, Debug);
+    assert_impl_all!(SendSink<Lonely>: Send, Sync);
+    assert_impl_all!(SendSink<u8>: futures_util::Sink<u8, Error = SendError<()>>);
+}
+
 // These contain an item; the future gives no access to it.
 assert_impl_all!(SendFuture<'static, Fragile>: Debug);
 assert_impl_all!(SendFuture<'static, Lonely>: Send, Sync);

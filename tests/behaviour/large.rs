@@ -9,6 +9,8 @@ use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
+#[cfg(feature = "futures")]
+use futures_util::SinkExt;
 use futures_util::StreamExt;
 
 use crate::common::Kind;
@@ -71,6 +73,22 @@ fn sending<K: Kind<[u8; N]>, const N: usize>() {
     });
 }
 
+fn keeping<K: Kind<[u8; N]>, const N: usize>() {
+    run::<K, N>(0, |(sender, _)| {
+        assert!(poll(sender.send_from(&mut Some(item()))).is_ok());
+    });
+    run::<K, N>(0, |(sender, _)| {
+        assert!(sender.send(item()).into_inner().is_some());
+    });
+    #[cfg(feature = "futures")]
+    run::<K, N>(3, |(sender, _)| {
+        let mut sink = sender.clone().into_sink();
+        assert!(sink.start_send_unpin(item()).is_ok());
+        assert!(sink.start_send_unpin(item()).is_ok());
+        assert!(sink.take().is_some());
+    });
+}
+
 fn receiving<K: Kind<[u8; N]>, const N: usize>() {
     run::<K, N>(1, |(_, receiver)| assert!(receiver.try_recv().is_ok()));
     run::<K, N>(1, |(_, receiver)| assert!(poll(receiver.recv()).is_ok()));
@@ -128,6 +146,7 @@ fn large_items_fit_on_stack_of_thread() {
     construction::<Plain, LARGE>();
     construction::<Tasks, LARGE>();
     sending::<Plain, LARGE>();
+    keeping::<Plain, LARGE>();
     receiving::<Plain, LARGE>();
     receiving::<Tasks, LARGE>();
     blocking::<Plain, LARGE>();

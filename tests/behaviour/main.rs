@@ -53,6 +53,9 @@ mod run;
 mod select;
 // Sends that lose no item, and waiting for room.
 mod sending;
+// A sender as a `Sink`.
+#[cfg(feature = "futures")]
+mod sink;
 // What every operation does in every state.
 mod states;
 // A receiver as a `Stream`, and the streams of a receiver.

@@ -209,3 +209,99 @@ fn cancelled_send_from_passes_on_wake() {
 fn into_inner_passes_on_wake() {
     item_that_is_given_up_is_kept(true);
 }
+
+#[cfg(feature = "futures")]
+mod sink {
+    use std::future::poll_fn;
+
+    use futures_util::SinkExt;
+    use loom::thread;
+    use tollgate::Sender;
+
+    use crate::support::Item;
+    use crate::support::block_on;
+    use crate::support::bounded;
+    use crate::support::large_model;
+    use crate::support::model;
+    use crate::support::operation;
+
+    /// Sends an item and closes the sink. Returns the item if it was refused.
+    fn send_and_close(sender: Sender<Item>, item: Item) -> Option<Item> {
+        let mut sink = sender.into_sink();
+        let _ = operation(|| sink.start_send_unpin(item));
+        let closed = block_on(poll_fn(|cx| sink.poll_close_unpin(cx)));
+        let kept = sink.take();
+        assert_eq!(closed.is_ok(), kept.is_none());
+        kept
+    }
+
+    /// Each item is received, is left in the queue, or comes back.
+    #[test]
+    fn close_races_with_two_sinks() {
+        large_model(|tally| {
+            let (sender, receiver) = bounded(1);
+            let senders = [sender.clone(), sender];
+            let items = [1, 2].map(|number| tally.item(number));
+            let mut sinks = Vec::new();
+            for (sender, item) in senders.into_iter().zip(items) {
+                sinks.push(thread::spawn(move || send_and_close(sender, item)));
+            }
+            assert!(operation(|| receiver.close()));
+            let mut found: Vec<_> = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
+            for sink in sinks {
+                found.extend(sink.join().unwrap());
+            }
+            found.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+            let mut numbers: Vec<_> = found.iter().map(|item| item.number).collect();
+            numbers.sort();
+            assert_eq!(numbers, [1, 2]);
+        });
+    }
+
+    /// The sinks need the slot twice. The last that closes ends the channel.
+    #[test]
+    fn kept_items_arrive_before_sinks_close() {
+        large_model(|tally| {
+            let (sender, receiver) = bounded(1);
+            let senders = [sender.clone(), sender];
+            let items = [1, 2].map(|number| tally.item(number));
+            let mut sinks = Vec::new();
+            for (sender, item) in senders.into_iter().zip(items) {
+                sinks.push(thread::spawn(move || send_and_close(sender, item)));
+            }
+            let mut numbers = Vec::new();
+            while let Ok(item) = block_on(receiver.recv()) {
+                numbers.push(item.number);
+            }
+            numbers.sort();
+            assert_eq!(numbers, [1, 2]);
+            for sink in sinks {
+                assert!(sink.join().unwrap().is_none());
+            }
+        });
+    }
+
+    /// The item is kept before the slot becomes vacant.
+    #[test]
+    fn taken_item_leaves_wake_to_sender() {
+        model(|tally| {
+            let (sender, receiver) = bounded(1);
+            sender.try_send(tally.item(1)).unwrap();
+            let mut sink = sender.clone().into_sink();
+            sink.start_send_unpin(tally.item(2)).unwrap();
+            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(sink.poll_flush_unpin(&mut cx).is_pending());
+            let item = tally.item(3);
+            let producer = thread::spawn(move || block_on(sender.send(item)).unwrap());
+            let consumer = thread::spawn(move || {
+                let item = operation(|| receiver.try_recv()).unwrap();
+                assert_eq!(item.number, 1);
+                receiver
+            });
+            assert_eq!(sink.take().unwrap().number, 2);
+            producer.join().unwrap();
+            let receiver = consumer.join().unwrap();
+            assert_eq!(receiver.try_recv().unwrap().number, 3);
+        });
+    }
+}

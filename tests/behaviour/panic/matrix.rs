@@ -12,6 +12,8 @@ use std::task::Context;
 use std::task::Poll;
 
 use futures_util::FutureExt;
+#[cfg(feature = "futures")]
+use futures_util::SinkExt;
 use futures_util::StreamExt;
 use tollgate::Monitor;
 use tollgate::Receiver;
@@ -77,6 +79,9 @@ pub(crate) enum Act {
     PollReady,
     /// The last sender waits, then makes a send, which is given up.
     IntoInner,
+    /// The last sender is polled as a sink, closed, and dropped.
+    #[cfg(feature = "futures")]
+    Sink,
     TryRecv,
     Recv,
     RecvUntil,
@@ -124,6 +129,8 @@ const ACTS: &[Act] = &[
     Act::Ready,
     Act::PollReady,
     Act::IntoInner,
+    #[cfg(feature = "futures")]
+    Act::Sink,
     Act::TryRecv,
     Act::Recv,
     Act::RecvUntil,
@@ -312,6 +319,15 @@ async fn send_from(sender: &Sender<FaultyItem>, item: FaultyItem) -> Option<Faul
 async fn poll_ready(mut sender: Sender<FaultyItem>) -> Option<FaultyItem> {
     let _ = poll_fn(|cx| sender.poll_ready(cx)).await;
     None
+}
+
+/// Sends an item into a sink, which keeps it if the channel is full, and closes the sink.
+#[cfg(feature = "futures")]
+async fn sink(sender: Sender<FaultyItem>, item: FaultyItem) -> Option<FaultyItem> {
+    let mut sink = sender.into_sink();
+    let _ = sink.start_send_unpin(item);
+    let _ = sink.close().await;
+    sink.take()
 }
 
 fn recv<K>(receiver: &Receiver<FaultyItem, K>) -> impl Future<Output = Option<FaultyItem>> + '_
@@ -503,6 +519,8 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
                 drop(call(|| send.into_inner()));
             }
         }
+        #[cfg(feature = "futures")]
+        Act::Sink => visitors.push(poll_once_and_drop(sink(sender.take().unwrap(), new_item()))),
         Act::TryRecv => {
             let given = call(|| receiver.as_ref().unwrap().try_recv());
             if let Some(Ok(given)) = given {
