@@ -64,6 +64,7 @@
 //! | `Ring::popped`: `Acquire` | close_or_last_item_wakes_finished | |
 //! | `SendItem`: `Nothing` instead of `Queued` | l01 to l04; in `try_attempt` only: l15 | |
 //! | `SendItem`: `RoomMade` instead of `Queued` | l01 | |
+//! | `SendSlot`: `Nothing` instead of `Queued` | send_from_wakes_receiver | |
 //! | `Plain::received`: `Nothing` instead of `Resolved` | l02, l06, last_item_wakes_joiner | |
 //! | `Plain::received`: `RoomMade` instead of `Resolved` | last_item_wakes_joiner, plain_join_completes_amid_traffic | |
 //! | `Tasks::received`: `Nothing` instead of `RoomMade` | received_task_makes_room, retry_into_full_channel_keeps_sender_wake | |
@@ -80,14 +81,21 @@
 //! | `complete_first`: does not notify | l15, try_recv_of_last_item_wakes_joiner | |
 //! | `complete`: does not notify | l01, l02 | |
 //! | `complete`: does not leave the list | l02, cancelled_receiver_passes_on_wake_for_retry | |
-//! | `complete`: leaves without `pass_on` | unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
+//! | `complete`: leaves without `pass_on` | ready_passes_wake_to_sender, two_ready_complete_for_one_slot, unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
 //! | `Waiting::drop`: does not leave, or leaves without `pass_on` | l11, l12 | |
 //! | `Waiting::cancel`: does not leave, or leaves without `pass_on` | stopped_receiver_passes_on_wake, stopped_sender_passes_on_wake | |
 //! | `Recording::attempt`: busy taken for blocked | past_stop_takes_item_behind_slow_send | |
 //! | `RecvStream::drop`: does not leave | stream_of_receiver_passes_on_wake | |
+//! | `Waiting::cancel`: does not leave, or leaves without `pass_on` | into_inner_passes_on_wake | |
+//! | `Sender::stop_polling`: does not leave | dropped_polling_sender_passes_on_wake, taken_item_leaves_wake_to_sender | |
+//! | `SendSink::take`: does not leave | taken_item_leaves_wake_to_sender | |
+//! | `SendSink::poll_close`: does not flush | close_races_with_two_sinks, kept_items_arrive_before_sinks_close | |
 //! | `Receiver::drop`: does not leave | first_waiter_passes_on_wake, middle_waiter_passes_on_wake | |
 //! | `RecvItem::pass_on`: does nothing | l11, unpolled_receiver_keeps_one_wake | |
 //! | `SendItem::pass_on`: does nothing | l12, unpolled_sender_keeps_one_wake | |
+//! | `SendSlot::pass_on`: does nothing | cancelled_send_from_passes_on_wake | |
+//! | `UntilRoom::pass_on`: does nothing | ready_passes_wake_to_sender, two_ready_complete_for_one_slot | |
+//! | `look_for_room`: `is_closed` not read, or read first | ready_needs_room_in_open_channel | |
 //! | `pass_item_on`, `pass_room_on`: never notify | l11; l12 | |
 //! | `Queue::has_items`: without the lane | cancelled_receiver_passes_on_wake_for_retry | |
 //! | `try_now_slow`: treats closed as blocked | l07, l08 | |
