@@ -5,7 +5,9 @@
 //! | step | where | what happens | notifies |
 //! |---|---|---|---|
 //! | send | [`Send`](crate::future::Send) | claims a slot, or waits on `not_full`; fills it: the item is *accepted* | one of `not_empty` |
+//! | send a batch | [`SendMany`](crate::future::SendMany) | claims several slots at once, then as above | as many of `not_empty` |
 //! | receive | [`Recv`](crate::future::Recv) | removes the item, or waits on `not_empty` | one of `not_full` |
+//! | receive a batch | [`RecvMany`](crate::future::RecvMany) | removes several items at once, or waits on `not_empty` | as many of `not_full` |
 //! | | on a plain channel | the removal *resolves* the item | at quiescence, all of `idle` |
 //! | work | [`Task`](crate::Task) | on a task channel, the worker owns the item and the duty to end its delivery | |
 //! | requeue | [`Delivery`](crate::delivery::Delivery) | the worker pushes new work, or the item itself, to the lane: *accepted* | one of `not_empty` |
@@ -19,6 +21,7 @@
 //! The only atomics here are the counts of handles. The queue holds the positions, the ledger the
 //! outcomes, and the lists the waiters.
 
+use alloc::vec::Vec;
 use core::cell::Cell;
 use std::process::abort;
 
@@ -27,6 +30,7 @@ use crate::accounting::Ledger;
 use crate::attempt::Attempt;
 use crate::iter::Drained;
 use crate::policy::Policy;
+use crate::queue::Batch;
 use crate::queue::Origin;
 use crate::queue::Queue;
 use crate::queue::Requeued;
@@ -121,6 +125,39 @@ pub(crate) enum Change {
     RoomMade,
     /// A sent item was handed over and is resolved, on a plain channel.
     Resolved,
+    /// The same, of several items at once.
+    QueuedMany(u32),
+    RoomMadeMany(u32),
+    ResolvedMany(u32),
+}
+
+// `notify` takes it in a register.
+const _: () = assert!(size_of::<Change>() <= size_of::<u64>());
+
+impl Change {
+    /// This many items were queued.
+    pub(crate) fn queued(items: u64) -> Self {
+        Self::of(items, Self::Queued, Self::QueuedMany)
+    }
+
+    /// This many sent items were handed over as tasks.
+    pub(crate) fn room_made(items: u64) -> Self {
+        Self::of(items, Self::RoomMade, Self::RoomMadeMany)
+    }
+
+    /// This many sent items were handed over and are resolved, on a plain channel.
+    pub(crate) fn resolved(items: u64) -> Self {
+        Self::of(items, Self::Resolved, Self::ResolvedMany)
+    }
+
+    fn of(items: u64, one: Self, many: impl FnOnce(u32) -> Self) -> Self {
+        match items {
+            0 => Self::Nothing,
+            1 => one,
+            // There are never as many waiters, so no notification is lost.
+            _ => many(u32::try_from(items).unwrap_or(u32::MAX)),
+        }
+    }
 }
 
 impl<T> Channel<T> {
@@ -172,9 +209,22 @@ impl<T> Channel<T> {
         }
     }
 
+    /// Removes up to `max` items of a task channel. See [`Queue::pop_many`].
+    pub(crate) fn pop_many_tasks<R>(
+        &self,
+        max: u64,
+        out: &mut Vec<R>,
+        make: impl FnMut(T, Origin) -> R,
+    ) -> Attempt<Batch> {
+        match self.queue.pop_many(max, out, make) {
+            Attempt::Closed => self.end_of_tasks(),
+            popped => popped,
+        }
+    }
+
     /// The queue is closed and empty. Tasks in hand may still requeue items.
     #[cold]
-    fn end_of_tasks(&self) -> Attempt<T> {
+    fn end_of_tasks<R>(&self) -> Attempt<R> {
         // Pairs with the fence in `notify_quiescent` (Q3 of `waiters`).
         fence(Ordering::SeqCst);
         match self.account().finished() {
@@ -189,9 +239,9 @@ impl<T> Channel<T> {
         // Each read follows the exchange that made the change, as Q3 of `waiters` demands.
         match change {
             Change::Nothing => false,
-            Change::Queued => self.lists.not_empty.waiters.has_waiters(),
-            Change::RoomMade => self.lists.not_full.waiters.has_waiters(),
-            Change::Resolved => {
+            Change::Queued | Change::QueuedMany(_) => self.lists.not_empty.waiters.has_waiters(),
+            Change::RoomMade | Change::RoomMadeMany(_) => self.lists.not_full.waiters.has_waiters(),
+            Change::Resolved | Change::ResolvedMany(_) => {
                 self.lists.not_full.waiters.has_waiters() || self.plain_is_quiescent()
             }
         }
@@ -213,16 +263,24 @@ impl<T> Channel<T> {
             Change::Nothing => {}
             Change::Queued => self.lists.not_empty.waiters.notify_one(),
             Change::RoomMade => self.lists.not_full.waiters.notify_one(),
-            Change::Resolved => {
-                let notify_observers = OnDrop(|| {
-                    if self.ledger.has_observers() {
-                        self.notify_quiescent(false);
-                    }
-                });
-                self.lists.not_full.waiters.notify_one();
-                drop(notify_observers);
+            Change::Resolved => self.notify_resolved(Waiters::notify_one),
+            Change::QueuedMany(count) => self.lists.not_empty.waiters.notify_many(count),
+            Change::RoomMadeMany(count) => self.lists.not_full.waiters.notify_many(count),
+            Change::ResolvedMany(count) => {
+                self.notify_resolved(|waiters| waiters.notify_many(count));
             }
         }
+    }
+
+    #[inline]
+    fn notify_resolved(&self, notify_room: impl FnOnce(&Waiters)) {
+        let notify_observers = OnDrop(|| {
+            if self.ledger.has_observers() {
+                self.notify_quiescent(false);
+            }
+        });
+        notify_room(&self.lists.not_full.waiters);
+        drop(notify_observers);
     }
 
     /// Notifies another receiver if an item is queued. Called for a waiter that was notified and does

@@ -3,6 +3,7 @@
 //! All of them are `Unpin` ([`SendUntil`] and [`RecvUntil`] if the future that they poll is), and panic
 //! when they are polled after completion. All of them are also **cancel safe**: a future that is dropped
 //! before it completes has done nothing, and a wakeup that it was given is passed on to the next waiter.
+//! ([`SendMany`] may have sent some items. The others are still in the caller's deque.)
 
 use core::fmt;
 
@@ -11,8 +12,10 @@ use crate::report::Stats;
 mod observe;
 mod ready;
 mod recv;
+mod recv_many;
 mod send;
 mod send_from;
+mod send_many;
 
 pub use observe::Closed;
 pub use observe::Failed;
@@ -25,16 +28,20 @@ pub use recv::IntoRecv;
 pub use recv::Recv;
 pub use recv::RecvTask;
 pub use recv::RecvUntil;
+pub use recv_many::RecvMany;
 pub use send::IntoSend;
 pub use send::Send;
 pub use send::SendUntil;
 pub use send_from::SendFrom;
+pub use send_many::SendMany;
 
 pub(crate) use ready::UntilRoom;
 pub(crate) use recv::RecvItem;
+pub(crate) use recv_many::RecvItems;
 pub(crate) use send::SendItem;
 #[cfg(feature = "futures")]
 pub(crate) use send_from::SendSlot;
+pub(crate) use send_many::SendItems;
 
 /// Formats the state of the channel that a future or a monitor observes. For a completed future,
 /// `stats` is `None`, and only the name is formatted.

@@ -16,8 +16,10 @@
 //! | `send_from` | sends, or waits | an error; the item stays in the slot | the same | the same |
 //! | `ready`, `poll_ready` | completes if there is room, or waits | an error | an error | an error |
 //! | a `send` that is waiting when the channel is closed | | returns an error with its item | | |
+//! | `send_many`, `try_send_many` | sends what there is room for; waits for more, or `Full` if there is none | an error; the items stay in the deque | the same | the same |
 //! | `recv` and the stream, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
 //! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
+//! | `recv_many`, `try_recv_many` | as `recv` and `try_recv`, but takes all that is queued, up to a maximum | the same | as `recv` and `try_recv` | the same |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
 //! | `*_blocking`, `*_timeout`, `*_deadline` | as `send`, `recv`, `join`, `finished`; `Timeout` or `None` at the deadline | the same | the same | the same |
 //! | `send_until`, `recv_until` | as `send`, `recv`; `Stopped` once the other future is ready | the same | the same | the same |
@@ -44,7 +46,9 @@
 //!
 //! To keep an item that was not sent, use [`send_from`](crate::Sender::send_from): the item stays in the
 //! slot of the caller until the channel has it. Or take it out of a `send` future with
-//! [`into_inner`](crate::Send::into_inner).
+//! [`into_inner`](crate::Send::into_inner). A `send_many` future that is dropped may have sent some of
+//! its items; the others are still in the caller's deque. A `recv_many` future that is dropped before it
+//! is ready has taken nothing.
 //!
 //! A `send` that times out or is stopped returns its item, and a `recv` that times out or is stopped has
 //! taken nothing. Even if the deadline is past, or the future that stops the call is ready from the
@@ -86,11 +90,11 @@
 //! not processing. Once the channel is closed and empty, `recv` waits for all tasks in hand,
 //! because they may be retried or followed up. Yours is one of them, so you wait for yourself, and
 //! workers that all do this wait for each other. `StreamExt::chunks` and `collect` hold tasks in
-//! this way. To take several tasks, await one, then take more with `try_recv`.
+//! this way. To take several tasks, use `recv_many`, which waits for the first one only.
 //!
 //! A stream that was polled and then left alone may keep one wakeup: an item stays queued, even if
 //! another receiver is idle, until the stream is polled again or dropped. This is so for other calls of
-//! the same receiver, too: `recv`, calls that block the thread, `iter`, and each `stream()`.
+//! the same receiver, too: `recv`, `recv_many`, calls that block the thread, `iter`, and each `stream()`.
 //! `ready_chunks` and `buffer_unordered` leave the stream in this state while their consumer works.
 //! Among several workers use `recv`, or `for_each_concurrent`. A sender that was polled with
 //! `poll_ready`, or as a sink, and then left alone may keep one wakeup in the same way, while there is
@@ -108,6 +112,10 @@
 //!
 //! A `ready` waits in line with the senders, but does not hold its place after it has completed. So a
 //! loop of `ready` and `try_send` has no guaranteed share.
+//!
+//! A batch is one waiter. `send_many` takes turns with other senders: after each time that it has
+//! moved items into the channel, it waits behind those that are already waiting. In its turn, it may
+//! take all the room that there is, and `recv_many` may take all that is queued.
 //!
 //! Fairness has four limits. Calls that block the thread do not let others run first. `try_send` and `try_recv` never wait, so a loop of them can take
 //! everything that a waiter was woken for. Where futures are polled by strict priority, as in
@@ -135,6 +143,9 @@
 //!
 //! Several panics in one call never abort the process: the first propagates, and the others are
 //! swallowed. If the thread is already unwinding, the crate's destructors swallow all of them.
+//!
+//! If a waker panics in a call that moves a batch, the batch has moved: what `recv_many` has received
+//! is in the caller's vector, and what `send_many` has not sent is in the caller's deque.
 
 // the names of async-channel, and what is different
 pub mod async_channel;

@@ -1,5 +1,7 @@
 //! The two kinds of channel, as a parameter of [`Receiver`](crate::Receiver).
 
+use alloc::vec::Vec;
+
 use crate::attempt::Attempt;
 use crate::channel::Change;
 use crate::channel::Channel;
@@ -80,6 +82,20 @@ pub(crate) trait Receive {
     ) -> (Self::Received<T>, Change)
     where
         Self: Kind;
+
+    /// Removes up to `max` items, and appends what a receiver returns for each to `out`. Returns how
+    /// many, and what has changed.
+    ///
+    /// # Safety
+    ///
+    /// The channel is of this kind.
+    unsafe fn pop_many<T>(
+        channel: &Shared<T>,
+        max: u64,
+        out: &mut Vec<Self::Received<T>>,
+    ) -> Attempt<(u64, Change)>
+    where
+        Self: Kind;
 }
 
 impl Kind for Plain {
@@ -103,6 +119,16 @@ impl Receive for Plain {
     #[inline]
     unsafe fn received<T>(_: &Shared<T>, item: T, _: Origin) -> (T, Change) {
         (item, Change::Resolved)
+    }
+
+    #[inline]
+    unsafe fn pop_many<T>(
+        channel: &Shared<T>,
+        max: u64,
+        out: &mut Vec<T>,
+    ) -> Attempt<(u64, Change)> {
+        let popped = channel.queue.pop_many_sent(max, out, |item| item);
+        popped.map(|count| (count, Change::resolved(count)))
     }
 }
 
@@ -134,5 +160,21 @@ impl Receive for Tasks {
             Origin::Lane { .. } => Change::Nothing,
         };
         (Task::new((item, delivery), origin), change)
+    }
+
+    #[inline]
+    unsafe fn pop_many<T>(
+        channel: &Shared<T>,
+        max: u64,
+        out: &mut Vec<Task<T>>,
+    ) -> Attempt<(u64, Change)> {
+        let popped = channel.pop_many_tasks(max, out, |item, origin| {
+            // SAFETY: just removed; and the channel is of this kind, by the caller's guarantee.
+            unsafe { Self::received(channel, item, origin) }.0
+        });
+        popped.map(|batch| {
+            let change = Change::room_made(batch.sent);
+            (batch.sent + batch.requeued, change)
+        })
     }
 }

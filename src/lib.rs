@@ -18,6 +18,9 @@
 //! [`close_now`](Monitor::close_now) also ends sending, but takes out the queued items and returns
 //! them.
 //!
+//! [`send_many`](Sender::send_many) and [`recv_many`](Receiver::recv_many) move several items at once,
+//! which costs far less for each.
+//!
 //! A [`Monitor`] counts neither as a sender nor as a receiver, so it does not keep the channel open.
 //! Its [`join`](Monitor::join) completes when nothing is queued and no task is in hand. Its
 //! [`finished`](Monitor::finished) completes when the channel is closed as well. Both return a

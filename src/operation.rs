@@ -331,7 +331,7 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
 }
 
 #[cold]
-fn polled_after_completion(name: &str) -> ! {
+pub(crate) fn polled_after_completion(name: &str) -> ! {
     panic!("`{name}` polled after completion")
 }
 

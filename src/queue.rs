@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::attempt::Attempt;
 
@@ -66,6 +67,13 @@ macro_rules! storage {
     };
 }
 
+/// How many items a batch has taken from each part of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) sent: u64,
+    pub(crate) requeued: u64,
+}
+
 /// See the [module](self).
 pub(crate) struct Queue<T> {
     storage: Storage<T>,
@@ -124,6 +132,12 @@ impl<T> Queue<T> {
         storage!(self, it => it.push(item))
     }
 
+    /// Moves items from the front of `items` to the storage, as many as there is room for. Returns how
+    /// many. The caller passes at least one item.
+    pub(crate) fn push_many(&self, items: &mut VecDeque<T>) -> Attempt<u64> {
+        storage!(self, it => it.push_many(items))
+    }
+
     /// Removes the oldest sent item in one try. `None` does not mean that there is none.
     #[inline]
     pub(crate) fn try_pop_sent(&self) -> Option<T> {
@@ -165,6 +179,62 @@ impl<T> Queue<T> {
                 None => nothing,
             },
         }
+    }
+
+    /// Removes up to `max` sent items, and appends what `make` makes of each to `out`. Returns how many.
+    /// `make` neither panics nor runs user code.
+    pub(crate) fn pop_many_sent<R>(
+        &self,
+        max: u64,
+        out: &mut Vec<R>,
+        make: impl FnMut(T) -> R,
+    ) -> Attempt<u64> {
+        storage!(self, it => it.pop_many(max, out, make))
+    }
+
+    /// Removes up to `max` items, and appends what `make` makes of each to `out`. While both the storage
+    /// and the lane hold enough items, half of them come from each; if `max` is odd, the last one comes
+    /// from each in turn. `make` neither panics nor runs user code.
+    ///
+    /// The two are read one after the other, as in [`pop`](Self::pop).
+    pub(crate) fn pop_many<R>(
+        &self,
+        max: u64,
+        out: &mut Vec<R>,
+        mut make: impl FnMut(T, Origin) -> R,
+    ) -> Attempt<Batch> {
+        let is_next = self.lane.as_ref().is_some_and(|lane| lane.is_next());
+        let share = max / 2 + u64::from(is_next && max % 2 == 1);
+        let mut requeued = self.pop_many_requeued(share, out, &mut make);
+        let popped = match max - requeued {
+            0 => Attempt::Blocked,
+            rest => {
+                let make = |item| make(item, Origin::Storage);
+                storage!(self, it => it.pop_many(rest, out, make))
+            }
+        };
+        let sent = match popped {
+            Attempt::Done(sent) => sent,
+            _ => 0,
+        };
+        requeued += self.pop_many_requeued(max - requeued - sent, out, &mut make);
+        if sent + requeued == 0 {
+            return popped.map(|_| unreachable!("nothing was removed"));
+        }
+        Attempt::Done(Batch { sent, requeued })
+    }
+
+    fn pop_many_requeued<R>(
+        &self,
+        max: u64,
+        out: &mut Vec<R>,
+        make: &mut impl FnMut(T, Origin) -> R,
+    ) -> u64 {
+        self.lane.as_ref().map_or(0, |lane| {
+            lane.pop_many(max, out, |Requeued { item, attempt }| {
+                make(item, Origin::Lane { attempt })
+            })
+        })
     }
 
     #[cold]

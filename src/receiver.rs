@@ -6,9 +6,11 @@ mod iter;
 mod stream;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
+use core::num::NonZeroUsize;
 
 use crate::error::RecvError;
 use crate::error::TryRecvError;
@@ -17,6 +19,8 @@ use crate::future::IntoRecv;
 use crate::future::Join;
 use crate::future::Recv;
 use crate::future::RecvItem;
+use crate::future::RecvItems;
+use crate::future::RecvMany;
 use crate::future::RecvUntil;
 use crate::iter::Drained;
 use crate::kind::Kind;
@@ -91,8 +95,8 @@ pub struct Receiver<T, K: Kind = Plain> {
 /// processing. Once the channel is closed and empty, [`recv`](Self::recv) waits for all tasks in
 /// hand, because their workers may still queue items. Yours is one of them, so you wait for
 /// yourself, and workers that all do this wait for each other. `StreamExt::chunks` and `collect`
-/// hold tasks in this way. To take several tasks, await one, then take more with
-/// [`try_recv`](Self::try_recv). To process several at once, use `for_each_concurrent`.
+/// hold tasks in this way. To take several tasks, use [`recv_many`](Self::recv_many), which waits for
+/// the first one only. To process several at once, use `for_each_concurrent`.
 ///
 /// While a receiver exists, queued items stay in the channel, even if no code receives from it. So
 /// give each receiver to a worker, or drop it.
@@ -322,6 +326,102 @@ impl<T, K: Kind> Receiver<T, K> {
             Ok(Err(RecvError)) => Err(TryRecvError::Closed),
             Err(_) => Err(TryRecvError::Empty),
         })
+    }
+
+    /// Receives all items that are queued, up to `max`, waiting while there is none. Returns how many,
+    /// and appends them to `buf` in order.
+    ///
+    /// It waits for the first item only. All items of a batch are received at once, which costs far less
+    /// than as many calls of [`recv`](Self::recv). `buf` grows as necessary, by the number of items that
+    /// are received, so `max` may be any number.
+    ///
+    /// On a task channel, each of them becomes a [`Task`](crate::Task). If items that tasks have queued
+    /// and items that were sent are both waiting, half of the batch comes from each.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: if the future is dropped before it completes, it has taken nothing
+    /// out of the channel, and `buf` is unchanged. If it completes, or panics because of a waker, what
+    /// it has received is in `buf`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error once the channel is finished, as [`recv`](Self::recv) does. `buf` is then
+    /// unchanged.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed, or if the capacity of `buf` would
+    /// exceed `isize::MAX` bytes. In the latter case, the items stay in the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::bounded(4);
+    /// for number in 1..=3 {
+    ///     sender.send(number).await?;
+    /// }
+    /// let mut buf = Vec::new();
+    /// assert_eq!(receiver.recv_many(&mut buf, NonZeroUsize::MAX).await?.get(), 3);
+    /// assert_eq!(buf, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn recv_many<'a>(
+        &'a self,
+        buf: &'a mut Vec<K::Received<T>>,
+        max: NonZeroUsize,
+    ) -> RecvMany<'a, T, K> {
+        RecvMany::new(&self.side, Self::batch(buf, max))
+    }
+
+    /// Receives all items that are queued now, up to `max`. Returns how many, and appends them to `buf`,
+    /// as [`recv_many`](Self::recv_many) does.
+    ///
+    /// Like [`try_recv`](Self::try_recv), it does not wait for items. While other threads send, it may
+    /// receive fewer items than are queued.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no item, as [`try_recv`](Self::try_recv) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// use tollgate::TryRecvError;
+    ///
+    /// let (sender, receiver) = tollgate::tasks::<i32>(4);
+    /// for number in 1..=3 {
+    ///     sender.try_send(number)?;
+    /// }
+    /// let two = NonZeroUsize::new(2).unwrap();
+    /// let mut buf = Vec::new();
+    /// assert_eq!(receiver.try_recv_many(&mut buf, two), Ok(two));
+    /// assert_eq!(receiver.try_recv_many(&mut buf, two), Ok(NonZeroUsize::MIN));
+    /// assert_eq!(receiver.try_recv_many(&mut buf, two), Err(TryRecvError::Empty));
+    /// assert_eq!(buf.into_iter().map(|task| task.done()).sum::<i32>(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_recv_many(
+        &self,
+        buf: &mut Vec<K::Received<T>>,
+        max: NonZeroUsize,
+    ) -> Result<NonZeroUsize, TryRecvError> {
+        let operation = Self::batch(buf, max);
+        try_now(operation, &self.side, |tried| match tried {
+            Ok(Ok(count)) => Ok(count),
+            Ok(Err(RecvError)) => Err(TryRecvError::Closed),
+            Err(_) => Err(TryRecvError::Empty),
+        })
+    }
+
+    fn batch(buf: &mut Vec<K::Received<T>>, max: NonZeroUsize) -> RecvItems<'_, T, K> {
+        // SAFETY: as in `operation`.
+        unsafe { RecvItems::new(buf, max) }
     }
 
     /// Returns an iterator over the items that can be received now. It ends when there is none, and

@@ -8,8 +8,10 @@ use std::alloc::GlobalAlloc;
 use std::alloc::Layout;
 use std::alloc::System;
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::future::ready;
 use std::mem::size_of;
+use std::num::NonZeroUsize;
 use std::task::Context;
 #[cfg(feature = "futures")]
 use std::task::Waker;
@@ -83,6 +85,8 @@ on_both_kinds! {
     polled_sender_allocates_once,
     ready_stream_allocates_once,
     streams_and_stoppable_calls_allocate_nothing,
+    batches_allocate_nothing,
+    sole_waiter_is_notified_of_batch_without_allocation,
     sole_waiter_allocates_nothing,
     pending_polls_allocate_nothing,
     cancelled_futures_leave_nothing,
@@ -213,6 +217,49 @@ fn sink_allocates_once() {
         }
     });
     assert_eq!((allocations, bytes), (1, 0));
+}
+
+fn batches_allocate_nothing<K: Kind<usize>>() {
+    const SIZE: usize = 10;
+    let (sender, receiver) = K::channel(SIZE);
+    let mut items = VecDeque::with_capacity(SIZE);
+    let mut buf = Vec::with_capacity(SIZE);
+    let figures = measure(|| {
+        for first in 0..MILLION / SIZE {
+            items.extend(first..first + SIZE);
+            if first % 2 == 0 {
+                assert!(poll_once(&mut sender.send_many(&mut items)).is_ready());
+                assert!(poll_once(&mut receiver.recv_many(&mut buf, NonZeroUsize::MAX)).is_ready());
+            } else {
+                sender.try_send_many(&mut items).unwrap();
+                receiver.try_recv_many(&mut buf, NonZeroUsize::MAX).unwrap();
+            }
+            assert_eq!((items.len(), buf.len()), (0, SIZE));
+            buf.drain(..).map(Given::end).for_each(drop);
+        }
+    });
+    assert_eq!(figures, (0, 0));
+}
+
+fn sole_waiter_is_notified_of_batch_without_allocation<K: Kind<usize>>() {
+    let (sender, receiver) = K::channel(2);
+    let waker = CountingWaker::new();
+    let (mut items, mut buf) = (VecDeque::with_capacity(4), Vec::with_capacity(4));
+    let figures = measure(|| {
+        for _ in 0..100 {
+            let mut recv = receiver.recv_many(&mut buf, NonZeroUsize::MAX);
+            assert!(poll(&mut recv, &waker).is_pending());
+            items.extend(0..4);
+            let mut send = sender.send_many(&mut items);
+            assert!(poll(&mut send, &waker).is_pending());
+            assert!(poll(&mut recv, &waker).is_ready());
+            drop(recv);
+            assert!(poll(&mut send, &waker).is_ready());
+            receiver.try_recv_many(&mut buf, NonZeroUsize::MAX).unwrap();
+            buf.drain(..).map(Given::end).for_each(drop);
+        }
+    });
+    assert_eq!((figures, waker.wakes()), ((0, 0), 200));
 }
 
 fn sole_waiter_allocates_nothing<K: Kind>() {

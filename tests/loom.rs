@@ -83,10 +83,9 @@
 //! | `complete`: does not leave the list | l02, cancelled_receiver_passes_on_wake_for_retry | |
 //! | `complete`: leaves without `pass_on` | ready_passes_wake_to_sender, two_ready_complete_for_one_slot, unpolled_receiver_keeps_one_wake, unpolled_sender_keeps_one_wake | |
 //! | `Waiting::drop`: does not leave, or leaves without `pass_on` | l11, l12 | |
-//! | `Waiting::cancel`: does not leave, or leaves without `pass_on` | stopped_receiver_passes_on_wake, stopped_sender_passes_on_wake | |
+//! | `Waiting::cancel`: does not leave, or leaves without `pass_on` | into_inner_passes_on_wake, stopped_receiver_passes_on_wake, stopped_sender_passes_on_wake | |
 //! | `Recording::attempt`: busy taken for blocked | past_stop_takes_item_behind_slow_send | |
 //! | `RecvStream::drop`: does not leave | stream_of_receiver_passes_on_wake | |
-//! | `Waiting::cancel`: does not leave, or leaves without `pass_on` | into_inner_passes_on_wake | |
 //! | `Sender::stop_polling`: does not leave | dropped_polling_sender_passes_on_wake, taken_item_leaves_wake_to_sender | |
 //! | `SendSink::take`: does not leave | taken_item_leaves_wake_to_sender | |
 //! | `SendSink::poll_close`: does not flush | close_races_with_two_sinks, kept_items_arrive_before_sinks_close | |

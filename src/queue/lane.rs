@@ -17,6 +17,7 @@
 //! * **N4** No user code runs under the lock.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::mem;
 
 use crate::sync::Mutex;
@@ -76,8 +77,6 @@ impl<T> Lane<T> {
 
     /// Removes the oldest item.
     pub(crate) fn pop(&self) -> Option<Requeued<T>> {
-        /// The largest capacity that is kept when the lane becomes empty.
-        const KEPT: usize = 32;
         if self.is_empty() {
             return None;
         }
@@ -85,11 +84,36 @@ impl<T> Lane<T> {
         with_lock(&self.items, |items| {
             let items = items.as_mut()?;
             let first = items.pop_front()?;
-            if items.is_empty() && items.capacity() > KEPT {
-                mem::swap(items, &mut surplus);
-            }
+            take_surplus(items, &mut surplus);
             self.count_popped(1);
             Some(first)
+        })
+    }
+
+    /// Removes up to `max` of the oldest items, and appends what `make` makes of each to `out`. Returns
+    /// how many. `make` runs no user code (N4).
+    pub(crate) fn pop_many<R>(
+        &self,
+        max: u64,
+        out: &mut Vec<R>,
+        make: impl FnMut(Requeued<T>) -> R,
+    ) -> u64 {
+        let want = self.len().min(max) as usize;
+        if want == 0 {
+            return 0;
+        }
+        // Before the lock is taken, because this may panic.
+        out.reserve(want);
+        let mut surplus = VecDeque::new();
+        with_lock(&self.items, |items| {
+            let Some(items) = items else {
+                return 0;
+            };
+            let count = want.min(items.len());
+            out.extend(items.drain(..count).map(make));
+            take_surplus(items, &mut surplus);
+            self.count_popped(count as u64);
+            count as u64
         })
     }
 
@@ -127,10 +151,16 @@ impl<T> Lane<T> {
     /// Whether the lane was empty at one instant during the call.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of items. If this is zero, the lane was empty at one instant during the call.
+    #[inline]
+    fn len(&self) -> u64 {
         let popped = self.popped();
         // `pushed` is never less than `popped`. When its first part was read, `popped` was already
         // at least the value read above, and at most this sum (N1).
-        self.pushed() == popped
+        self.pushed() - popped
     }
 
     /// How many items were pushed so far, at one instant during the call.
@@ -158,5 +188,15 @@ impl<T> Lane<T> {
     pub(crate) fn popped(&self) -> u64 {
         // SeqCst: as `Ring::popped`.
         self.popped.load(Ordering::SeqCst)
+    }
+}
+
+/// Moves the items' memory to `surplus` if the lane is empty and a burst has left much of it. The
+/// caller frees it outside the lock.
+fn take_surplus<T>(items: &mut Items<T>, surplus: &mut Items<T>) {
+    /// The largest capacity that is kept when the lane becomes empty.
+    const KEPT: usize = 32;
+    if items.is_empty() && items.capacity() > KEPT {
+        mem::swap(items, surplus);
     }
 }

@@ -36,6 +36,9 @@
 //! *Busy* means neither: another thread has claimed the slot and is within a few instructions of
 //! releasing it. A caller must not sleep on *busy*, because no wakeup may follow.
 
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
 use super::slot::CLOSED;
 use super::slot::FILLED;
 use super::slot::STEP;
@@ -213,9 +216,14 @@ impl<T> Ring<T> {
     }
 
     /// Claims up to `want` positions for emptying, in one exchange. Returns the first and their
-    /// number.
+    /// number. Calls `prepare` with that number or more before the exchange, so it may panic.
     #[inline]
-    fn claim_filled(&self, slots: Slots<'_, T>, want: u64) -> Attempt<(u64, u64)> {
+    fn claim_filled(
+        &self,
+        slots: Slots<'_, T>,
+        want: u64,
+        mut prepare: impl FnMut(u64),
+    ) -> Attempt<(u64, u64)> {
         let mut contention = Contention::default();
         // Acquire, here and below: `tail` is read later than this.
         let mut head = self.head.load(Ordering::Acquire);
@@ -239,6 +247,7 @@ impl<T> Ring<T> {
                 head = now;
                 continue;
             }
+            prepare(count);
             if self.exchange_head(head, count) {
                 return Attempt::Done((head, count));
             }
@@ -300,6 +309,24 @@ impl<T> Ring<T> {
         })
     }
 
+    /// Moves items from the front of `items` into the ring with one claim, as many as there is room
+    /// for. Returns how many. The caller passes at least one item.
+    pub(super) fn push_many(&self, items: &mut VecDeque<T>) -> Attempt<u64> {
+        debug_assert!(!items.is_empty(), "an empty batch claims nothing");
+        let slots = self.slots();
+        let want = self.capacity.min(items.len() as u64);
+        self.claim_vacant(slots, want).map(|(first, count)| {
+            // No more than there are, so this does not panic (R5).
+            let claimed = items.drain(..count as usize);
+            for (offset, item) in (0..count).zip(claimed) {
+                let position = advance(first, offset);
+                // SAFETY: R2: just claimed.
+                unsafe { slots.at(position).fill(position, item) };
+            }
+            count
+        })
+    }
+
     /// Whether `count` slots are likely to be vacant. While the ring is full, this reads only what
     /// senders write.
     pub(super) fn looks_vacant(&self, count: u64) -> bool {
@@ -339,9 +366,34 @@ impl<T> Ring<T> {
     #[inline]
     pub(super) fn pop(&self) -> Attempt<T> {
         let slots = self.slots();
-        self.claim_filled(slots, 1).map(|(position, _)| {
+        self.claim_filled(slots, 1, |_| ()).map(|(position, _)| {
             // SAFETY: just claimed.
             unsafe { self.empty(slots, position) }
+        })
+    }
+
+    /// Removes up to `max` of the oldest items with one claim, and appends what `make` makes of each
+    /// to `out`. Returns how many. `make` neither panics nor runs user code (R5).
+    ///
+    /// `out` grows before the claim: a claimed slot cannot be given back.
+    pub(super) fn pop_many<R>(
+        &self,
+        max: u64,
+        out: &mut Vec<R>,
+        mut make: impl FnMut(T) -> R,
+    ) -> Attempt<u64> {
+        let slots = self.slots();
+        let want = max.min(self.capacity);
+        let claimed = self.claim_filled(slots, want, |count| out.reserve(count as usize));
+        claimed.map(|(first, count)| {
+            for (offset, spare) in (0..count).zip(out.spare_capacity_mut()) {
+                // SAFETY: just claimed; each position once.
+                let item = unsafe { self.empty(slots, advance(first, offset)) };
+                spare.write(make(item));
+            }
+            // SAFETY: the capacity was reserved, and the loop has initialised as many elements.
+            unsafe { out.set_len(out.len() + count as usize) };
+            count
         })
     }
 

@@ -6,7 +6,8 @@
 //!
 //! A sender never waits for another thread: it claims a position by an exchange of `tail`, and the
 //! segment is there. Receivers take turns: one locks `head`, takes an item and unlocks. So no receiver
-//! reads a slot that another one frees, and the item costs one exchange at each end.
+//! reads a slot that another one frees, and the item costs one exchange at each end. A batch is claimed,
+//! and taken, lap by lap.
 //!
 //! ```text
 //!         63 ...               1   0
@@ -43,6 +44,7 @@ mod tests;
 use alloc::alloc::handle_alloc_error;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::mem;
 use core::ptr;
@@ -149,6 +151,11 @@ impl<T> Segments<T> {
         Self::index(position) == Self::LEN as usize - 1
     }
 
+    /// How many positions there are in the lap of `position`, from it on.
+    fn left_in_lap(position: u64) -> u64 {
+        Self::LEN - Self::index(position) as u64
+    }
+
     #[inline]
     fn lap(position: u64) -> u64 {
         position / STEP / Self::LEN
@@ -201,7 +208,7 @@ impl<T> Segments<T> {
             return false;
         }
         let slots = self.newest(tail);
-        if !self.exchange_tail(tail) {
+        if !self.exchange_tail(tail, 1) {
             return false;
         }
         // SAFETY: just claimed.
@@ -224,12 +231,47 @@ impl<T> Segments<T> {
             if Self::is_last(tail) {
                 self.install(Self::lap_after(tail));
             }
-            if self.exchange_tail(tail) {
+            if self.exchange_tail(tail, 1) {
                 // SAFETY: just claimed.
                 unsafe { Self::fill(slots, tail, item()) };
                 return Attempt::Done(());
             }
             contention.lost();
+        }
+    }
+
+    /// Adds all `items`, unless the queue is closed meanwhile, and returns how many were added. The caller
+    /// passes at least one item.
+    pub(super) fn push_many(&self, items: &mut VecDeque<T>) -> Attempt<u64> {
+        debug_assert!(!items.is_empty(), "an empty batch claims nothing");
+        let mut contention = Contention::default();
+        let mut pushed = 0;
+        while !items.is_empty() {
+            // Acquire: as in `push`.
+            let tail = self.tail.word.load(Ordering::Acquire);
+            if tail & CLOSED != 0 {
+                break;
+            }
+            let slots = self.newest(tail);
+            let count = Self::left_in_lap(tail).min(items.len() as u64);
+            if Self::is_last(advance(tail, count - 1)) {
+                self.install(Self::lap_after(tail));
+            }
+            if !self.exchange_tail(tail, count) {
+                contention.lost();
+                continue;
+            }
+            // No more than there are, so this does not panic.
+            let claimed = items.drain(..count as usize);
+            for (offset, item) in (0..count).zip(claimed) {
+                // SAFETY: just claimed; each position once.
+                unsafe { Self::fill(slots, advance(tail, offset), item) };
+            }
+            pushed += count;
+        }
+        match pushed {
+            0 => Attempt::Closed,
+            pushed => Attempt::Done(pushed),
         }
     }
 
@@ -243,15 +285,15 @@ impl<T> Segments<T> {
         newest.load(Ordering::Relaxed)
     }
 
-    /// Claims a position, unless `tail` has moved.
+    /// Claims `count` positions, unless `tail` has moved.
     #[inline]
-    fn exchange_tail(&self, tail: u64) -> bool {
+    fn exchange_tail(&self, tail: u64, count: u64) -> bool {
         // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`), ordered with `close`
         // (G5), and releases the segment that the caller has seen installed (G1). Relaxed on failure:
         // nothing depends on the value.
         let claimed = self.tail.word.compare_exchange_weak(
             tail,
-            advance(tail, 1),
+            advance(tail, count),
             Ordering::SeqCst,
             Ordering::Relaxed,
         );
@@ -426,6 +468,95 @@ impl<T> Segments<T> {
         }
         // Another receiver has locked `head`.
         Attempt::Busy
+    }
+
+    /// Removes up to `max` of the oldest items, and appends what `make` makes of each to `out`. Returns
+    /// how many. `make` neither panics nor runs user code (G4).
+    ///
+    /// Takes at most as many as there are at first, so that it ends even if senders are as quick.
+    pub(super) fn pop_many<R>(
+        &self,
+        max: u64,
+        out: &mut Vec<R>,
+        mut make: impl FnMut(T) -> R,
+    ) -> Attempt<u64> {
+        let mut left = max.min(self.len() as u64);
+        // Before `head` is locked, because this may panic.
+        out.reserve(left as usize);
+        let mut contention = Contention::default();
+        let mut popped = 0;
+        let mut tries = TRIES;
+        while left > 0 && tries > 0 {
+            let Some(head) = self.try_lock() else {
+                contention.lost();
+                tries -= 1;
+                continue;
+            };
+            // SAFETY: just locked.
+            let count = unsafe { self.take_many_and_unlock(head, left, out, &mut make) };
+            if count == 0 {
+                break;
+            }
+            popped += count;
+            left -= count;
+        }
+        match popped {
+            0 => self.why_none(),
+            popped => Attempt::Done(popped),
+        }
+    }
+
+    /// Takes up to `max` items from `head` on, in the same lap, and unlocks. Returns how many.
+    ///
+    /// # Safety
+    ///
+    /// The caller has locked `head`.
+    unsafe fn take_many_and_unlock<R>(
+        &self,
+        head: u64,
+        max: u64,
+        out: &mut Vec<R>,
+        make: &mut impl FnMut(T) -> R,
+    ) -> u64 {
+        let max = max.min(Self::left_in_lap(head));
+        let mut count = 0;
+        for spare in out.spare_capacity_mut().iter_mut().take(max as usize) {
+            let position = advance(head, count);
+            // SAFETY: the caller has locked `head`.
+            let slot = unsafe { self.slot(position) };
+            // Acquire: as in `take_and_unlock`.
+            if slot.stamp.load(Ordering::Acquire) != position | FILLED {
+                break;
+            }
+            // SAFETY: G4, and the stamp.
+            spare.write(make(unsafe { slot.take() }));
+            count += 1;
+        }
+        // SAFETY: the loop has initialised as many elements.
+        unsafe { out.set_len(out.len() + count as usize) };
+        if count == Self::left_in_lap(head) {
+            self.leave_segment();
+        }
+        self.unlock(advance(head, count));
+        count
+    }
+
+    /// Why there is nothing to remove.
+    fn why_none<R>(&self) -> Attempt<R> {
+        // SeqCst: as in `len`.
+        let head = self.head.word.load(Ordering::SeqCst);
+        if head & LOCKED != 0 {
+            // Another receiver has locked it.
+            return Attempt::Busy;
+        }
+        // SeqCst, because the caller may sleep: pairs with `exchange_tail`. `tail` is never before
+        // `head`, which was this or more. So if they are equal, the queue was empty now.
+        match self.tail.word.load(Ordering::SeqCst) ^ head {
+            0 => Attempt::Blocked,
+            CLOSED => Attempt::Closed,
+            // An item has come, or a sender is filling the slot.
+            _ => Attempt::Busy,
+        }
     }
 
     /// Whether `count` items are likely to be queued. While the queue is empty, this reads and writes

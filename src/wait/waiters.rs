@@ -30,6 +30,8 @@
 //!   included. What event-listener holds is a [`Promotion`]: called under the locks, it moves the
 //!   user's waker into the list.
 
+// notifying several waiters
+mod several;
 #[cfg(test)]
 mod tests;
 
@@ -200,28 +202,6 @@ impl Waiters {
         if let Some(entry) = self.0.with(List::pop_front) {
             run_one(|| entry.waker.wake());
         }
-    }
-
-    /// Notifies all waiters.
-    pub(crate) fn notify_all(&self) {
-        if !self.has_waiters() {
-            return;
-        }
-        let (mut first, mut rest, overflow) = self.0.with(|list| {
-            (
-                list.first.take(),
-                mem::take(&mut list.rest),
-                list.overflow.take(),
-            )
-        });
-        if let Some(overflow) = overflow {
-            // Outside the lock, because there may be many waiters. Until then, each of them may still
-            // change its waker, or leave.
-            overflow.event.notify(usize::MAX.additional());
-            rest.append(&mut with_lock(&overflow.promoted, mem::take));
-        }
-        let next = || first.take().or_else(|| rest.pop_front());
-        run_all(next, |entry| entry.waker.wake());
     }
 
     /// Registers a waiter that has not waited before, at the end.

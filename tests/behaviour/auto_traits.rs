@@ -58,9 +58,11 @@ use tollgate::future::IntoSend;
 use tollgate::future::Join;
 use tollgate::future::Ready;
 use tollgate::future::Recv;
+use tollgate::future::RecvMany;
 use tollgate::future::RecvUntil;
 use tollgate::future::Send as SendFuture;
 use tollgate::future::SendFrom;
+use tollgate::future::SendMany;
 use tollgate::future::SendUntil;
 use tollgate::kind::Tasks;
 
@@ -68,6 +70,7 @@ use crate::common::Watchdog;
 use crate::common::now;
 
 type RecvTask<'a, T> = Recv<'a, T, Tasks>;
+type RecvManyTasks<'a, T> = RecvMany<'a, T, Tasks>;
 
 /// `Send` but not `Sync`.
 type Lonely = Cell<u8>;
@@ -111,6 +114,7 @@ for_every_type!(
     IntoStream
 );
 for_every_type!(IntoSend, IntoRecv, IntoJoin, IntoFinished);
+for_every_type!(RecvMany<'static>, RecvManyTasks<'static>, SendMany<'static>,);
 for_every_type!(
     Recv<'static>,
     RecvTask<'static>,
@@ -179,6 +183,14 @@ mod sink {
     assert_impl_all!(SendSink<Lonely>: Send, Sync);
     assert_impl_all!(SendSink<u8>: futures_util::Sink<u8, Error = SendError<()>>);
 }
+
+// These borrow the caller's collection; they give no access to it.
+assert_impl_all!(RecvMany<'static, Lonely>: Send, Sync);
+assert_impl_all!(RecvMany<'static, Fragile>: Debug);
+assert_impl_all!(SendMany<'static, Lonely>: Send, Sync);
+assert_impl_all!(SendMany<'static, Fragile>: Debug);
+assert_not_impl_any!(RecvMany<'static, Fragile>: UnwindSafe);
+assert_not_impl_any!(SendMany<'static, Fragile>: UnwindSafe);
 
 // These contain an item; the future gives no access to it.
 assert_impl_all!(SendFuture<'static, Fragile>: Debug);
@@ -274,6 +286,8 @@ fn futures_take_three_words_and_item() {
     assert!(size_of::<SendFuture<'_, String>>() <= 3 * WORD + size_of::<String>());
     assert!(size_of::<SendFrom<'_, [u8; 64]>>() <= 4 * WORD);
     assert!(size_of::<Ready<'_, [u8; 64]>>() <= 3 * WORD);
+    assert!(size_of::<SendMany<'_, u64>>() <= 4 * WORD);
+    assert!(size_of::<RecvMany<'_, u64>>() <= 5 * WORD);
     assert!(size_of::<Join<'_, u64>>() <= 4 * WORD);
     // A flag, and the future that stops them.
     type Stop = future::Ready<[usize; 4]>;

@@ -2,8 +2,10 @@
 //! dropped at every point, with every event before it and every kind of other waiter.
 
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::future::pending;
 use std::future::poll_fn;
+use std::num::NonZeroUsize;
 use std::task::Poll;
 
 use futures_util::Stream;
@@ -80,14 +82,16 @@ struct Case {
     place: Place,
 }
 
-const OPS: [Op; 14] = [
+const OPS: [Op; 16] = [
     Op::Send,
     Op::SendUntil,
     Op::SendFrom,
     Op::Ready,
     Op::PollReady,
+    Op::SendMany,
     Op::Recv,
     Op::RecvUntil,
+    Op::RecvMany,
     Op::Stream,
     Op::BorrowedStream,
     Op::OwnedStream,
@@ -144,7 +148,7 @@ fn every_cancellation_loses_no_item_or_wake() {
         }
     }
     println!("{cases} cases");
-    assert_eq!(cases, (14 + 13) * 4 * 8 * 3 * 2);
+    assert_eq!(cases, (16 + 15) * 4 * 8 * 3 * 2);
 }
 
 enum Outcome {
@@ -460,6 +464,21 @@ impl<K: Kind<Item>> Own<K> {
                     Outcome::Notified
                 })
             }
+            Op::SendMany => {
+                let mut items = VecDeque::from([tally.item()]);
+                Waiter::new(async move {
+                    match sender().send_many(&mut items).await {
+                        Ok(()) => Outcome::Sent,
+                        Err(SendError(())) => Outcome::Refused,
+                    }
+                })
+            }
+            Op::RecvMany => Waiter::new(async move {
+                let mut buf = Vec::new();
+                let one = NonZeroUsize::MIN;
+                let received = receiver().recv_many(&mut buf, one).await;
+                received.map_or(Outcome::Ended, |_| Outcome::Received(buf.remove(0).end()))
+            }),
             Op::Recv => {
                 let recv = receiver().recv();
                 Waiter::new(async {

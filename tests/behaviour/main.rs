@@ -16,6 +16,8 @@ mod common;
 mod async_channel;
 // Traits and sizes of the public types.
 mod auto_traits;
+// Several items at once.
+mod batch;
 // Calls that block the thread.
 mod blocking;
 // Items: order, capacity, counts, errors.

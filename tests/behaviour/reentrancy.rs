@@ -3,11 +3,13 @@
 
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::future::pending;
 use std::future::poll_fn;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -28,6 +30,7 @@ use futures_util::future::LocalBoxFuture;
 use tollgate::Monitor;
 use tollgate::Sender;
 
+use crate::common::CountingWaker;
 use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
@@ -98,9 +101,10 @@ const ACTIONS: [Action; 12] = [
     Action::DropLastSender,
     Action::DropLastReceiver,
 ];
-const OPS: [Op; 13] = [
+const OPS: [Op; 15] = [
     Op::Recv,
     Op::RecvUntil,
+    Op::RecvMany,
     Op::Stream,
     Op::BorrowedStream,
     Op::OwnedStream,
@@ -109,6 +113,7 @@ const OPS: [Op; 13] = [
     Op::SendFrom,
     Op::Ready,
     Op::PollReady,
+    Op::SendMany,
     Op::Join,
     Op::Finished,
     Op::Failed,
@@ -258,6 +263,24 @@ impl<K: Kind<Item>> Scene<K> {
                 let receiver = receiver();
                 async move {
                     let _ = receiver.recv().await.map(Given::end);
+                }
+                .boxed_local()
+            }
+            Op::RecvMany => {
+                let receiver = receiver();
+                async move {
+                    let mut buf = Vec::new();
+                    let _ = receiver.recv_many(&mut buf, NonZeroUsize::MAX).await;
+                    buf.into_iter().map(Given::end).for_each(drop);
+                }
+                .boxed_local()
+            }
+            Op::SendMany => {
+                let sender = sender();
+                // Several polls, as there is room for one item only.
+                let mut items = VecDeque::from([(); 2].map(|()| self.world.tally.item()));
+                async move {
+                    let _ = sender.send_many(&mut items).await;
                 }
                 .boxed_local()
             }
@@ -481,6 +504,32 @@ fn executor_that_polls_inside_wake_completes() {
         assert_eq!(sum.load(Ordering::SeqCst), 4 * 5050);
         assert!(tasks.iter().all(|it| it.future.lock().unwrap().is_none()));
     }
+}
+
+/// A receiver that runs inside `wake` makes room as fast as a batch is sent. Each poll still ends.
+#[test]
+fn send_many_to_inline_receiver_ends_its_polls() {
+    const COUNT: usize = 1_000;
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::bounded::<usize>(1);
+    let received = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&received);
+    let _task = spawn_inline(async move {
+        while receiver.recv().await.is_ok() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let mut items = VecDeque::from_iter(0..COUNT);
+    let mut send = sender.send_many(&mut items);
+    let waker = CountingWaker::new();
+    let mut polls = 1;
+    while crate::common::poll(&mut send, &waker).is_pending() {
+        assert_eq!(waker.wakes(), polls, "it asks to be polled again");
+        polls += 1;
+    }
+    assert!((10..100).contains(&polls), "{polls} polls");
+    drop(send);
+    assert_eq!(received.load(Ordering::SeqCst), COUNT);
 }
 
 /// Uses its channel when it is dropped.

@@ -2,10 +2,12 @@
 //!
 //! The states are: open; closed with items queued; closed and empty with tasks in hand; finished.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::future::pending;
 use std::future::ready;
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
@@ -47,6 +49,8 @@ on_both_kinds! {
     close_returns_items_to_waiting_senders,
     waiting_send_never_completes_after_close,
     open_channel_delivers_or_blocks_receiver,
+    open_channel_moves_or_blocks_batches,
+    closed_channel_refuses_batches_and_drains,
     closed_channel_drains_then_stays_ended,
     close_wakes_receivers,
     join_waits_for_queued_items,
@@ -240,6 +244,59 @@ fn open_channel_delivers_or_blocks_receiver<K: Kind>() {
     );
     assert!(poll_once(&mut receiver.recv()).is_pending());
     assert!(poll_next(&mut stream, &stream_waker).is_pending());
+}
+
+fn open_channel_moves_or_blocks_batches<K: Kind>() {
+    let (sender, receiver) = K::channel(2);
+    let (mut items, mut buf) = (VecDeque::from([1, 2, 3]), Vec::new());
+    let empty = receiver.try_recv_many(&mut buf, NonZeroUsize::MAX);
+    assert_eq!(empty, Err(TryRecvError::Empty));
+    assert!(poll_once(&mut receiver.recv_many(&mut buf, NonZeroUsize::MAX)).is_pending());
+    assert_eq!(sender.try_send_many(&mut items), Ok(2));
+    assert_eq!(
+        sender.try_send_many(&mut items),
+        Err(TrySendError::Full(()))
+    );
+    assert!(poll_once(&mut sender.send_many(&mut items)).is_pending());
+    assert_eq!(items, [3]);
+    assert!(now(receiver.recv_many(&mut buf, NonZeroUsize::MAX)).is_ok());
+    assert_eq!(now(sender.send_many(&mut items)), Ok(()));
+    assert!(receiver.try_recv_many(&mut buf, NonZeroUsize::MAX).is_ok());
+    assert!(buf.into_iter().map(Given::end).eq(1..4));
+}
+
+fn closed_channel_refuses_batches_and_drains<K: Kind>() {
+    for finish in [false, true] {
+        let (sender, receiver) = match finish {
+            false => closed_with_an_item::<K>(),
+            true => finished::<K>(),
+        };
+        let (mut items, mut buf) = (VecDeque::from([1, 2]), Vec::new());
+        let refused = sender.try_send_many(&mut items);
+        assert_eq!(refused, Err(TrySendError::Closed(())));
+        assert_eq!(now(sender.send_many(&mut items)), Err(SendError(())));
+        assert_eq!(items, [1, 2]);
+        if !finish {
+            assert!(now(receiver.recv_many(&mut buf, NonZeroUsize::MAX)).is_ok());
+            assert!(buf.drain(..).map(Given::end).eq([7]));
+        }
+        let recv = receiver.recv_many(&mut buf, NonZeroUsize::MAX);
+        assert_eq!(now(recv), Err(RecvError));
+        let ended = receiver.try_recv_many(&mut buf, NonZeroUsize::MAX);
+        assert_eq!(ended, Err(TryRecvError::Closed));
+    }
+}
+
+#[test]
+fn closed_channel_with_tasks_in_hand_blocks_batches() {
+    let (_sender, receiver, task) = closed_with_a_task_in_hand();
+    let mut buf = Vec::new();
+    let empty = receiver.try_recv_many(&mut buf, NonZeroUsize::MAX);
+    assert_eq!(empty, Err(TryRecvError::Empty));
+    let mut recv = Waiter::waiting(receiver.recv_many(&mut buf, NonZeroUsize::MAX));
+    task.done();
+    assert_eq!(recv.wakes(), 1);
+    assert_eq!(recv.poll(), Poll::Ready(Err(RecvError)));
 }
 
 fn closed_channel_drains_then_stays_ended<K: Kind>() {

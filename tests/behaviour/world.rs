@@ -22,8 +22,10 @@ pub(crate) enum Op {
     Ready,
     /// A sender that is polled by itself.
     PollReady,
+    SendMany,
     Recv,
     RecvUntil,
+    RecvMany,
     Stream,
     BorrowedStream,
     OwnedStream,
@@ -41,14 +43,22 @@ impl Op {
 
     /// Whether it sends an item of its own.
     pub(crate) fn sends(self) -> bool {
-        matches!(self, Self::Send | Self::SendUntil | Self::SendFrom)
+        matches!(
+            self,
+            Self::Send | Self::SendUntil | Self::SendFrom | Self::SendMany
+        )
     }
 
     /// Whether it waits for an item.
     pub(crate) fn receives(self) -> bool {
         matches!(
             self,
-            Self::Recv | Self::RecvUntil | Self::Stream | Self::BorrowedStream | Self::OwnedStream
+            Self::Recv
+                | Self::RecvUntil
+                | Self::RecvMany
+                | Self::Stream
+                | Self::BorrowedStream
+                | Self::OwnedStream
         )
     }
 }
@@ -117,10 +127,13 @@ impl<K: Kind<Item>> World<K> {
     /// Makes what `op` waits for happen.
     pub(crate) fn grant(&self, op: Op) {
         match op {
-            Op::Recv | Op::RecvUntil | Op::Stream | Op::BorrowedStream | Op::OwnedStream => {
-                self.put();
-            }
-            Op::Send | Op::SendUntil | Op::SendFrom | Op::Ready | Op::PollReady => {
+            Op::Recv
+            | Op::RecvUntil
+            | Op::RecvMany
+            | Op::Stream
+            | Op::BorrowedStream
+            | Op::OwnedStream => self.put(),
+            Op::Send | Op::SendUntil | Op::SendFrom | Op::SendMany | Op::Ready | Op::PollReady => {
                 self.take();
             }
             Op::Closed => {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::vec::Vec;
 
 use super::Attempt;
 use super::Ring;
@@ -45,7 +46,7 @@ fn claim_vacant<T>(ring: &Ring<T>, want: u64) -> Outcome<(u64, u64)> {
 }
 
 fn claim_filled<T>(ring: &Ring<T>, want: u64) -> Outcome<(u64, u64)> {
-    ring.claim_filled(ring.slots(), want).into()
+    ring.claim_filled(ring.slots(), want, |_| ()).into()
 }
 
 /// The first positions to test, for a ring that is then filled `laps` times or fewer.
@@ -189,6 +190,91 @@ fn one_exchange_claims_all_available() {
             }
         }
     }
+}
+
+fn push_many(ring: &Ring<u64>, items: &mut VecDeque<u64>) -> Outcome<u64> {
+    ring.push_many(items).into()
+}
+
+fn pop_many(ring: &Ring<u64>, max: u64, out: &mut Vec<u64>) -> Outcome<u64> {
+    ring.pop_many(max, out, |item| item).into()
+}
+
+#[test]
+fn batches_keep_order_and_bounds_across_wrap() {
+    for capacity in 1..=9 {
+        for start in starts(capacity, 100) {
+            let ring = Ring::starting_at(capacity as usize, start);
+            let (mut sent, mut out) = (0, Vec::new());
+            for round in 0..200 {
+                let size = round % (capacity + 3) + 1;
+                let mut items = VecDeque::from_iter(sent..sent + size);
+                let room = capacity - ring.len() as u64;
+                let expected = match room.min(size) {
+                    0 => Outcome::Blocked,
+                    count => Outcome::Ready(count),
+                };
+                assert_eq!(push_many(&ring, &mut items), expected);
+                sent += size - items.len() as u64;
+                assert!(items.into_iter().eq(sent..sent + size - room.min(size)));
+
+                let max = match round % 5 {
+                    0 => u64::MAX,
+                    max => max,
+                };
+                let expected = match max.min(ring.len() as u64) {
+                    0 => Outcome::Blocked,
+                    count => Outcome::Ready(count),
+                };
+                assert_eq!(pop_many(&ring, max, &mut out), expected);
+                assert_eq!(sent, out.len() as u64 + ring.len() as u64);
+            }
+            assert!(out.into_iter().eq(0..sent - ring.len() as u64));
+        }
+    }
+}
+
+/// A batch ends at a slot that another thread is filling, or emptying.
+#[test]
+fn batch_ends_at_unfinished_claim() {
+    let ring = Ring::starting_at(4, 0);
+    let mut out = Vec::new();
+    assert_eq!(
+        push_many(&ring, &mut VecDeque::from([0])),
+        Outcome::Ready(1)
+    );
+    let is_pushed = ring.try_push(|| {
+        let sent = push_many(&ring, &mut VecDeque::from([2, 3, 4]));
+        assert_eq!(sent, Outcome::Ready(2));
+        assert_eq!(pop_many(&ring, 9, &mut out), Outcome::Ready(1));
+        assert_eq!(pop_many(&ring, 9, &mut out), Outcome::Busy);
+        ring.close();
+        assert_eq!(pop_many(&ring, 9, &mut out), Outcome::Busy);
+        1
+    });
+    assert!(is_pushed);
+    assert_eq!(pop_many(&ring, 9, &mut out), Outcome::Ready(3));
+    assert_eq!(out, [0, 1, 2, 3]);
+    assert_eq!(pop_many(&ring, 9, &mut out), Outcome::Closed);
+    let refused = push_many(&ring, &mut VecDeque::from([5]));
+    assert_eq!(refused, Outcome::Closed);
+
+    let ring = Ring::starting_at(2, 0);
+    assert_eq!(
+        push_many(&ring, &mut VecDeque::from([0, 1])),
+        Outcome::Ready(2)
+    );
+    let Outcome::Ready((first, 1)) = claim_filled(&ring, 1) else {
+        panic!("there is an item");
+    };
+    assert_eq!(pop_many(&ring, 1, &mut out), Outcome::Ready(1));
+    assert_eq!(push_many(&ring, &mut VecDeque::from([2, 3])), Outcome::Busy);
+    // SAFETY: claimed above.
+    assert_eq!(unsafe { ring.empty(ring.slots(), first) }, 0);
+    assert_eq!(
+        push_many(&ring, &mut VecDeque::from([2, 3])),
+        Outcome::Ready(2)
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use core::panic::AssertUnwindSafe;
 use std::collections::VecDeque;
 use std::panic::catch_unwind;
 use std::rc::Rc;
+use std::vec::Vec;
 
 use super::Attempt;
 use super::STEP;
@@ -163,4 +164,55 @@ fn drop_survives_panicking_destructors() {
         assert!(catch_unwind(AssertUnwindSafe(|| drop(queue))).is_err());
         assert_eq!(drops.get(), count);
     }
+}
+
+#[test]
+fn batches_hold_order_across_segments_and_wrap() {
+    for start in starts() {
+        let queue = Segments::starting_at(start);
+        let (mut sent, mut out) = (0, Vec::new());
+        for round in 0..200 {
+            let size = round * 7 % (3 * LEN) + 1;
+            let mut items = VecDeque::from_iter(sent..sent + size);
+            assert_eq!(queue.push_many(&mut items).done(), Some(size));
+            assert!(items.is_empty());
+            sent += size;
+            let max = match round % 5 {
+                0 => u64::MAX,
+                _ => round * 5 % (3 * LEN) + 1,
+            };
+            let expected = max.min(queue.len() as u64);
+            let popped = queue.pop_many(max, &mut out, |item| item);
+            assert_eq!(popped.done(), Some(expected));
+            assert_eq!(sent, (out.len() + queue.len()) as u64);
+        }
+        queue.close();
+        let _ = queue.pop_many(u64::MAX, &mut out, |item| item);
+        assert!(out.into_iter().eq(0..sent));
+        let mut none = Vec::new();
+        let closed = queue.pop_many(1, &mut none, |item| item);
+        assert!(matches!(closed, Attempt::Closed));
+        let refused = queue.push_many(&mut VecDeque::from([0]));
+        assert!(matches!(refused, Attempt::Closed));
+        assert_eq!(none.capacity(), 0);
+    }
+}
+
+/// A batch ends at a slot that another thread is filling.
+#[test]
+fn batch_ends_at_unfinished_claim() {
+    let queue = Segments::starting_at(LEN - 2);
+    let mut out = Vec::new();
+    push(&queue, 0);
+    let pop = |out: &mut Vec<u64>| queue.pop_many(9, out, |item| item);
+    let pushed = queue.push(|| {
+        assert_eq!(queue.push_many(&mut VecDeque::from([2, 3])).done(), Some(2));
+        assert_eq!(pop(&mut out).done(), Some(1));
+        assert!(matches!(pop(&mut out), Attempt::Busy));
+        1
+    });
+    assert_eq!(pushed.done(), Some(()));
+    assert_eq!(pop(&mut out).done(), Some(3));
+    assert!(matches!(pop(&mut out), Attempt::Blocked));
+    assert_eq!(out, [0, 1, 2, 3]);
 }

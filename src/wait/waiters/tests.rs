@@ -83,6 +83,13 @@ impl World {
         assert_eq!(self.woken(), Vec::from_iter(oldest));
     }
 
+    fn notify_many(&mut self, list: &Waiters, count: u32) {
+        list.notify_many(count);
+        let oldest = std::iter::from_fn(|| self.listed.pop_first());
+        let oldest = Vec::from_iter(oldest.take(count as usize).map(|(_, number)| number));
+        assert_eq!(self.woken(), oldest);
+    }
+
     fn notify_all(&mut self, list: &Waiters) {
         list.notify_all();
         let listed = std::mem::take(&mut self.listed);
@@ -142,6 +149,11 @@ fn random_calls_agree_with_sorted_list() {
             }
             match random.u8(..100) {
                 0..35 if world.waiters.len() < most => world.register(&list),
+                35 => {
+                    // Often fewer than there are waiters, and sometimes more than the list takes.
+                    let most = random.choice([3, 9, 3 * CAPACITY as u32]).unwrap_or(1);
+                    world.notify_many(&list, random.u32(1..=most));
+                }
                 draw if draw < notify => world.notify_one(&list),
                 60 if random.u8(..20) == 0 => world.notify_all(&list),
                 draw => {
@@ -155,7 +167,7 @@ fn random_calls_agree_with_sorted_list() {
             }
             has_overflowed |= list.0.with(|list| list.overflow.is_some());
             assert_eq!(list.has_waiters(), !world.listed.is_empty(), "seed {seed}");
-            assert_eq!(world.woken(), [], "seed {seed}");
+            assert!(world.woken().is_empty(), "seed {seed}");
         }
         overflowed += u32::from(has_overflowed);
         while !world.waiters.is_empty() {
@@ -166,4 +178,33 @@ fn random_calls_agree_with_sorted_list() {
         assert!(!has_overflow, "seed {seed}: the memory of a burst is freed");
     }
     assert!(overflowed >= 30, "{overflowed} runs filled the list");
+}
+
+/// The wakers run after the lock is released, and each of them even if others panic.
+#[test]
+fn panicking_wakers_strand_no_waiter() {
+    struct Loud(Arc<Mutex<usize>>);
+
+    impl Wake for Loud {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap_or_else(|error| error.into_inner()) += 1;
+            std::panic::resume_unwind(std::boxed::Box::new("a waker panics"));
+        }
+    }
+
+    for count in [1, 2, CAPACITY, 3 * CAPACITY] {
+        let list = Waiters::new();
+        let calls = Arc::new(Mutex::new(0));
+        let registrations = Vec::from_iter((0..2 * CAPACITY).map(|_| {
+            let waker = Waker::from(Arc::new(Loud(calls.clone())));
+            list.register(waker)
+        }));
+        let notify = std::panic::AssertUnwindSafe(|| list.notify_many(count as u32));
+        assert!(std::panic::catch_unwind(notify).is_err());
+        let notified = count.min(2 * CAPACITY);
+        assert_eq!(*calls.lock().unwrap(), notified);
+        for (index, registration) in registrations.into_iter().enumerate() {
+            assert_eq!(list.unregister(registration), index < notified);
+        }
+    }
 }

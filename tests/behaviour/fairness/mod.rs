@@ -2,6 +2,7 @@
 //!
 //! Most of the tests run on [`sim`], a deterministic executor.
 
+mod batches;
 mod busy;
 mod on_tokio;
 mod positions;

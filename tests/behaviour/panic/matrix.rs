@@ -1,8 +1,13 @@
 //! Every operation in which user code may panic, while futures of every kind wait.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::future::Future;
 use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::mem;
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
@@ -82,9 +87,13 @@ pub(crate) enum Act {
     /// The last sender is polled as a sink, closed, and dropped.
     #[cfg(feature = "futures")]
     Sink,
+    TrySendMany,
+    SendMany,
     TryRecv,
     Recv,
     RecvUntil,
+    TryRecvMany,
+    RecvMany,
     Stream,
     IntoStream,
     /// Another future starts to wait.
@@ -131,9 +140,13 @@ const ACTS: &[Act] = &[
     Act::IntoInner,
     #[cfg(feature = "futures")]
     Act::Sink,
+    Act::TrySendMany,
+    Act::SendMany,
     Act::TryRecv,
     Act::Recv,
     Act::RecvUntil,
+    Act::TryRecvMany,
+    Act::RecvMany,
     Act::Stream,
     Act::IntoStream,
     Act::WaitToo,
@@ -273,10 +286,13 @@ impl<K: Kind<FaultyItem>> Own<K> {
         for _ in 0..setup.waiters {
             if let Some(sender) = &self.sender {
                 waiters.push(FaultyWaiter::if_waiting(self.send(item())));
+                let items = Batch::new([item(), item()].into());
+                waiters.push(FaultyWaiter::if_waiting(send_many(sender, items)));
                 waiters.push(FaultyWaiter::if_waiting(sender.closed().map(|()| None)));
             }
-            if self.receiver.is_some() {
+            if let Some(receiver) = &self.receiver {
                 waiters.push(FaultyWaiter::if_waiting(self.recv()));
+                waiters.push(FaultyWaiter::if_waiting(recv_many(receiver)));
             }
             let monitor = &self.monitor;
             waiters.push(FaultyWaiter::if_waiting(monitor.join().map(|_| None)));
@@ -335,6 +351,58 @@ where
     K: kind::Kind<Received<FaultyItem>: Given<FaultyItem>>,
 {
     receiver.recv().map(|given| given.ok().map(Given::end))
+}
+
+/// A collection of the caller. What is left in it is dropped at the end, outside of calls: the
+/// destructors of several items must not panic while one future is dropped, and the channel does not
+/// call them.
+struct Kept<C, G>(C, PhantomData<G>)
+where
+    C: IntoIterator<Item = G> + Default,
+    G: Given<FaultyItem>;
+
+thread_local! {
+    static KEPT: RefCell<Vec<FaultyItem>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<C, G> Kept<C, G>
+where
+    C: IntoIterator<Item = G> + Default,
+    G: Given<FaultyItem>,
+{
+    fn new(collection: C) -> Self {
+        Self(collection, PhantomData)
+    }
+}
+
+impl<C, G> Drop for Kept<C, G>
+where
+    C: IntoIterator<Item = G> + Default,
+    G: Given<FaultyItem>,
+{
+    fn drop(&mut self) {
+        for given in mem::take(&mut self.0) {
+            let item = given.end();
+            KEPT.with_borrow_mut(|kept| kept.push(item));
+        }
+    }
+}
+
+/// Two items, for a batch.
+type Batch = Kept<VecDeque<FaultyItem>, FaultyItem>;
+
+async fn send_many(sender: &Sender<FaultyItem>, mut items: Batch) -> Option<FaultyItem> {
+    let _ = sender.send_many(&mut items.0).await;
+    None
+}
+
+async fn recv_many<K>(receiver: &Receiver<FaultyItem, K>) -> Option<FaultyItem>
+where
+    K: kind::Kind<Received<FaultyItem>: Given<FaultyItem>>,
+{
+    let mut buf = Kept::new(Vec::new());
+    let _ = receiver.recv_many(&mut buf.0, NonZeroUsize::MAX).await;
+    None
 }
 
 fn stream<K>(receiver: Receiver<FaultyItem, K>) -> impl Future<Output = Option<FaultyItem>>
@@ -527,6 +595,26 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
                 call(|| given.end());
             }
         }
+        Act::TrySendMany => {
+            let mut items = Batch::new([new_item(), new_item()].into());
+            call(|| sender.as_ref().unwrap().try_send_many(&mut items.0));
+        }
+        Act::SendMany => {
+            let items = Batch::new([new_item(), new_item()].into());
+            visitors.push(poll_once_and_drop(send_many(
+                sender.as_ref().unwrap(),
+                items,
+            )));
+        }
+        Act::TryRecvMany => {
+            let mut buf = Kept::new(Vec::new());
+            let receiver = receiver.as_ref().unwrap();
+            call(|| receiver.try_recv_many(&mut buf.0, NonZeroUsize::MAX));
+            for given in mem::take(&mut buf.0) {
+                call(|| given.end());
+            }
+        }
+        Act::RecvMany => visitors.push(poll_once_and_drop(recv_many(receiver.as_ref().unwrap()))),
         Act::Recv => visitors.push(poll_once_and_drop(recv(receiver.as_ref().unwrap()))),
         Act::RecvUntil => {
             for stop in Stop::both(&tally) {
@@ -608,7 +696,7 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
                 call(|| given.follow_up(item));
             }
         }
-        Act::Abandon | Act::RefusedAbandon => drop_in_call(std::mem::take(&mut hand)),
+        Act::Abandon | Act::RefusedAbandon => drop_in_call(mem::take(&mut hand)),
         Act::TicketDone | Act::TicketFail | Act::TicketDrop => {
             let parts: Vec<_> = hand.drain(..).map(Given::split).collect();
             for (_item, ticket) in parts {
@@ -624,7 +712,7 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
             let futures: Vec<_> = waiters.iter_mut().map(FaultyWaiter::take_future).collect();
             let tasks = match setup.kind {
                 Name::Plain => Vec::new(),
-                _ => std::mem::take(&mut hand),
+                _ => mem::take(&mut hand),
             };
             drop_in_panic((sender.take(), tasks, futures, receiver.take()));
         }
@@ -660,6 +748,7 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
     drop(waiters);
     drop(own);
     drop(monitor);
+    drop(KEPT.take());
     expect_each_dropped_once(&tally);
     outcome
 }
