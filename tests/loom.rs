@@ -75,6 +75,13 @@
 //! | `must_notify`: room not checked for `Resolved` | l06, l15 | |
 //! | `plain_is_quiescent`: false | close_or_last_item_wakes_finished, try_recv_of_last_item_wakes_joiner | |
 //! | `Channel::notify`: nothing for `Queued` | l01 | |
+//! | `Channel::notify`: nothing for `QueuedMany` | batch_wakes_two_receivers | |
+//! | `Channel::notify`: nothing for `ResolvedMany` | received_batch_wakes_joiner, received_batch_wakes_two_senders | |
+//! | `Plain::pop_many`: `room_made` instead of `resolved` | received_batch_wakes_joiner | |
+//! | `notify_fronts`: notifies only the first, or only as many as fit into the list | batch_reaches_overflow | |
+//! | `SendItems::pass_on`: does nothing | cancelled_batch_passes_room_on | |
+//! | `SendMany::drop`: does not leave | cancelled_batch_passes_room_on | |
+//! | `RecvItems::pass_on`: does nothing | cancelled_batch_receiver_passes_item_on | |
 //! | `Channel::notify`: nothing for `RoomMade` | received_task_makes_room | |
 //! | `Channel::notify`: room not notified for `Resolved` | l02, l06 | |
 //! | `Channel::notify`: quiescence not notified for `Resolved` | last_item_wakes_joiner, plain_join_completes_amid_traffic | |
@@ -217,6 +224,7 @@
 //! The following changes fail no model. (The largest models were not run with them.) These are
 //! correct too, or cause needless notifications at most:
 //!
+//! * A batch notifies only one waiter: each passes its notification on.
 //! * `notify_quiescent` reads `is_closed` first, ignores it, or does not clear NOTICE.
 //! * `is_quiescent` reads accepted first. `plain_is_quiescent` reads `sent` first.
 //! * `at_rest` reads `is_closed` after the report.
@@ -246,6 +254,8 @@
 
 #[path = "loom/accounting.rs"]
 mod accounting;
+#[path = "loom/batches.rs"]
+mod batches;
 #[path = "loom/discarding.rs"]
 mod discarding;
 #[path = "loom/ending.rs"]
