@@ -1,5 +1,10 @@
 //! The actors of a cell.
 
+// how a producer sends
+#[path = "sending.rs"]
+mod sending;
+
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -8,9 +13,9 @@ use futures_lite::StreamExt;
 use futures_util::stream::FusedStream;
 use tollgate::Monitor;
 use tollgate::Receiver;
+use tollgate::RecvError;
 use tollgate::Sender;
 use tollgate::TryRecvError;
-use tollgate::TrySendError;
 use tollgate::kind;
 
 use crate::cell::Cell;
@@ -22,9 +27,12 @@ use crate::ending::end_with;
 use crate::ending::record_received;
 use crate::executor::Actor;
 use crate::record::Item;
+use crate::record::LARGEST_BATCH;
 use crate::record::Outcome;
 use crate::record::Record;
 use crate::record::mark;
+use sending::send_many;
+use sending::send_one;
 
 /// The state of one actor, and what it shares with the others.
 pub(crate) struct State {
@@ -196,28 +204,21 @@ where
 
 /// Sends items until all are sent or the channel is closed.
 async fn produce(mut state: State, group: Arc<Group>, producer: usize, mut sender: Sender<Item>) {
-    for attempt in 0..state.cell.attempts {
-        let item = state.record.item(producer, attempt);
-        // The first send is not cancelled, so that at least one item is sent.
-        let mark = if attempt == 0 {
-            match sender.send(item).await {
-                Ok(()) => mark::SENT,
-                Err(_) => mark::REFUSED,
-            }
-        } else if state.rng.u8(0..4) == 0 {
-            send_by_trying(&mut state, &sender, item).await
-        } else {
-            match state.disturbance.disturb(sender.send(item)).await {
-                Some(Ok(())) => mark::SENT,
-                Some(Err(refused)) => {
-                    let item = refused.into_inner();
-                    assert_eq!((item.producer, item.attempt), (producer, attempt));
-                    mark::REFUSED
-                }
-                None => mark::CANCELLED,
-            }
+    let mut attempt = 0;
+    while attempt < state.cell.attempts {
+        let count = match attempt {
+            // The first send is not cancelled, so that at least one item is sent.
+            0 => 1,
+            _ if state.rng.u8(0..4) == 0 => state.rng.usize(1..9),
+            _ => 1,
         };
-        state.record.item_sent(producer, attempt, mark);
+        let attempts = attempt..state.cell.attempts.min(attempt + count);
+        attempt = attempts.end;
+        let mark = if attempts.len() == 1 {
+            send_one(&mut state, &sender, producer, attempts.start).await
+        } else {
+            send_many(&mut state, &sender, producer, attempts).await
+        };
         state.check_len(sender.len());
         match state.rng.u8(..) {
             0..8 => sender = sender.clone(),
@@ -238,26 +239,11 @@ async fn produce(mut state: State, group: Arc<Group>, producer: usize, mut sende
     state.record.producer_ends();
 }
 
-async fn send_by_trying(state: &mut State, sender: &Sender<Item>, mut item: Item) -> u8 {
-    loop {
-        match sender.try_send(item) {
-            Ok(()) => return mark::SENT,
-            Err(TrySendError::Closed(_)) => return mark::REFUSED,
-            Err(TrySendError::Full(same)) => {
-                if state.rng.u8(..) < state.disturbance.cancels / 4 {
-                    return mark::CANCELLED;
-                }
-                item = same;
-                state.cell.executor.pause().await;
-            }
-        }
-    }
-}
-
 /// How a consumer receives for a while.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Method {
     Future,
+    Many,
     Stream,
     Trying,
 }
@@ -267,8 +253,8 @@ async fn consume<K>(mut state: State, group: Arc<Group>, mut receiver: Receiver<
 where
     K: kind::Kind<Received<Item>: Given<Item>>,
 {
-    const METHODS: [Method; 3] = [Method::Future, Method::Stream, Method::Trying];
-    let mut method = METHODS[state.rng.usize(0..3)];
+    const METHODS: [Method; 4] = [Method::Future, Method::Many, Method::Stream, Method::Trying];
+    let mut method = METHODS[state.rng.usize(0..METHODS.len())];
     // Whether the stream is pending. It is then polled again or dropped; otherwise it would keep a
     // wakeup.
     let mut stream_waits = false;
@@ -287,18 +273,40 @@ where
             // Waiting for a task while holding one may deadlock.
             end_all(&mut state, &mut hand).await;
         }
+        let mut batch = Vec::new();
         let next = match method {
             Method::Future => {
                 let next = state.disturbance.disturb(receiver.recv()).await;
-                next.map(Result::ok)
+                next.map(|received| received.ok().map(|it| batch.push(it)))
+            }
+            Method::Many => {
+                let max = NonZeroUsize::new(state.rng.usize(1..=LARGEST_BATCH).min(left)).unwrap();
+                let next = match state.rng.bool() {
+                    true => {
+                        let receiving = receiver.recv_many(&mut batch, max);
+                        state.disturbance.disturb(receiving).await
+                    }
+                    // As if it were cancelled.
+                    false => match receiver.try_recv_many(&mut batch, max) {
+                        Ok(count) => Some(Ok(count)),
+                        Err(TryRecvError::Empty) => None,
+                        Err(TryRecvError::Closed) => Some(Err(RecvError)),
+                    },
+                };
+                assert!(batch.len() <= max.get());
+                assert_eq!(batch.is_empty(), !matches!(next, Some(Ok(_))));
+                next.map(|count| count.ok().map(drop))
             }
             Method::Stream => {
                 let next = state.disturbance.disturb(receiver.next()).await;
                 stream_waits = next.is_none();
-                next
+                next.map(|received| received.map(|it| batch.push(it)))
             }
             Method::Trying => match receiver.try_recv() {
-                Ok(received) => Some(Some(received)),
+                Ok(received) => {
+                    batch.push(received);
+                    Some(Some(()))
+                }
                 Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Closed) => Some(None),
             },
@@ -316,20 +324,22 @@ where
                 }
             }
             Some(None) => break,
-            Some(Some(received)) => {
-                record_received(&received, &state.record);
-                let Item {
-                    producer, attempt, ..
-                } = *received.peek();
-                let before = latest[producer].replace(attempt);
-                assert!(before < Some(attempt), "{attempt} comes after {before:?}");
-                hand.push(received);
-                left -= 1;
+            Some(Some(())) => {
+                for received in &batch {
+                    record_received(received, &state.record);
+                    let Item {
+                        producer, attempt, ..
+                    } = *received.peek();
+                    let before = latest[producer].replace(attempt);
+                    assert!(before < Some(attempt), "{attempt} comes after {before:?}");
+                }
+                left -= batch.len();
+                hand.append(&mut batch);
                 group.add_step();
             }
         }
         if state.rng.u8(..) < 16 {
-            method = METHODS[state.rng.usize(0..3)];
+            method = METHODS[state.rng.usize(0..METHODS.len())];
             if stream_waits && method != Method::Stream || state.rng.bool() {
                 receiver = receiver.clone();
                 stream_waits = false;

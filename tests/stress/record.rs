@@ -28,6 +28,9 @@ use crate::cell::Ending;
 use crate::cell::Kind;
 use crate::common::assert_adds_up;
 
+/// How many items a consumer receives at once.
+pub(crate) const LARGEST_BATCH: usize = 5;
+
 /// The history of an attempt to send: each mark is set once.
 pub(crate) mod mark {
     pub(crate) const SENT: u8 = 1;
@@ -148,11 +151,11 @@ impl Record {
         );
     }
 
-    /// How many received items may not be recorded yet: on a plain channel, one for each consumer.
+    /// How many received items may not be recorded yet: on a plain channel, a batch for each consumer.
     /// Ends of tasks are recorded before they begin.
     fn unrecorded(&self) -> u64 {
         match self.cell.kind {
-            Kind::Plain => self.cell.consumers as u64,
+            Kind::Plain => (self.cell.consumers * LARGEST_BATCH) as u64,
             Kind::Tasks => 0,
         }
     }
