@@ -17,6 +17,7 @@ mod questions {
     use std::collections::VecDeque;
     use std::future::Future;
     use std::hint::black_box;
+    use std::num::NonZeroUsize;
     use std::pin::Pin;
     use std::task::Context;
     use std::task::Poll;
@@ -33,6 +34,7 @@ mod questions {
         let mut criterion = Criterion::default().configure_from_args();
         try_pair(&mut criterion);
         never_waiting(&mut criterion);
+        batches(&mut criterion);
         one_to_one(&mut criterion);
         beside_parked_receivers(&mut criterion);
         after_close(&mut criterion);
@@ -82,6 +84,33 @@ mod questions {
                 now(receiver.recv()).unwrap().done()
             });
             assert!(glance(&mut join).is_pending());
+        });
+    }
+
+    /// The cost of an item in a batch of 64.
+    fn batches(criterion: &mut Criterion) {
+        let mut group = criterion.benchmark_group("send_many and recv_many that never wait");
+        group.throughput(Throughput::Elements(CAPACITY as u64));
+        let mut items = VecDeque::with_capacity(CAPACITY);
+        group.bench_function("plain", |bencher| {
+            let (sender, receiver) = tollgate::bounded(CAPACITY);
+            let mut buf = Vec::with_capacity(CAPACITY);
+            bencher.iter(|| {
+                items.extend(0..black_box(CAPACITY as u64));
+                now(sender.send_many(&mut items)).unwrap();
+                now(receiver.recv_many(&mut buf, NonZeroUsize::MAX)).unwrap();
+                buf.drain(..).sum::<u64>()
+            });
+        });
+        group.bench_function("tasks, with done", |bencher| {
+            let (sender, receiver) = tollgate::tasks(CAPACITY);
+            let mut buf = Vec::with_capacity(CAPACITY);
+            bencher.iter(|| {
+                items.extend(0..black_box(CAPACITY as u64));
+                now(sender.send_many(&mut items)).unwrap();
+                now(receiver.recv_many(&mut buf, NonZeroUsize::MAX)).unwrap();
+                buf.drain(..).map(|task| task.done()).sum::<u64>()
+            });
         });
     }
 

@@ -47,6 +47,8 @@ pub enum Command {
     /// Sends an item back and forth between two tasks.
     #[command(name = "pingpong")]
     PingPong(Effort),
+    /// Moves items in batches of 64. Compares with batches of other channels, and with single items.
+    Batch(Effort),
     /// Counts the instructions that an item takes, with valgrind.
     Instructions,
     /// Counts the heap memory of channels and of waiting receivers.

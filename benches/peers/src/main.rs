@@ -24,6 +24,7 @@ use cli::Command;
 use question::Question;
 use questions::Ratio;
 use questions::after;
+use questions::batch;
 use questions::compare;
 use questions::pair;
 use questions::parked;
@@ -46,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Command::Parked(effort) => Ok(parked::ask(&effort)?),
         Command::After(effort) => Ok(compare(&effort, after::cases(), Ratio::To(after::WITHOUT))?),
         Command::PingPong(effort) => Ok(compare(&effort, pingpong::cases(), Ratio::OfOwn)?),
+        Command::Batch(effort) => Ok(compare(&effort, batch::cases(), Ratio::OfOwn)?),
         Command::Instructions => instructions::ask(),
         Command::Mem => {
             memory::ask();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::grid;
 use crate::measure::Contestant;
 use crate::questions::after;
+use crate::questions::batch;
 use crate::questions::pair;
 use crate::questions::parked;
 use crate::questions::pingpong;
@@ -22,6 +23,7 @@ pub enum Question {
     Parked,
     After(after::Case),
     PingPong(Kind),
+    Batch(batch::Case),
 }
 
 impl Question {
@@ -34,6 +36,7 @@ impl Question {
             Self::Parked => parked::contestants(),
             Self::After(case) => after::contestants(*case),
             Self::PingPong(kind) => pingpong::contestants(*kind),
+            Self::Batch(case) => batch::contestants(*case),
         }
     }
 }

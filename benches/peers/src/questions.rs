@@ -1,6 +1,7 @@
 //! Questions that have a table of their own, besides the grid.
 
 pub mod after;
+pub mod batch;
 mod comparison;
 pub mod pair;
 pub mod parked;
