@@ -23,7 +23,6 @@
 
 use alloc::vec::Vec;
 use core::cell::Cell;
-use std::process::abort;
 
 use crate::accounting::Account;
 use crate::accounting::Ledger;
@@ -41,6 +40,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
 use crate::sync::nanoseconds;
 use crate::unwind::OnDrop;
+use crate::unwind::abort;
 use crate::unwind::run_all;
 use crate::wait::WaitLists;
 use crate::wait::Waiters;

@@ -4,7 +4,6 @@ use core::mem::ManuallyDrop;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
 use core::ptr::NonNull;
-use std::thread;
 
 use crate::accounting::Ledger;
 use crate::accounting::Resolution;
@@ -17,6 +16,7 @@ use crate::shared::Shared;
 use crate::shared::free_channel;
 use crate::unwind::Guarded;
 use crate::unwind::OnDrop;
+use crate::unwind::is_unwinding;
 
 /// A delivery's pointer to its channel, and the duty to resolve it, once, however it ends. It keeps
 /// the channel alive until then (S1 of `shared`).
@@ -193,7 +193,7 @@ impl Drop for ErasedDelivery {
 }
 
 fn failure_of_dropping() -> Failure {
-    if thread::panicking() {
+    if is_unwinding() {
         Failure::Panicked
     } else {
         Failure::Abandoned

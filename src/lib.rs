@@ -86,6 +86,7 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 // A module uses only modules declared above it; tests check that.
@@ -133,7 +134,7 @@ mod receiver;
 // handles that do not keep their side alive
 mod weak;
 // calls that block the thread
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
 // a pool of workers inside one future
 #[cfg(feature = "futures")]
@@ -151,9 +152,9 @@ pub mod guide;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use blocking::IntoIter;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use blocking::Iter;
 pub use builder::Builder;
 pub use error::RecvError;

@@ -11,7 +11,7 @@
 //!   panics then, the waiter still leaves its list, and the output is dropped.
 
 // waiting on a thread
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
 #[cfg(test)]
 mod tests;

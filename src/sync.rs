@@ -1,29 +1,30 @@
-//! Synchronisation from the standard library, or from loom under `--cfg loom`.
+//! Synchronisation: from the standard library, from core without the feature `std`, or from loom under
+//! `--cfg loom`.
 //!
 //! All atomics, locks and cells of the crate come from here. No other module in `src` uses the loom
-//! crate, except `#[cfg(loom)]` test modules. The `Arc` behind a [`Waker`] is always the standard
-//! library's, because [`Waker`] accepts no other.
+//! crate, except `#[cfg(loom)]` test modules. The `Arc` behind a [`Waker`] is always that of
+//! `alloc`, because [`Waker`] accepts no other.
 //!
-//! [`Waker`]: std::task::Waker
-
-#[cfg(loom)]
-pub(crate) use loom::sync::Mutex;
-#[cfg(not(loom))]
-pub(crate) use std::sync::Mutex;
+//! [`Waker`]: core::task::Waker
 
 use core::ops::Deref;
-use std::sync::PoisonError;
 
 use self::atomic::Ordering;
+pub(crate) use self::lock::Mutex;
+pub(crate) use self::lock::with_lock;
+
+// locks, with and without `std`
+mod lock;
 
 /// Atomics and fences.
 pub(crate) mod atomic {
     #[cfg(loom)]
     pub(crate) use super::freed_visibly::{AtomicU64, AtomicUsize};
-    #[cfg(not(loom))]
-    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, fence};
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{AtomicPtr, fence};
+
+    #[cfg(not(loom))]
+    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, fence};
 
     pub(crate) use core::sync::atomic::Ordering;
 }
@@ -139,7 +140,8 @@ mod freed_visibly {
 /// yields the processor, then sleeps.
 ///
 /// If the other thread has lost its processor, spinning may keep it from getting one back. Yielding
-/// does so too, if this thread has a higher priority. The sleep limits how long that lasts.
+/// does so too, if this thread has a higher priority. The sleep limits how long that lasts. Without
+/// `std`, there is no thread to yield to or to put to sleep, and it spins for longer instead.
 #[derive(Default)]
 pub(crate) struct Backoff(u32);
 
@@ -147,7 +149,7 @@ impl Backoff {
     /// Spins of 4, 8, 16, 32 and 64 pauses.
     const SPINS: u32 = 5;
     const YIELDS: u32 = 2;
-    #[cfg(not(loom))]
+    #[cfg(all(feature = "std", not(loom)))]
     const SLEEP: core::time::Duration = core::time::Duration::from_micros(50);
 
     /// Returns whether it has slept. A poll should then let other futures run.
@@ -164,7 +166,9 @@ impl Backoff {
     pub(crate) fn snooze(&mut self) {
         #[cfg(loom)]
         loom::thread::yield_now();
-        #[cfg(not(loom))]
+        #[cfg(all(not(feature = "std"), not(loom)))]
+        pause(4 << self.0.min(Self::SPINS + Self::YIELDS));
+        #[cfg(all(feature = "std", not(loom)))]
         if self.0 < Self::SPINS {
             pause(4 << self.0);
         } else if self.0 < Self::SPINS + Self::YIELDS {
@@ -205,13 +209,19 @@ pub(crate) fn pause(times: u32) {
 /// Returns the time since some fixed moment, for heuristics. The value wraps around if it does not
 /// fit, and does not advance if there is no clock, as in a model.
 pub(crate) fn nanoseconds() -> usize {
-    #[cfg(not(any(loom, all(target_family = "wasm", target_os = "unknown"))))]
+    #[cfg(all(
+        feature = "std",
+        not(any(loom, all(target_family = "wasm", target_os = "unknown")))
+    ))]
     {
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         let start = START.get_or_init(std::time::Instant::now);
         start.elapsed().as_nanos() as usize
     }
-    #[cfg(any(loom, all(target_family = "wasm", target_os = "unknown")))]
+    #[cfg(not(all(
+        feature = "std",
+        not(any(loom, all(target_family = "wasm", target_os = "unknown")))
+    )))]
     0
 }
 
@@ -233,14 +243,6 @@ impl Hint {
     pub(crate) fn set(&self, value: usize) {
         self.0.store(value, Ordering::Relaxed);
     }
-}
-
-/// Runs `f` on the value in `mutex`. No lock of this crate is held while user code runs, so a
-/// poisoned lock only means that some thread panicked elsewhere.
-#[inline]
-pub(crate) fn with_lock<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
-    let mut guard = mutex.lock().unwrap_or_else(PoisonError::into_inner);
-    f(&mut guard)
 }
 
 /// A cell whose accesses loom checks for races.

@@ -10,26 +10,50 @@
 //! * While the thread is already unwinding, a panic that leaves a destructor aborts the process. So
 //!   the destructors of this crate swallow all panics then.
 //!
+//! Without `std`, a panic cannot be caught, and nothing tells whether the thread is unwinding. So the
+//! first of these points holds for one panic in a call: destructors run what is left. A second panic
+//! aborts the process, as one does that a destructor of this crate lets through during unwinding.
+//! Where a panic aborts the process or halts the machine, as it usually does without `std`, there is
+//! nothing to uphold.
+//!
 //! [`run_all`] does this for a series of calls. A value that is held while other user code runs, or
 //! that is dropped together with other values, belongs in a [`Guarded`].
 
 use core::mem::ManuallyDrop;
+#[cfg(feature = "std")]
 use core::mem::forget;
 use core::mem::needs_drop;
 use core::ops::Deref;
 use core::ops::DerefMut;
-use core::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
-use std::panic::resume_unwind;
-use std::thread;
+
+#[cfg(feature = "std")]
+pub(crate) use std::process::abort;
+
+/// Whether the thread is unwinding. Without `std`, the answer is always no.
+#[inline]
+pub(crate) fn is_unwinding() -> bool {
+    #[cfg(feature = "std")]
+    return std::thread::panicking();
+    #[cfg(not(feature = "std"))]
+    false
+}
+
+/// Aborts the process: a panic does that while the thread unwinds.
+#[cfg(not(feature = "std"))]
+#[cold]
+pub(crate) fn abort() -> ! {
+    let _second = OnDrop(|| panic!("abort"));
+    panic!("a count has overflowed");
+}
 
 /// Calls `each` on everything that `next` returns, even if some of the calls panic. The first panic
 /// propagates after the last call, unless the thread is already unwinding.
+#[cfg(feature = "std")]
 pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnMut(I)) {
     let mut first_panic = None;
     while let Some(item) = next() {
-        match catch_unwind(AssertUnwindSafe(|| each(item))) {
-            Err(panic) if first_panic.is_none() && !thread::panicking() => {
+        match catch(|| each(item)) {
+            Err(panic) if first_panic.is_none() && !is_unwinding() => {
                 first_panic = Some(panic);
             }
             // The destructor of the panic is user code too, and could end the series.
@@ -38,8 +62,43 @@ pub(crate) fn run_all<I>(mut next: impl FnMut() -> Option<I>, mut each: impl FnM
         }
     }
     if let Some(panic) = first_panic {
-        resume_unwind(panic);
+        std::panic::resume_unwind(panic);
     }
+}
+
+/// Calls `each` on everything that `next` returns, even if one of the calls panics. The panic then
+/// propagates after the last call. `next` may be called again after it has returned `None`.
+#[cfg(not(feature = "std"))]
+pub(crate) fn run_all<I>(next: impl FnMut() -> Option<I>, each: impl FnMut(I)) {
+    Series { next, each }.run();
+}
+
+/// The calls of [`run_all`]. If one of them panics, dropping this runs those that are left.
+#[cfg(not(feature = "std"))]
+struct Series<N: FnMut() -> Option<I>, E: FnMut(I), I> {
+    next: N,
+    each: E,
+}
+
+#[cfg(not(feature = "std"))]
+impl<N: FnMut() -> Option<I>, E: FnMut(I), I> Series<N, E, I> {
+    fn run(&mut self) {
+        while let Some(item) = (self.next)() {
+            (self.each)(item);
+        }
+    }
+}
+
+#[cfg(not(feature = "std"))]
+impl<N: FnMut() -> Option<I>, E: FnMut(I), I> Drop for Series<N, E, I> {
+    fn drop(&mut self) {
+        self.run();
+    }
+}
+
+#[cfg(feature = "std")]
+fn catch(run: impl FnOnce()) -> std::thread::Result<()> {
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
 }
 
 /// Runs a step when it is dropped, and so even if an earlier step panics.
@@ -57,13 +116,20 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 }
 
 /// Calls `run`. A panic propagates, unless the thread is already unwinding.
+#[cfg(feature = "std")]
 pub(crate) fn run_one(run: impl FnOnce()) {
-    if !thread::panicking() {
+    if !is_unwinding() {
         run();
-    } else if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+    } else if let Err(panic) = catch(run) {
         // Forgotten as in `run_all`.
         forget(panic);
     }
+}
+
+/// Calls `run`. A panic propagates.
+#[cfg(not(feature = "std"))]
+pub(crate) fn run_one(run: impl FnOnce()) {
+    run();
 }
 
 /// Holds `value` while `run` is called, and returns it. Drops it if `run` panics.

@@ -6,7 +6,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 use std::time::Instant;
 
 use super::fmt_stats;
@@ -157,7 +157,7 @@ impl<'a, T> Join<'a, T> {
     }
 
     /// Blocks the thread until the future completes. Returns `None` if the deadline passes first.
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub(crate) fn block_until(
         self,
         deadline: Option<Instant>,
@@ -202,7 +202,7 @@ impl<'a, T> Finished<'a, T> {
     }
 
     /// Blocks the thread until the future completes. Returns `None` if the deadline passes first.
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub(crate) fn block_until(
         self,
         deadline: Option<Instant>,

@@ -3,12 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::task::Context;
-use std::task::Wake;
 use std::task::Waker;
-use std::time::Instant;
 
 use super::Waiting;
 use super::try_now;
@@ -71,35 +67,57 @@ fn owned_future_drops_output_when_handle_panics() {
     }
 }
 
-#[derive(Default)]
-struct Calls(AtomicUsize);
+/// The last attempt of a blocking call.
+#[cfg(feature = "std")]
+mod deadline {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+    use std::task::Wake;
+    use std::time::Instant;
 
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    use super::Arc;
+    use super::Channel;
+    use super::Context;
+    use super::Plain;
+    use super::Policy;
+    use super::Queue;
+    use super::RecvItem;
+    use super::SendItem;
+    use super::Shared;
+    use super::Waiting;
+    use super::Waker;
+    use super::try_now;
+
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
-}
 
-#[test]
-fn notified_waiter_gives_up_at_deadline() {
-    let queue = Queue::bounded(1, false);
-    let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
-    let calls = Arc::new(Calls::default());
-    let waker = Waker::from(Arc::clone(&calls));
-    let cx = &mut Context::from_waker(&waker);
-    // SAFETY: the queue has no lane.
-    let operation = || unsafe { RecvItem::<Plain>::new() };
-    let [mut first, mut second] = [(); 2].map(|()| Waiting::new(&*receiver, operation()));
-    assert!(first.poll("recv", cx).is_pending());
-    assert!(second.poll("recv", cx).is_pending());
-    let send = || try_now(SendItem::new(1), &sender, |tried| tried.is_ok());
-    assert!(send());
-    assert_eq!(calls.0.load(Ordering::Relaxed), 1);
-    // Another receiver is quicker than the first, which was notified.
-    assert!(try_now(operation(), &receiver, |tried| tried.is_ok()));
-    assert!(first.block_until(Some(Instant::now())).is_err());
-    assert!(send());
-    assert_eq!(calls.0.load(Ordering::Relaxed), 2);
-    assert!(second.poll("recv", cx).is_ready());
-    assert!(!receiver.lists.not_empty.waiters.has_waiters());
+    #[test]
+    fn notified_waiter_gives_up_at_deadline() {
+        let queue = Queue::bounded(1, false);
+        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(Arc::clone(&calls));
+        let cx = &mut Context::from_waker(&waker);
+        // SAFETY: the queue has no lane.
+        let operation = || unsafe { RecvItem::<Plain>::new() };
+        let [mut first, mut second] = [(); 2].map(|()| Waiting::new(&*receiver, operation()));
+        assert!(first.poll("recv", cx).is_pending());
+        assert!(second.poll("recv", cx).is_pending());
+        let send = || try_now(SendItem::new(1), &sender, |tried| tried.is_ok());
+        assert!(send());
+        assert_eq!(calls.0.load(Ordering::Relaxed), 1);
+        // Another receiver is quicker than the first, which was notified.
+        assert!(try_now(operation(), &receiver, |tried| tried.is_ok()));
+        assert!(first.block_until(Some(Instant::now())).is_err());
+        assert!(send());
+        assert_eq!(calls.0.load(Ordering::Relaxed), 2);
+        assert!(second.poll("recv", cx).is_ready());
+        assert!(!receiver.lists.not_empty.waiters.has_waiters());
+    }
 }

@@ -23,8 +23,10 @@ use tollgate::Builder;
 use tollgate::Drain;
 use tollgate::Drained;
 use tollgate::Failure;
+#[cfg(feature = "std")]
 use tollgate::IntoIter;
 use tollgate::IntoStream;
+#[cfg(feature = "std")]
 use tollgate::Iter;
 use tollgate::JoinError;
 use tollgate::Monitor;
@@ -106,13 +108,13 @@ for_every_type!(Sender, Receiver, TaskReceiver, Monitor);
 for_every_type!(
     WeakSender,
     WeakReceiver,
-    Iter<'static>,
-    IntoIter,
     TryIter<'static>,
     Drain<'static>,
     RecvStream<'static>,
     IntoStream
 );
+#[cfg(feature = "std")]
+for_every_type!(Iter<'static>, IntoIter);
 for_every_type!(IntoSend, IntoRecv, IntoJoin, IntoFinished);
 for_every_type!(RecvMany<'static>, RecvManyTasks<'static>, SendMany<'static>,);
 for_every_type!(
@@ -129,13 +131,13 @@ for_all_without_an_item!(Sender, Receiver, TaskReceiver, Monitor);
 for_all_without_an_item!(
     WeakSender,
     WeakReceiver,
-    Iter<'static>,
-    IntoIter,
     TryIter<'static>,
     Drain<'static>,
     RecvStream<'static>,
     IntoStream
 );
+#[cfg(feature = "std")]
+for_all_without_an_item!(Iter<'static>, IntoIter);
 for_all_without_an_item!(IntoRecv, IntoJoin, IntoFinished);
 for_all_without_an_item!(
     Recv<'static>,

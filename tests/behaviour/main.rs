@@ -13,12 +13,14 @@
 mod common;
 
 // The names and signatures of async-channel.
+#[cfg(feature = "std")]
 mod async_channel;
 // Traits and sizes of the public types.
 mod auto_traits;
 // Several items at once.
 mod batch;
 // Calls that block the thread.
+#[cfg(feature = "std")]
 mod blocking;
 // Items: order, capacity, counts, errors.
 mod bounded;
@@ -37,8 +39,10 @@ mod join;
 // Retries and follow-ups.
 mod lane;
 // Items that barely fit on the stack.
+#[cfg(feature = "std")]
 mod large;
 // Threads, futures and streams on one channel.
+#[cfg(feature = "std")]
 mod mixed;
 // Futures that own their handle.
 mod owned;

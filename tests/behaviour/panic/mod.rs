@@ -1,10 +1,18 @@
 //! Panics in user code: wakers, destructors, conversions.
+//!
+//! Without `std`, only single panics are tested: a second one in the same call aborts the process, and
+//! a task that a panic drops counts as abandoned.
+
+#![cfg_attr(not(feature = "std"), allow(dead_code))] // What only `pairs` uses.
 
 mod faults;
 mod freeing;
 mod matrix;
 mod nested;
+#[cfg(feature = "std")]
 mod pairs;
 #[cfg(feature = "futures")]
 mod running;
+#[cfg(feature = "std")]
+mod several;
 mod single;

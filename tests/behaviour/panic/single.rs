@@ -2,22 +2,12 @@
 //! is notified, counts stay right, and nothing is dropped twice or leaked.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::task::Context;
 use std::task::Poll;
-use std::task::Wake;
-use std::task::Waker;
 
 use futures_util::FutureExt;
 use tollgate::Failure;
+use tollgate::Report;
 
 use super::faults::Fault;
 use super::faults::FaultyItem;
@@ -48,6 +38,17 @@ fn setups() -> impl Iterator<Item = Setup> {
     setups.filter(|setup| !setup.unwinds())
 }
 
+/// Whether a channel sees that a panic drops a task. If not, the task counts as abandoned.
+const SEEN: bool = cfg!(feature = "std");
+
+fn dropped_by_panics(report: &Report) -> u64 {
+    if SEEN {
+        report.panicked
+    } else {
+        report.abandoned
+    }
+}
+
 /// Runs `act` with one fault armed; returns whether it fired.
 fn with_fault(site: Site, call: u32, act: impl FnOnce()) -> bool {
     arm(&[Fault { site, call }]);
@@ -73,6 +74,7 @@ fn every_single_panic_harms_no_other_task() {
     assert!(cases.into_iter().zip(expected).all(enough), "{cases:?}");
 }
 
+#[cfg(feature = "std")]
 #[test]
 fn all_wakers_run_though_each_panics() {
     let _watchdog = Watchdog::start();
@@ -90,9 +92,7 @@ on_both_kinds! {
     panicking_waker_drops_received_item_once,
     panicking_error_is_dropped_once,
     panicking_waker_delays_no_discard,
-    panicking_close_now_drops_queue,
     panicking_waker_behind_stopped_call_leaks_nothing,
-    waiter_drops_during_unwind_with_panicking_waker,
 }
 
 fn panicking_receiver_waker_still_passes_room<K: Kind>() {
@@ -176,76 +176,6 @@ fn panicking_waker_delays_no_discard<K: Kind<Item>>() {
     assert!(poll(&mut join, &join_waker).is_ready());
 }
 
-/// An item that counts its drops and panics in each.
-struct PanickingItem(Rc<Cell<u32>>);
-
-impl Drop for PanickingItem {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() + 1);
-        panic!("a destructor");
-    }
-}
-
-/// A second panic during the first would abort the process.
-fn panicking_close_now_drops_queue<K: Kind<PanickingItem>>() {
-    struct PanickingWaker;
-
-    impl Wake for PanickingWaker {
-        fn wake(self: Arc<Self>) {
-            panic!("a waker");
-        }
-    }
-
-    let drops = Rc::new(Cell::new(0));
-    let (sender, receiver) = K::channel(2);
-    for _ in 0..2 {
-        let item = PanickingItem(Rc::clone(&drops));
-        assert!(sender.try_send(item).is_ok());
-    }
-    // One waits for the end of all work, the other for the close.
-    let (mut join, mut closed) = (sender.join(), sender.closed());
-    let waker = Waker::from(Arc::new(PanickingWaker));
-    let mut cx = Context::from_waker(&waker);
-    assert!(Pin::new(&mut join).poll(&mut cx).is_pending());
-    assert!(Pin::new(&mut closed).poll(&mut cx).is_pending());
-    let closing = catch_unwind(AssertUnwindSafe(|| drop(sender.close_now())));
-    assert_eq!(closing.unwrap_err().downcast_ref(), Some(&"a waker"));
-    assert_eq!(drops.get(), 2);
-    drop(receiver);
-}
-
-/// A panic in a destructor while the thread unwinds would abort the process.
-fn waiter_drops_during_unwind_with_panicking_waker<K: Kind>() {
-    struct Explosive(Arc<AtomicUsize>);
-
-    impl Wake for Explosive {
-        fn wake(self: Arc<Self>) {}
-    }
-
-    impl Drop for Explosive {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            panic!("a waker");
-        }
-    }
-
-    let drops = Arc::new(AtomicUsize::new(0));
-    let (_sender, receiver) = K::channel(1);
-    // One in front, and one behind it.
-    let unwind = AssertUnwindSafe(|| {
-        let mut waiting = [receiver.recv(), receiver.recv()];
-        for recv in &mut waiting {
-            let waker = Waker::from(Arc::new(Explosive(Arc::clone(&drops))));
-            let polled = Pin::new(recv).poll(&mut Context::from_waker(&waker));
-            assert!(polled.is_pending());
-        }
-        panic!("a worker");
-    });
-    let worker = catch_unwind(unwind).unwrap_err();
-    assert_eq!(worker.downcast_ref(), Some(&"a worker"));
-    assert_eq!(drops.load(Ordering::Relaxed), 2);
-}
-
 #[test]
 fn panicking_sender_waker_still_wakes_joiners() {
     let (sender, receiver) = tollgate::bounded(1);
@@ -280,8 +210,9 @@ fn panicking_conversion_counts_as_panicked() {
         }));
     }
     let error = now(sender.join()).unwrap_err();
-    assert!(matches!(error.first, Failure::Panicked));
-    assert_eq!((error.report.panicked, error.report.failed), (2, 0));
+    assert_eq!(matches!(error.first, Failure::Panicked), SEEN);
+    assert_eq!(dropped_by_panics(&error.report), 2);
+    assert_eq!(error.report.failed, 0);
 }
 
 #[test]
@@ -294,7 +225,8 @@ fn panicking_item_drop_counts_as_panicked() {
         call(|| drop(task));
     }));
     assert_eq!(tally.drops(), [1]);
-    assert_eq!(now(sender.join()).unwrap_err().report.panicked, 1);
+    let error = now(sender.join()).unwrap_err();
+    assert_eq!(dropped_by_panics(&error.report), 1);
 }
 
 /// A call is stopped by a future that also notifies it, so it passes the notification on.
