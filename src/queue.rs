@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::attempt::Attempt;
+use crate::sync::Section;
 
 // positions and slots
 mod slot;
@@ -74,6 +75,15 @@ pub(crate) struct Batch {
     pub(crate) requeued: u64,
 }
 
+/// Makes a call that claims a slot, and that releases it before it returns. This is done in one section,
+/// so an interrupt handler never finds the storage *busy*, which it would do forever.
+macro_rules! claim {
+    ($queue:expr, $storage:ident => $call:expr) => {{
+        let _section = Section::enter();
+        storage!($queue, $storage => $call)
+    }};
+}
+
 /// See the [module](self).
 pub(crate) struct Queue<T> {
     storage: Storage<T>,
@@ -123,38 +133,38 @@ impl<T> Queue<T> {
     /// is, and must not run user code: other callers are held up until it returns.
     #[inline]
     pub(crate) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
-        storage!(self, it => it.try_push(item))
+        claim!(self, it => it.try_push(item))
     }
 
     /// Adds an item. `item` is called if there is room, as by [`try_push`](Self::try_push).
     #[inline]
     pub(crate) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
-        storage!(self, it => it.push(item))
+        claim!(self, it => it.push(item))
     }
 
     /// Moves items from the front of `items` to the storage, as many as there is room for. Returns how
     /// many. The caller passes at least one item.
     pub(crate) fn push_many(&self, items: &mut VecDeque<T>) -> Attempt<u64> {
-        storage!(self, it => it.push_many(items))
+        claim!(self, it => it.push_many(items))
     }
 
     /// Removes the oldest sent item in one try. `None` does not mean that there is none.
     #[inline]
     pub(crate) fn try_pop_sent(&self) -> Option<T> {
-        storage!(self, it => it.try_pop())
+        claim!(self, it => it.try_pop())
     }
 
     /// Removes the oldest sent item.
     #[inline]
     pub(crate) fn pop_sent(&self) -> Attempt<T> {
-        storage!(self, it => it.pop())
+        claim!(self, it => it.pop())
     }
 
     /// Removes an item in one try, if nothing was requeued. `None` does not mean that there is none.
     #[inline]
     pub(crate) fn try_pop(&self) -> Option<T> {
         if self.lane_is_empty() {
-            storage!(self, it => it.try_pop())
+            claim!(self, it => it.try_pop())
         } else {
             None
         }
@@ -172,7 +182,7 @@ impl<T> Queue<T> {
                 return Attempt::Done(item);
             }
         }
-        match storage!(self, it => it.pop()) {
+        match claim!(self, it => it.pop()) {
             Attempt::Done(item) => Attempt::Done(item),
             nothing => match self.pop_requeued(origin) {
                 Some(item) => Attempt::Done(item),
@@ -189,7 +199,7 @@ impl<T> Queue<T> {
         out: &mut Vec<R>,
         make: impl FnMut(T) -> R,
     ) -> Attempt<u64> {
-        storage!(self, it => it.pop_many(max, out, make))
+        claim!(self, it => it.pop_many(max, out, make))
     }
 
     /// Removes up to `max` items, and appends what `make` makes of each to `out`. While both the storage
@@ -210,7 +220,7 @@ impl<T> Queue<T> {
             0 => Attempt::Blocked,
             rest => {
                 let make = |item| make(item, Origin::Storage);
-                storage!(self, it => it.pop_many(rest, out, make))
+                claim!(self, it => it.pop_many(rest, out, make))
             }
         };
         let sent = match popped {
@@ -256,7 +266,7 @@ impl<T> Queue<T> {
     /// Removes a sent item of a closed queue.
     pub(crate) fn drain_sent(&self) -> Option<T> {
         // A send that claimed its slot before the close may be about to fill it.
-        Attempt::retry_while_busy(|| storage!(self, it => it.pop())).done()
+        Attempt::retry_while_busy(|| claim!(self, it => it.pop())).done()
     }
 
     /// Removes all requeued items.
@@ -371,7 +381,7 @@ impl<T> Queue<T> {
     /// Whether `count` items are likely to be queued. While the queue is empty, this reads only what
     /// receivers write.
     pub(crate) fn looks_filled(&self, count: u64) -> bool {
-        storage!(self, it => it.looks_filled(count))
+        claim!(self, it => it.looks_filled(count))
     }
 
     /// Whether there is likely to be room for `count` items. While the queue is full, this reads only

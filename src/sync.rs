@@ -11,9 +11,10 @@ use core::ops::Deref;
 
 use self::atomic::Ordering;
 pub(crate) use self::lock::Mutex;
+pub(crate) use self::lock::Section;
 pub(crate) use self::lock::with_lock;
 
-// locks, with and without `std`
+// locks, and sections without interrupts
 mod lock;
 
 /// Atomics and fences.

@@ -22,8 +22,10 @@
 //!   or a waiter that enters the overflow, allocates. L is usually set for some ten nanoseconds. A
 //!   thread that finds L set spins. If that takes long, because the holder has lost its processor,
 //!   the thread yields, and then sleeps between its tries.
+//! * **F5** L is set and cleared in one [`Section`], so an interrupt handler never finds it set.
 
 use crate::sync::Backoff;
+use crate::sync::Section;
 use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
@@ -78,6 +80,7 @@ impl<T: HasFront> FrontLock<T> {
     /// Runs `f` with exclusive access to the list.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        let _section = Section::enter();
         #[cfg(loom)]
         let _in_turn = self.in_turn.lock();
         // In a model, `in_turn` is the lock. L stays clear, and other threads still read the front
@@ -90,6 +93,7 @@ impl<T: HasFront> FrontLock<T> {
     /// Does the same as [`with`](Self::with), for an `f` that adds to the list (F3).
     #[inline]
     pub(crate) fn add<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        let _section = Section::enter();
         #[cfg(loom)]
         let _in_turn = self.in_turn.lock();
         self.lock(Ordering::SeqCst);
