@@ -16,6 +16,10 @@ pub(crate) use self::lock::with_lock;
 
 // locks, and sections without interrupts
 mod lock;
+// a 64-bit atomic made of such sections
+#[cfg(all(feature = "critical-section", not(feature = "std")))]
+#[cfg(any(test, not(target_has_atomic = "64")))]
+mod in_section;
 
 /// Atomics and fences.
 pub(crate) mod atomic {
@@ -24,8 +28,18 @@ pub(crate) mod atomic {
     #[cfg(loom)]
     pub(crate) use loom::sync::atomic::{AtomicPtr, fence};
 
+    #[cfg(all(not(loom), target_has_atomic = "64"))]
+    pub(crate) use core::sync::atomic::AtomicU64;
     #[cfg(not(loom))]
-    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, fence};
+    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicUsize, fence};
+
+    // Many 32-bit processors have no 64-bit atomics.
+    #[cfg(all(not(loom), not(target_has_atomic = "64")))]
+    #[cfg(all(feature = "critical-section", not(feature = "std")))]
+    pub(crate) use super::in_section::AtomicU64;
+    #[cfg(all(not(loom), not(target_has_atomic = "64")))]
+    #[cfg(not(all(feature = "critical-section", not(feature = "std"))))]
+    pub(crate) use portable_atomic::AtomicU64;
 
     pub(crate) use core::sync::atomic::Ordering;
 }
