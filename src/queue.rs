@@ -408,3 +408,37 @@ pub(crate) fn stable_difference(more: impl Fn() -> u64, less: impl Fn() -> u64) 
         subtrahend = now;
     }
 }
+
+#[cfg(all(test, feature = "critical-section", not(feature = "std")))]
+mod tests {
+    use core::sync::atomic::AtomicBool;
+    use core::sync::atomic::Ordering;
+    use std::thread;
+
+    use super::Attempt;
+    use super::Queue;
+
+    fn is_never_busy_in_critical_section(queue: &Queue<u32>) {
+        let is_over = &AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for item in 0..300_000 {
+                    let _ = queue.push(|| item);
+                    queue.try_pop();
+                }
+                is_over.store(true, Ordering::Relaxed);
+            });
+            while !is_over.load(Ordering::Relaxed) {
+                let outcomes = critical_section::with(|_| (queue.push(|| 0), queue.pop_sent()));
+                assert!(!matches!(outcomes.0, Attempt::Busy));
+                assert!(!matches!(outcomes.1, Attempt::Busy));
+            }
+        });
+    }
+
+    #[test]
+    fn storage_is_never_busy_in_critical_section() {
+        is_never_busy_in_critical_section(&Queue::bounded(1, false));
+        is_never_busy_in_critical_section(&Queue::unbounded(false));
+    }
+}

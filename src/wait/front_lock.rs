@@ -147,3 +147,44 @@ impl<T: HasFront> Drop for Guard<'_, T> {
         self.0.word.store(front << 1, Ordering::Release);
     }
 }
+
+#[cfg(all(test, feature = "critical-section", not(feature = "std")))]
+mod tests {
+    use core::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use super::FrontLock;
+    use super::HasFront;
+    use super::LOCKED;
+    use super::Ordering;
+
+    struct Front(u64);
+
+    impl HasFront for Front {
+        fn front(&self) -> u64 {
+            self.0
+        }
+    }
+
+    /// An interrupt handler that found it locked would spin forever.
+    #[test]
+    fn lock_is_never_held_in_critical_section() {
+        let lock = &FrontLock::new(Front(0));
+        let is_over = &AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for _ in 0..1_000_000 {
+                    lock.with(|front| front.0 += 1);
+                }
+                for _ in 0..1_000_000 {
+                    lock.add(|front| front.0 += 1);
+                }
+                is_over.store(true, Ordering::Relaxed);
+            });
+            while !is_over.load(Ordering::Relaxed) {
+                let word = critical_section::with(|_| lock.word.load(Ordering::Relaxed));
+                assert_eq!(word & LOCKED, 0);
+            }
+        });
+    }
+}
