@@ -139,6 +139,26 @@ impl Builder {
         self
     }
 
+    /// Sets how long a caller has to wait for an item or for room until that is reported, by an event of
+    /// the crate tracing. The default is one second. See the [features](crate#features).
+    ///
+    /// This method requires the features `std` and `tracing`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = tollgate::Builder::new().capacity(1);
+    /// let (sender, _receiver) = builder.warn_after(Duration::from_millis(20)).build::<u8>();
+    /// assert!(sender.try_send(1).is_ok());
+    /// ```
+    #[cfg(all(feature = "std", feature = "tracing"))]
+    pub fn warn_after(mut self, wait: core::time::Duration) -> Self {
+        self.policy.warn_after = Some(wait);
+        self
+    }
+
     /// Creates a plain channel, like [`bounded`](crate::bounded) or [`unbounded`](crate::unbounded).
     ///
     /// # Panics

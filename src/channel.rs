@@ -45,6 +45,10 @@ use crate::unwind::run_all;
 use crate::wait::WaitLists;
 use crate::wait::Waiters;
 
+// events for subscribers of tracing
+#[cfg(feature = "tracing")]
+mod events;
+
 /// See the [module](self).
 pub(crate) struct Channel<T> {
     pub(crate) queue: Queue<T>,
@@ -57,6 +61,9 @@ pub(crate) struct Channel<T> {
     pub(crate) receivers: Count,
     /// Senders, receivers and monitors: see [`Shared`](crate::shared::Shared).
     pub(crate) handles: Count,
+    /// Which events were emitted: E2 of `events`.
+    #[cfg(feature = "tracing")]
+    traced: AtomicUsize,
 }
 
 /// A count of handles.
@@ -175,6 +182,8 @@ impl<T> Channel<T> {
             senders: Count::new(1),
             receivers: Count::new(1),
             handles: Count::new(2),
+            #[cfg(feature = "tracing")]
+            traced: AtomicUsize::new(0),
         }
     }
 
@@ -350,12 +359,17 @@ impl<T> Channel<T> {
     fn notify_closed(&self) {
         let is_finished = self.is_settled_quiescent();
         let is_plain = !self.queue.has_lane();
+        // Last (E1 of `events`), and even if a waker panics.
+        #[cfg(feature = "tracing")]
+        let trace = OnDrop(|| self.trace_closed());
         notify_all_of([
             Some(&self.lists.not_full.waiters),
             Some(&self.lists.closed),
             (is_finished || is_plain).then_some(&self.lists.not_empty.waiters),
             is_finished.then_some(&self.lists.finished),
         ]);
+        #[cfg(feature = "tracing")]
+        drop(trace);
     }
 
     /// Whether the channel was quiescent at one instant during the call. Waits for a receiver that is
@@ -469,6 +483,9 @@ impl<T> Channel<T> {
             return;
         }
         let is_finished = is_quiescent && self.queue.is_closed();
+        // Last (E1 of `events`), and even if a waker panics.
+        #[cfg(feature = "tracing")]
+        let trace = OnDrop(|| self.trace_quiescent(is_first_failure));
         // Pairs with the fence of a waiter between its registration and its look (Q3 of `waiters`).
         fence(Ordering::SeqCst);
         notify_all_of([
@@ -476,6 +493,8 @@ impl<T> Channel<T> {
             (is_finished || is_first_failure).then_some(&self.lists.finished),
             (is_finished && self.queue.has_lane()).then_some(&self.lists.not_empty.waiters),
         ]);
+        #[cfg(feature = "tracing")]
+        drop(trace);
     }
 }
 

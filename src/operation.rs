@@ -203,9 +203,21 @@ fn complete<T, O: Operation<T>>(
 /// Leaves the list, with success or without (Q4 of `waiters`).
 #[inline]
 pub(crate) fn leave<T, O: Operation<T>>(channel: &Channel<T>, wait: &mut Wait) {
-    if wait.leave(O::list(channel)) {
+    let list = O::list(channel);
+    // Last (E1 of `channel::events`), and even if a waker panics.
+    #[cfg(feature = "tracing")]
+    let waited = wait.end();
+    #[cfg(feature = "tracing")]
+    let trace = OnDrop(|| {
+        if let Some(waited) = waited {
+            channel.trace_wait(list, waited);
+        }
+    });
+    if wait.leave(list) {
         O::pass_on(channel);
     }
+    #[cfg(feature = "tracing")]
+    drop(trace);
 }
 
 /// Completes an operation if it need not wait. Calls `tried` with its output, or with the operation

@@ -54,6 +54,9 @@ pub(crate) struct Policy {
     /// `None` means no limit.
     pub(crate) max_attempts: Option<NonZeroU32>,
     pub(crate) on_abandon: Abandon,
+    /// From which length on a wait is reported; `None` means the default.
+    #[cfg(feature = "tracing")]
+    pub(crate) warn_after: Option<core::time::Duration>,
 }
 
 impl Policy {

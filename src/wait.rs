@@ -24,6 +24,8 @@ use core::panic::UnwindSafe;
 use core::task::Context;
 use core::task::Poll;
 use core::task::Waker;
+#[cfg(feature = "tracing")]
+use core::time::Duration;
 
 use crate::attempt::Attempt;
 use crate::sync::Backoff;
@@ -36,11 +38,14 @@ mod front_lock;
 mod waiters;
 // requests to yield to a waiter
 mod yields;
+// how long a caller has been waiting
+mod since;
 // the lists of one channel
 mod lists;
 
 pub(crate) use self::lists::WaitList;
 pub(crate) use self::lists::WaitLists;
+use self::since::Since;
 use self::waiters::Registration;
 pub(crate) use self::waiters::Waiters;
 use self::waiters::Yielding;
@@ -48,7 +53,7 @@ use self::yields::YieldRequests;
 
 /// The state of one future or stream as a waiter of one list.
 #[derive(Default)]
-pub(crate) struct Wait(State);
+pub(crate) struct Wait(State, Since);
 
 #[derive(Default)]
 enum State {
@@ -169,6 +174,7 @@ impl Wait {
     }
 
     fn register(&mut self, list: WaitList<'_>, waker: &Waker) {
+        self.1.begin();
         let waker = waker.clone();
         let registration = match self.0 {
             State::Waiting(Registration::Notified { seq, .. }) => {
@@ -191,6 +197,13 @@ impl Wait {
             State::Waiting(registration) => waiters.update_waker(registration, waker),
             State::Idle | State::Yielded => false,
         }
+    }
+
+    /// Called before [`leave`](Self::leave). Returns how long the caller has waited, if that was measured.
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(crate) fn end(&mut self) -> Option<Duration> {
+        self.1.end()
     }
 
     /// Leaves the list, whether the operation succeeded or not. Returns true if this waiter was given

@@ -13,6 +13,7 @@ use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
 use std::rc::Rc;
 use std::sync::MutexGuard;
+use std::time::Instant;
 
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
@@ -259,6 +260,13 @@ assert_impl_all!(Stats: Copy, Debug, Eq, Send, Sync);
 
 const WORD: usize = size_of::<usize>();
 
+/// With the feature `tracing`, a future knows when it began to wait.
+const TIME: usize = if cfg!(feature = "tracing") {
+    size_of::<Option<Instant>>()
+} else {
+    0
+};
+
 /// Whether an error is no larger than its item with a tag beside it.
 const fn is_item_and_tag<E, T>() -> bool {
     size_of::<E>() <= size_of::<(T, usize)>()
@@ -281,21 +289,21 @@ fn streams_take_state_of_waiter_and_receiver() {
 
 #[test]
 fn futures_take_three_words_and_item() {
-    assert!(size_of::<Recv<'_, [u8; 64]>>() <= 3 * WORD);
-    assert!(size_of::<RecvTask<'_, [u8; 64]>>() <= 3 * WORD);
-    assert!(size_of::<SendFuture<'_, u64>>() <= 3 * WORD + size_of::<u64>());
-    assert!(size_of::<SendFuture<'_, [u8; 64]>>() <= 3 * WORD + 64);
-    assert!(size_of::<SendFuture<'_, String>>() <= 3 * WORD + size_of::<String>());
-    assert!(size_of::<SendFrom<'_, [u8; 64]>>() <= 4 * WORD);
-    assert!(size_of::<Ready<'_, [u8; 64]>>() <= 3 * WORD);
-    assert!(size_of::<SendMany<'_, u64>>() <= 4 * WORD);
-    assert!(size_of::<RecvMany<'_, u64>>() <= 5 * WORD);
-    assert!(size_of::<Join<'_, u64>>() <= 4 * WORD);
+    assert!(size_of::<Recv<'_, [u8; 64]>>() <= 3 * WORD + TIME);
+    assert!(size_of::<RecvTask<'_, [u8; 64]>>() <= 3 * WORD + TIME);
+    assert!(size_of::<SendFuture<'_, u64>>() <= 3 * WORD + TIME + size_of::<u64>());
+    assert!(size_of::<SendFuture<'_, [u8; 64]>>() <= 3 * WORD + TIME + 64);
+    assert!(size_of::<SendFuture<'_, String>>() <= 3 * WORD + TIME + size_of::<String>());
+    assert!(size_of::<SendFrom<'_, [u8; 64]>>() <= 4 * WORD + TIME);
+    assert!(size_of::<Ready<'_, [u8; 64]>>() <= 3 * WORD + TIME);
+    assert!(size_of::<SendMany<'_, u64>>() <= 4 * WORD + TIME);
+    assert!(size_of::<RecvMany<'_, u64>>() <= 5 * WORD + TIME);
+    assert!(size_of::<Join<'_, u64>>() <= 4 * WORD + TIME);
     // A flag, and the future that stops them.
     type Stop = future::Ready<[usize; 4]>;
     let stop = size_of::<Option<Stop>>();
-    assert!(size_of::<RecvUntil<'_, [u8; 64], Stop>>() <= 4 * WORD + stop);
-    assert!(size_of::<SendUntil<'_, u64, Stop>>() <= 4 * WORD + size_of::<u64>() + stop);
+    assert!(size_of::<RecvUntil<'_, [u8; 64], Stop>>() <= 4 * WORD + TIME + stop);
+    assert!(size_of::<SendUntil<'_, u64, Stop>>() <= 4 * WORD + TIME + size_of::<u64>() + stop);
 }
 
 #[test]

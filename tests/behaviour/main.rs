@@ -32,6 +32,9 @@ mod close;
 mod close_now;
 // `drain`: what it yields, and when it ends.
 mod drain;
+// Events for subscribers of tracing.
+#[cfg(all(feature = "std", feature = "tracing"))]
+mod events;
 // Which waiter is woken, how often, and what share each one gets.
 mod fairness;
 // `join`, `finished` and `failed`.
