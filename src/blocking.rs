@@ -1,4 +1,5 @@
-//! Calls that block the thread. They are absent on WebAssembly, where a thread cannot be blocked.
+//! Calls that block the thread. They are absent on WebAssembly, where a thread cannot be blocked,
+//! and without `std`.
 
 use core::time::Duration;
 use std::time::Instant;

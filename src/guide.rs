@@ -142,7 +142,8 @@
 //! under `Abandon::Requeue`.
 //!
 //! Several panics in one call never abort the process: the first propagates, and the others are
-//! swallowed. If the thread is already unwinding, the crate's destructors swallow all of them.
+//! swallowed. If the thread is already unwinding, the crate's destructors swallow all of them. (Less is
+//! promised [without `std`](crate#without-std).)
 //!
 //! If a waker panics in a call that moves a batch, the batch has moved: what `recv_many` has received
 //! is in the caller's vector, and what `send_many` has not sent is in the caller's deque.

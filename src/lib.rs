@@ -29,7 +29,7 @@
 //!
 //! Threads use the blocking calls, such as [`send_blocking`](Sender::send_blocking) and
 //! [`recv_timeout`](Receiver::recv_timeout), and iterate over a receiver. (These are absent on
-//! WebAssembly.) [`into_send`](Sender::into_send) and its like return futures that own their handle, and a
+//! WebAssembly and without `std`.) [`into_send`](Sender::into_send) and its like return futures that own their handle, and a
 //! [`WeakSender`] or [`WeakReceiver`] does not keep the channel open.
 //!
 //! [`send_until`](Sender::send_until) and [`recv_until`](Receiver::recv_until) wait until another future
@@ -80,8 +80,59 @@
 //!
 //! # Features
 //!
+//! * `std`, which is on by default: blocking calls, locks on which threads sleep, and the handling of
+//!   panics that the [`guide`] describes. See [below](#without-std) for what is there without it.
+//! * `critical-section`: without `std`, interrupt handlers may use channels. With `std`, it only
+//!   changes how event-listener locks the waiters beyond the first 128.
 //! * `futures`: `TaskReceiver::run`, a pool of workers inside one future; and `Sender::into_sink`, which
 //!   makes a futures `Sink` of a sender.
+//! * `tracing`: [events](#events) for subscribers of the crate tracing.
+//!
+//! Where the target has no 64-bit atomics, such as 32-bit PowerPC and MIPS, ARMv5 and Cortex-M, the
+//! crate depends on portable-atomic for them. No feature has to be set.
+//!
+//! # Without `std`
+//!
+//! With `default-features = false`, the crate needs only `core` and `alloc`, and a target whose atomics
+//! can compare and exchange a `usize`. (`alloc::sync::Arc` needs them too. So Cortex-M0, for one, is
+//! not supported.) It differs in this:
+//!
+//! * There are no calls that block the thread.
+//! * A caller that finds a lock held spins. Locks are held for some ten nanoseconds, but their holder
+//!   may be interrupted. If an interrupt handler, or a thread of a higher priority on the same
+//!   processor, then finds the lock held, it spins forever. This concerns all calls. **If a channel is
+//!   used in interrupt handlers or by threads of fixed priorities, set the feature
+//!   `critical-section`.** Each lock, and the few instructions for which a slot of the queue is
+//!   claimed, are then inside a critical section, which the crate critical-section implements as your
+//!   target requires. The price is two such sections for an item, and that no interrupt is handled
+//!   while an item is copied, or while a list of waiters grows and allocates. The allocator must
+//!   then be usable in interrupt handlers, too.
+//! * Nothing tells whether a panic is unwinding the stack. A task that is dropped by one counts as
+//!   abandoned, not as panicked.
+//! * No panic is caught. If a waker or a destructor panics, destructors still do the rest of the call's
+//!   work. But a second panic in the same call aborts, as does one in a destructor of this crate while
+//!   the stack is being unwound.
+//! * A caller that waits does not measure time: there is no clock.
+//!
+//! # Events
+//!
+//! With the feature `tracing`, a channel emits these events, whose target is `tollgate`:
+//!
+//! | message | level | when | fields |
+//! |---|---|---|---|
+//! | `channel closed` | debug | once | |
+//! | `channel finished` | debug | once, after the close | `is_ok`, and those of the [`Report`] |
+//! | `first failure` | warn | at the first failure, and again after each [`take_failure`](Monitor::take_failure) | `failure`, `error` |
+//! | `long wait for room` | warn | a send has waited for a second or more, and has succeeded or given up | `waited` |
+//! | `long wait for an item` | debug | the same for a receive | `waited` |
+//!
+//! `Builder::warn_after` sets another limit for the waits, which are measured only with `std`. All events
+//! also have the fields `channel` (its address), `item` (the type), `kind` (`"plain"` or `"tasks"`),
+//! `queued`, `in_hand`, `senders` and `receivers`. Nothing is reported after the last handle is
+//! dropped, although tasks may still be in hand.
+//!
+//! An event comes after all waiters have been notified, and while no lock is held. So a subscriber may use
+//! the channel. If it panics, the channel handles this as it does a panic of a waker.
 
 #![no_std]
 

@@ -52,7 +52,7 @@ pub struct Report {
     pub failed: u64,
     /// Tasks dropped with neither `done` nor `fail`.
     pub abandoned: u64,
-    /// Tasks dropped by a panic.
+    /// Tasks dropped by a panic. Without the feature `std`, these count as abandoned.
     pub panicked: u64,
     /// Deliveries whose item was queued again for another attempt: by
     /// [`Task::retry`](crate::Task::retry), or because the task was dropped under
@@ -141,7 +141,8 @@ pub enum Failure {
     /// A task was dropped with neither `done` nor `fail`: its worker returned early or was
     /// cancelled.
     Abandoned,
-    /// A task was dropped by a panic.
+    /// A task was dropped by a panic. Without the feature `std`, that is not known, and the task counts
+    /// as abandoned.
     Panicked,
     /// The last receiver was dropped while items were queued.
     Discarded,
