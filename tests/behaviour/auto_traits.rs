@@ -151,10 +151,15 @@ for_all_without_an_item!(
 );
 
 // All iterators are fused, and all streams, on channels of both kinds.
-assert_impl_all!(Iter<'static, Fragile>: FusedIterator<Item = Fragile>);
-assert_impl_all!(Iter<'static, Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
-assert_impl_all!(IntoIter<Fragile>: FusedIterator<Item = Fragile>);
-assert_impl_all!(IntoIter<Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
+#[cfg(feature = "std")]
+mod blocking {
+    use super::*;
+
+    assert_impl_all!(Iter<'static, Fragile>: FusedIterator<Item = Fragile>);
+    assert_impl_all!(Iter<'static, Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
+    assert_impl_all!(IntoIter<Fragile>: FusedIterator<Item = Fragile>);
+    assert_impl_all!(IntoIter<Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
+}
 assert_impl_all!(TryIter<'static, Fragile>: FusedIterator<Item = Fragile>);
 assert_impl_all!(TryIter<'static, Fragile, Tasks>: FusedIterator<Item = Task<Fragile>>);
 assert_impl_all!(Drain<'static, Fragile>: FusedIterator<Item = Fragile>);

@@ -131,7 +131,7 @@ fn batch_moves_what_there_is_room_for<K: Kind>() {
     assert_eq!(waker.wakes(), 2);
     assert_eq!(poll(&mut send, &waker), Poll::Ready(Ok(())));
     drop(send);
-    assert_eq!(items, []);
+    assert!(items.is_empty());
     assert_eq!(take::<K>(&receiver, 9), Ok(vec![4]));
     assert!(waker.is_released());
 }
@@ -236,7 +236,7 @@ fn try_send_many_sends_what_fits<K: Kind>() {
     assert_eq!(sender.try_send_many(&mut items), Ok(1));
     assert_eq!(take::<K>(&receiver, 9), Ok(vec![1, 2, 3]));
     assert_eq!(sender.try_send_many(&mut items), Ok(2));
-    assert_eq!(items, []);
+    assert!(items.is_empty());
 }
 
 fn recv_many_takes_up_to_maximum<K: Kind>() {
@@ -565,7 +565,7 @@ fn unbounded_channel_takes_any_batch<K: Kind>() {
         assert_eq!(sender.try_send_many(&mut items), Ok(size as usize));
         items.extend(size..2 * size);
         assert_eq!(now(sender.send_many(&mut items)), Ok(()));
-        assert_eq!(items, []);
+        assert!(items.is_empty());
         let mut received = take::<K>(&receiver, size as usize / 2 + 1).unwrap();
         let mut buf = Vec::new();
         while received.len() < 2 * size as usize {
