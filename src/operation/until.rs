@@ -17,6 +17,7 @@ use crate::channel::Change;
 use crate::channel::Channel;
 use crate::shared::Shared;
 use crate::unwind::Guarded;
+use crate::unwind::protect;
 use crate::unwind::run_one;
 use crate::wait::WaitList;
 
@@ -76,9 +77,11 @@ pin_project! {
     ///    it can be done, even if `stop` is ready from the start.
     /// 2. Once `stop` was ready, no attempt follows, and its output is returned. The caller may have
     ///    passed a reference to `stop`, and must learn that it may not be polled again.
+    /// 3. `stop` is dropped in the poll that completes, while the result is guarded. Otherwise the
+    ///    caller would drop it while it holds the result, and two panics would abort the process.
     pub(crate) struct Until<C: Borrow<Shared<T>>, T, O: Operation<T>, F> {
         waiting: Waiting<C, T, Recording<O>>,
-        // `None` only while it is dropped.
+        // `None` once completed.
         #[pin]
         stop: Option<F>,
     }
@@ -110,21 +113,23 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>, F: Future> Until<C, T, O, F> {
         name: &str,
         cx: &mut Context<'_>,
     ) -> Poll<Ended<T, O, F>> {
-        let this = self.project();
+        let mut this = self.project();
         if let Poll::Ready(output) = this.waiting.poll(name, cx) {
-            return Poll::Ready(Ok(output));
+            return Poll::Ready(Ok(protect(output, || this.stop.set(None))));
         }
         // Taken, so that it is from this poll.
         if !mem::take(&mut this.waiting.operation.is_blocked) {
             return Poll::Pending;
         }
-        let Some(stop) = this.stop.as_pin_mut() else {
-            unreachable!("it is dropped with this future");
+        let Some(stop) = this.stop.as_mut().as_pin_mut() else {
+            unreachable!("the future has not completed");
         };
         let output = Guarded::new(ready!(stop.poll(cx)));
         let Some(Recording { operation, .. }) = this.waiting.cancel() else {
             unreachable!("the future has not completed");
         };
-        Poll::Ready(Err((operation, output.into_inner())))
+        let operation = Guarded::new(operation);
+        this.stop.set(None);
+        Poll::Ready(Err((operation.into_inner(), output.into_inner())))
     }
 }
