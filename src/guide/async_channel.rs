@@ -5,7 +5,8 @@
 //! (`Sender::force_send` is still missing.)
 //!
 //! Import the names one by one: `use tollgate::*`, as `use async_channel::*`, brings the future
-//! [`Send`](crate::Send) into scope, which hides the trait of that name.
+//! [`Send`](crate::Send) into scope, which hides the trait of that name. A glob import of the
+//! [`prelude`](crate::prelude) does not.
 //!
 //! # Functions
 //!
