@@ -2,8 +2,8 @@
 //!
 //! A delivery is *accepted* when a send claims a position in the storage, or when a task pushes an
 //! item to the lane, as new work or for another attempt. It is *resolved* when nothing more can
-//! happen to it: its task has ended or has requeued the item, or the item was discarded. On a plain
-//! channel, it is also resolved when the item is received. Neither count ever falls, and
+//! happen to it: its task has ended or has requeued the item, or the item was discarded or evicted. On
+//! a plain channel, it is also resolved when the item is received. Neither count ever falls, and
 //! `resolved <= accepted` at every instant. So a channel is *quiescent*, with nothing queued and
 //! nothing in hand, if `resolved == accepted`, and one reading of each is enough:
 //!
@@ -30,16 +30,21 @@
 //!   that wait for the end.
 //! * **L4** NO_HANDLES is set once, when the last handle is dropped. From then on nothing is accepted,
 //!   and the caller that resolves the last item frees the channel.
-//! * **L5** A call that removes items without delivering them raises `discarding` before it removes
-//!   the first. It lowers `discarding` when `discarded` includes all of these items, those that are
-//!   to be dropped have been dropped, and the failure, if discarding is one, is noted. So if a caller
-//!   reads `discarding` as zero, after `resolved` and before the counts, the counts are of the same
-//!   items (on a plain channel, removing an item resolves it), and no destructor is still to run.
+//! * **L5** A call that discards items raises `discarding` before it removes the first. It lowers
+//!   `discarding` when `discarded` includes all of these items, those that are to be dropped have been
+//!   dropped, and the failure, if discarding is one, is noted. So if a caller reads `discarding` as
+//!   zero, after `resolved` and before the counts, the counts are of the same items (on a plain
+//!   channel, removing an item resolves it), and no destructor is still to run.
 //! * **L6** END_SEEN is set by a caller that reads `resolved`, then finds the channel closed and
 //!   `discarding` zero, and then reads an `accepted` that equals `resolved`. So at one instant the
 //!   channel was closed and quiescent, and by L5 its counts were complete. From then on nothing is
 //!   accepted and nothing can be removed, so all of this stays true, although a later `close_now` may
 //!   raise `discarding` and find nothing.
+//! * **L7** A send that evicts an item has accepted its own before it removes the other. It records
+//!   and resolves the eviction before its own item can be received. So its own item is unresolved all
+//!   that time, the channel is not quiescent, and no waiter need be notified. A caller that reads
+//!   `resolved` later and finds the channel quiescent sees the eviction: whoever received the item
+//!   has acquired from the send.
 
 use core::mem;
 
@@ -172,18 +177,22 @@ impl<T> Account<'_, T> {
             failed,
             abandoned,
             panicked,
+            evicted,
             discarded,
         } = self.ledger.outcomes();
+        // What left the queue and was not delivered.
+        let lost = evicted + discarded;
         // Saturating: while the channel is active, the counts are of different instants.
         Report {
             sent: self.queue.sent(),
             followed_up: self.queue.followed_up(),
-            received: popped.saturating_sub(discarded),
-            done: resolved.saturating_sub(failed + abandoned + panicked + retried + discarded),
+            received: popped.saturating_sub(lost),
+            done: resolved.saturating_sub(failed + abandoned + panicked + retried + lost),
             failed,
             abandoned,
             panicked,
             retried,
+            evicted,
             discarded,
         }
     }

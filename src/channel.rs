@@ -10,6 +10,7 @@
 //! | receive a batch | [`RecvMany`](crate::future::RecvMany) | removes several items at once, or waits on `not_empty` | as many of `not_full` |
 //! | | on a plain channel | the removal *resolves* the item | at quiescence, all of `idle` |
 //! | work | [`Task`](crate::Task) | on a task channel, the worker owns the item and the duty to end its delivery | |
+//! | evict | [`force_send`](crate::Sender::force_send) | a send into a full channel removes the oldest sent item, which is *resolved*, and its own takes the place: *accepted* | one of `not_empty` |
 //! | requeue | [`Delivery`](crate::delivery::Delivery) | the worker pushes new work, or the item itself, to the lane: *accepted* | one of `not_empty` |
 //! | receive again | [`Recv`](crate::future::Recv) | removes from storage and lane in turn | |
 //! | end | [`Delivery`](crate::delivery::Delivery) | the outcome is recorded and the delivery *resolved* | at quiescence, all of `idle` |
@@ -455,6 +456,18 @@ impl<T> Channel<T> {
         });
         remove(&count);
         drop(end);
+    }
+
+    /// Adds an item. If the queue is full, removes the oldest sent item and returns it. Never
+    /// [`Blocked`](Attempt::Blocked). `item` runs no user code.
+    pub(crate) fn force_push(&self, item: impl FnOnce() -> T) -> Attempt<Option<T>> {
+        self.queue.force_push(item, || {
+            self.ledger.record_evicted();
+            if self.queue.has_lane() {
+                // This cannot make the channel quiescent (L7 of `accounting`).
+                self.ledger.resolve(1);
+            }
+        })
     }
 
     /// Ends a delivery of a task channel. The caller holds a handle.

@@ -38,6 +38,7 @@ pub use send_many::SendMany;
 pub(crate) use ready::UntilRoom;
 pub(crate) use recv::RecvItem;
 pub(crate) use recv_many::RecvItems;
+pub(crate) use send::ForceSendItem;
 pub(crate) use send::SendItem;
 #[cfg(feature = "futures")]
 pub(crate) use send_from::SendSlot;

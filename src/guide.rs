@@ -15,6 +15,7 @@
 //! | `send`, `try_send` | sends; waits, or `Full(item)` | an error with the item | an error with the item | an error with the item |
 //! | `send_from` | sends, or waits | an error; the item stays in the slot | the same | the same |
 //! | `ready`, `poll_ready` | completes if there is room, or waits | an error | an error | an error |
+//! | `force_send` | sends; if the channel is full, evicts the oldest sent item and returns it | an error with the item | an error with the item | an error with the item |
 //! | a `send` that is waiting when the channel is closed | | returns an error with its item | | |
 //! | `send_many`, `try_send_many` | sends what there is room for; waits for more, or `Full` if there is none | an error; the items stay in the deque | the same | the same |
 //! | `recv` and the stream, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
@@ -67,12 +68,15 @@
 //!
 //! In a report of `join` or `finished`, the counts add up:
 //!
-//! * `sent + followed_up + retried == received + discarded`: each queued item was delivered or
-//!   discarded.
+//! * `sent + followed_up + retried == received + evicted + discarded`: each queued item was delivered,
+//!   evicted or discarded.
 //! * `received == done + failed + abandoned + panicked + retried`: each delivery ended in exactly
 //!   one way.
 //!
 //! On a plain channel, each delivery counts as done.
+//!
+//! [`force_send`](crate::Sender::force_send) evicts the oldest sent item of a full channel, and returns
+//! it to its caller. That is no failure, and nothing waits for that item any more.
 //!
 //! A task that is dropped is never a success. It counts as abandoned, or as panicked while its
 //! thread unwinds; under [`Abandon::Requeue`](crate::Abandon::Requeue) it is queued again while
@@ -117,10 +121,10 @@
 //! moved items into the channel, it waits behind those that are already waiting. In its turn, it may
 //! take all the room that there is, and `recv_many` may take all that is queued.
 //!
-//! Fairness has four limits. Calls that block the thread do not let others run first. `try_send` and `try_recv` never wait, so a loop of them can take
-//! everything that a waiter was woken for. Where futures are polled by strict priority, as in
-//! `join!`, the last one may get nothing. A waiter that is forgotten (`mem::forget`) absorbs at
-//! most one wakeup.
+//! Fairness has four limits. Calls that block the thread do not let others run first. `try_send`,
+//! `force_send` and `try_recv` never wait, so a loop of them can take everything that a waiter was
+//! woken for. Where futures are polled by strict priority, as in `join!`, the last one may get
+//! nothing. A waiter that is forgotten (`mem::forget`) absorbs at most one wakeup.
 //!
 //! # Use of the processor
 //!

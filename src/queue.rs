@@ -148,6 +148,21 @@ impl<T> Queue<T> {
         claim!(self, it => it.push_many(items))
     }
 
+    /// Adds an item. If there is no room, removes the oldest sent item and returns it. Never
+    /// [`Blocked`](Attempt::Blocked). See [`Ring::force_push`] for `item` and `evicted`.
+    #[inline]
+    pub(crate) fn force_push(
+        &self,
+        item: impl FnOnce() -> T,
+        evicted: impl FnOnce(),
+    ) -> Attempt<Option<T>> {
+        match &self.storage {
+            Storage::Bounded(ring) => ring.force_push(item, evicted),
+            // There is always room.
+            Storage::Unbounded(segments) => segments.push(item).map(|()| None),
+        }
+    }
+
     /// Removes the oldest sent item in one try. `None` does not mean that there is none.
     #[inline]
     pub(crate) fn try_pop_sent(&self) -> Option<T> {

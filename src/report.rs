@@ -9,14 +9,14 @@ use core::fmt;
 ///
 /// At that instant nothing is queued and no task is in hand, so the counts add up:
 ///
-/// * `sent + followed_up + retried == received + discarded`: every item that was queued, by a send,
-///   as new work or for another attempt, was either delivered or discarded.
+/// * `sent + followed_up + retried == received + evicted + discarded`: every item that was queued, by
+///   a send, as new work or for another attempt, was either delivered, evicted or discarded.
 /// * `received == done + failed + abandoned + panicked + retried`: each delivery ended in exactly
 ///   one way.
 ///
 /// So every item that was sent, or queued as new work, ends as exactly one of done, failed,
-/// abandoned, panicked and discarded, no matter how many attempts it took. On a plain channel, a
-/// delivery is done when the item is received.
+/// abandoned, panicked, evicted and discarded, no matter how many attempts it took. On a plain
+/// channel, a delivery is done when the item is received.
 ///
 /// # Examples
 ///
@@ -58,6 +58,9 @@ pub struct Report {
     /// [`Task::retry`](crate::Task::retry), or because the task was dropped under
     /// [`Abandon::Requeue`](crate::Abandon::Requeue).
     pub retried: u64,
+    /// Items that were queued but never delivered, because
+    /// [`force_send`](crate::Sender::force_send) evicted them. That is no failure.
+    pub evicted: u64,
     /// Items that were queued but never delivered, because the last receiver was dropped, which is
     /// a failure, or because [`close_now`](crate::Monitor::close_now) returned them, which is not.
     pub discarded: u64,
@@ -67,7 +70,7 @@ pub struct Report {
 ///
 /// Each of `queued` and `in_hand` is a value that was correct at one instant during the call, or
 /// lies between the correct values at two such instants. For a moment, an item that is being
-/// discarded may count as in hand on a task channel, or as done on a plain channel.
+/// discarded or evicted may count as in hand on a task channel, or as done on a plain channel.
 ///
 /// The counts of `report` are read one after another while the channel is in use, so they may not
 /// add up exactly. `done` is computed from the other counts. It may be too low for a moment, by the
@@ -76,7 +79,8 @@ pub struct Report {
 ///
 /// While no call is changing the channel, all values are exact, and they add up:
 ///
-/// `sent + followed_up == done + failed + abandoned + panicked + discarded + queued + in_hand`.
+/// `sent + followed_up == done + failed + abandoned + panicked + evicted + discarded + queued +
+/// in_hand`.
 ///
 /// # Examples
 ///

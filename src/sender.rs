@@ -10,6 +10,7 @@ use core::task::Poll;
 use crate::error::SendError;
 use crate::error::TrySendError;
 use crate::future::Closed;
+use crate::future::ForceSendItem;
 use crate::future::IntoSend;
 use crate::future::Join;
 use crate::future::Ready;
@@ -392,6 +393,43 @@ impl<T> Sender<T> {
         })
     }
 
+    /// Sends an item, even if the channel is full: then it removes the oldest sent item and returns
+    /// it. So a receiver always gets the latest items.
+    ///
+    /// At most one item is evicted, and none if a receiver takes an item at the same time. An item
+    /// that a [task](crate::Task) has queued, for another attempt or as new work, is never evicted.
+    /// The evicted item counts as [`evicted`](crate::Report::evicted), which is no failure.
+    ///
+    /// It does not wait for room, and does not make any: sends that wait for room go on waiting. It
+    /// may wait for another thread that is within a few instructions of moving an item into or out of
+    /// a slot that this call needs.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with `item` if the channel is closed. Nothing is evicted then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::bounded(2);
+    /// assert_eq!(sender.force_send(1), Ok(None));
+    /// assert_eq!(sender.force_send(2), Ok(None));
+    /// assert_eq!(sender.force_send(3), Ok(Some(1)));
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [2, 3]);
+    ///
+    /// let report = sender.monitor().stats().report;
+    /// assert_eq!((report.sent, report.received, report.evicted), (3, 2, 1));
+    ///
+    /// receiver.close();
+    /// assert_eq!(sender.force_send(4).unwrap_err().into_inner(), 4);
+    /// ```
+    pub fn force_send(&self, item: T) -> Result<Option<T>, SendError<T>> {
+        try_now(ForceSendItem::new(item), &self.0, |tried| match tried {
+            Ok(sent) => sent,
+            Err(_) => unreachable!("a forced send does not have to wait"),
+        })
+    }
+
     /// Sends all items of a deque in order, waiting while the channel is full.
     ///
     /// The items move from the front of the deque into the channel as there is room for them, several
@@ -598,7 +636,8 @@ impl<T> Sender<T> {
     /// result may already be out of date.
     ///
     /// On a task channel, this includes items that tasks queued, for another attempt or as new
-    /// work. These take no room, so the number may exceed the capacity.
+    /// work. These take no room, so the number may exceed the capacity. For a moment, it may also
+    /// include both the item of a [`force_send`](Self::force_send) and the one that it evicts.
     ///
     /// # Examples
     ///

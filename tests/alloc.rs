@@ -80,6 +80,7 @@ fn measure(work: impl FnOnce()) -> (usize, isize) {
 
 on_both_kinds! {
     try_send_and_try_recv_allocate_nothing,
+    force_send_allocates_nothing,
     ready_send_and_recv_allocate_nothing,
     send_from_and_ready_allocate_nothing,
     polled_sender_allocates_once,
@@ -106,6 +107,17 @@ fn try_send_and_try_recv_allocate_nothing<K: Kind<usize>>() {
         for item in 0..MILLION {
             sender.try_send(item).unwrap();
             assert_eq!(take_one(&receiver), Ok(item));
+        }
+    });
+    assert_eq!(figures, (0, 0));
+}
+
+fn force_send_allocates_nothing<K: Kind<usize>>() {
+    let (sender, _receiver) = K::channel(16);
+    let figures = measure(|| {
+        for item in 0..MILLION {
+            let evicted = sender.force_send(item).unwrap();
+            assert_eq!(evicted, item.checked_sub(16));
         }
     });
     assert_eq!(figures, (0, 0));

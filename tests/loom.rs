@@ -62,6 +62,11 @@
 //! | `claim_filled`: `tail` loaded `Relaxed` or `Acquire` | l07; l15 | |
 //! | `claim_filled`: blocked instead of busy | l08, l09, receiver_waits_behind_slow_send | |
 //! | `Ring::popped`: `Acquire` | close_or_last_item_wakes_finished | |
+//! | `claim_forced`: at any distance | two_force_sends_evict_one_item_each | |
+//! | `claim_forced`: the oldest item not found filled | force_send_races_with_try_send, two_force_sends_evict_one_item_each | |
+//! | `evict`: whatever is the oldest item | force_send_at_wrap_races_with_receiver, force_send_beyond_capacity_races_with_receiver | |
+//! | `force_push`: counts the eviction after it has filled the slot | task_join_counts_eviction | |
+//! | `force_push`: does not wait for the slot | force_send_at_wrap_races_with_receiver, evicting_send_wakes_next_receiver | |
 //! | `SendItem`: `Nothing` instead of `Queued` | l01 to l04; in `try_attempt` only: l15 | |
 //! | `SendItem`: `RoomMade` instead of `Queued` | l01 | |
 //! | `SendSlot`: `Nothing` instead of `Queued` | send_from_wakes_receiver | |
@@ -260,6 +265,8 @@ mod batches;
 mod discarding;
 #[path = "loom/ending.rs"]
 mod ending;
+#[path = "loom/forcing.rs"]
+mod forcing;
 #[path = "loom/freeing.rs"]
 mod freeing;
 #[path = "loom/joining.rs"]

@@ -6,8 +6,8 @@
 //! alternate between `recv`, `try_recv` and the stream; handles are cloned and dropped; workers
 //! fail, abandon their tasks and panic. Each cell checks, against what its actors recorded:
 //!
-//! * Every item that was sent is received once, or discarded with the last receiver; a cancelled or
-//!   refused send delivers nothing. Every item is dropped once.
+//! * Every item that was sent is received once, evicted by a later send, or discarded with the last
+//!   receiver; a cancelled or refused send delivers nothing. Every item is dropped once.
 //! * Each consumer receives the items of each producer in order.
 //! * There are never more items queued than the capacity.
 //! * The result of a `join` is right for one instant, and a `join` synchronizes with the workers.

@@ -21,7 +21,7 @@ const ONE: u64 = 8;
 
 /// A caller has seen the end of the channel.
 const END_SEEN: usize = 1;
-/// One call that removes items without delivering them.
+/// One call that discards items.
 const DISCARDING: usize = 2;
 
 /// See the [module](self).
@@ -30,8 +30,9 @@ pub(crate) struct Ledger {
     failed: AtomicU64,
     abandoned: AtomicU64,
     panicked: AtomicU64,
+    evicted: AtomicU64,
     discarded: AtomicU64,
-    /// How many calls are removing items without delivering them; and END_SEEN.
+    /// How many calls are discarding items; and END_SEEN.
     discarding: AtomicUsize,
     first: Mutex<Guarded<Option<Failure>>>,
 }
@@ -48,12 +49,13 @@ pub(crate) enum Resolution {
     NeedsHandle,
 }
 
-/// How many deliveries ended without success, and how many items were discarded.
+/// How many deliveries ended without success, and how many items were evicted and discarded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcomes {
     pub(crate) failed: u64,
     pub(crate) abandoned: u64,
     pub(crate) panicked: u64,
+    pub(crate) evicted: u64,
     pub(crate) discarded: u64,
 }
 
@@ -64,6 +66,7 @@ impl Ledger {
             failed: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             panicked: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             discarding: AtomicUsize::new(0),
             first: Mutex::new(Guarded::new(None)),
@@ -199,7 +202,14 @@ impl Ledger {
         later.is_none()
     }
 
-    /// Called before items are removed without being delivered (L5).
+    /// Records that an item was evicted, before it is resolved and before the item that replaces it can
+    /// be received (L7).
+    pub(crate) fn record_evicted(&self) {
+        // Release: as in `record`.
+        self.evicted.fetch_add(1, Ordering::Release);
+    }
+
+    /// Called before items are removed to be discarded (L5).
     pub(crate) fn begin_discarding(&self) {
         // AcqRel: ordered before the first removal, which releases.
         self.discarding.fetch_add(DISCARDING, Ordering::AcqRel);
@@ -252,6 +262,7 @@ impl Ledger {
             failed: self.failed.load(Ordering::Acquire),
             abandoned: self.abandoned.load(Ordering::Acquire),
             panicked: self.panicked.load(Ordering::Acquire),
+            evicted: self.evicted.load(Ordering::Acquire),
             discarded: self.discarded.load(Ordering::Acquire),
         }
     }

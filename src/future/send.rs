@@ -74,6 +74,46 @@ impl<T> Operation<T> for SendItem<T> {
     }
 }
 
+/// Sends an item, and evicts another if the channel is full. It never has to wait.
+pub(crate) struct ForceSendItem<T>(SendItem<T>);
+
+impl<T> ForceSendItem<T> {
+    #[inline]
+    pub(crate) fn new(item: T) -> Self {
+        Self(SendItem::new(item))
+    }
+}
+
+impl<T> Operation<T> for ForceSendItem<T> {
+    type Output = Result<Option<T>, SendError<T>>;
+
+    #[inline]
+    fn list(channel: &Channel<T>) -> WaitList<'_> {
+        channel.lists.of_senders()
+    }
+
+    #[inline]
+    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
+        // SAFETY: O1.
+        let (sent, change) = unsafe { self.0.try_attempt(channel) }?;
+        Some((sent.map(|()| None), change))
+    }
+
+    #[inline]
+    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+        // SAFETY: O1.
+        let item = || unsafe { ptr::read(&self.0) }.into_item();
+        // An eviction makes no room: the new item takes the place.
+        channel
+            .force_push(item)
+            .map(|evicted| (Ok(evicted), Change::Queued))
+    }
+
+    fn closed(self) -> Self::Output {
+        self.0.closed().map(|()| None)
+    }
+}
+
 /// The future returned by [`Sender::send`](crate::Sender::send). It waits for room and sends an
 /// item.
 ///

@@ -2,7 +2,6 @@
 //!
 //! Replace `async_channel` by `tollgate` in the imports of a program. The names and signatures are
 //! the same, so it compiles. An item without an entry in the last column has the same contract, too.
-//! (`Sender::force_send` is still missing.)
 //!
 //! Import the names one by one: `use tollgate::*`, as `use async_channel::*`, brings the future
 //! [`Send`](crate::Send) into scope, which hides the trait of that name. A glob import of the
@@ -23,6 +22,7 @@
 //! | `try_send` | [`try_send`](crate::Sender::try_send) | |
 //! | `send` | [`send`](crate::Sender::send) | Waiting is fair. After a waiting sender was woken in vain, the futures of other senders return `Pending` once even if there is room. |
 //! | `send_blocking` | [`send_blocking`](crate::Sender::send_blocking) | |
+//! | `force_send` | [`force_send`](crate::Sender::force_send) | On a task channel, what tasks have queued is not evicted. |
 //! | `close` | [`close`](crate::Sender::close) | |
 //! | `closed` | [`closed`](crate::Sender::closed) | Receivers have it, too. |
 //! | `is_closed` | [`is_closed`](crate::Sender::is_closed) | |

@@ -20,11 +20,14 @@
 //!
 //! # Invariants
 //!
-//! * **R1** `head <= tail <= head + capacity`, in positions: a claim for filling has read a `head`
-//!   that leaves room, and a claim for emptying has read the stamp of a filled slot.
-//! * **R2** Between the exchange on `tail` that claims position `p` and the store of stamp `(p, 1)`,
-//!   only the claimant accesses the slot. The same holds between the exchange on `head` that claims
-//!   `p` and the store of stamp `(p + slots, 0)`.
+//! * **R1** `head <= tail <= head + capacity + 1`, in positions. A claim for emptying has read the
+//!   stamp of a filled slot. A claim for filling has read a `head` that leaves room; or it is
+//!   *forced*, and has read a `head` that leaves none: `tail == head + capacity`. So a forced claim
+//!   exceeds the capacity by one, and until `head` moves there is no other claim for filling.
+//! * **R2** The claimant of position `p` for filling accesses the slot between the stamps `(p, 0)`
+//!   and `(p, 1)`, and the claimant of `p` for emptying between `(p, 1)` and `(p + slots, 0)`. No
+//!   other thread accesses it then. All claimants have read the stamp before their claim, except
+//!   forced ones, which read it before they fill.
 //! * **R3** A slot holds an item exactly while its stamp has F set.
 //! * **R4** C is set once and stays set. A claim is an exchange of the whole word, so it is ordered
 //!   with the mark: a position claimed before it will be filled, and none is claimed after it.
@@ -32,7 +35,9 @@
 //!
 //! # Outcomes
 //!
-//! *Blocked* (the ring is full, or empty) and *closed* were true at one instant during the call.
+//! *Blocked* (the ring is full, or empty) and *closed* were true at one instant during the call. A
+//! ring that exceeds its capacity is full.
+//!
 //! *Busy* means neither: another thread has claimed the slot and is within a few instructions of
 //! releasing it. A caller must not sleep on *busy*, because no wakeup may follow.
 
@@ -46,6 +51,7 @@ use super::slot::Slot;
 use super::slot::advance;
 use super::slot::distance;
 use crate::attempt::Attempt;
+use crate::sync::Backoff;
 use crate::sync::CachePadded;
 use crate::sync::Contention;
 use crate::sync::atomic::AtomicU64;
@@ -166,12 +172,9 @@ impl<T> Ring<T> {
                 // SeqCst, because the caller may sleep: pairs with the exchange in `claim_filled`.
                 let head = self.head.load(Ordering::SeqCst);
                 match self.capacity.checked_sub(distance(head, tail)) {
-                    // `head` has passed this `tail`, which was stale.
-                    None => {
-                        tail = self.tail.load(Ordering::Acquire);
-                        continue;
-                    }
-                    Some(0) => {
+                    // `None`: a forced claim has exceeded the capacity, or `head` has passed this
+                    // `tail`, which was stale and has moved.
+                    None | Some(0) => {
                         // SeqCst, because the caller may sleep: pairs with `close`. If `tail` has not
                         // moved, it had this value when `head` was read.
                         let now = self.tail.load(Ordering::SeqCst);
@@ -327,6 +330,80 @@ impl<T> Ring<T> {
         })
     }
 
+    /// Adds an item even if the ring is full: then it also removes the oldest item, and returns it.
+    /// Never *blocked*.
+    ///
+    /// `evicted` is called when the oldest item has been removed, before the new one can be. Neither
+    /// `evicted` nor `item` may run user code (R5).
+    ///
+    /// The claim comes first, because a removal cannot be undone if another thread then closes the ring
+    /// or takes the room. A forced claim of `p` is to remove the item at `p - capacity`, and no other:
+    ///
+    /// 1. Threads A and B find the ring full. A claims `p`, and B claims `p + 1`.
+    /// 2. B removes the item at `p - capacity`, which is the oldest.
+    /// 3. A finds that its oldest item has gone, and removes none. The ring stays above its capacity.
+    ///
+    /// In step 1, B claims nothing until the item at `p - capacity` has gone (R1), and is then to remove
+    /// the next one.
+    pub(super) fn force_push(
+        &self,
+        item: impl FnOnce() -> T,
+        evicted: impl FnOnce(),
+    ) -> Attempt<Option<T>> {
+        let slots = self.slots();
+        let position = match self.claim_vacant(slots, 1) {
+            Attempt::Blocked => self.claim_forced(slots),
+            claimed => claimed.map(|(position, _)| position),
+        };
+        position.map(|position| {
+            let oldest = self.evict(slots, position);
+            if oldest.is_some() {
+                evicted();
+            }
+            let mut backoff = Backoff::default();
+            // A forced claim does not mean that the slot is vacant: a receiver may be reading it.
+            while slots.run(position, 0, 1) == 0 {
+                backoff.snooze();
+            }
+            // SAFETY: R2: just claimed, and found vacant.
+            unsafe { slots.at(position).fill(position, item()) };
+            oldest
+        })
+    }
+
+    /// Claims a position for filling although the ring is full (R1). *Busy* if the ring is not just
+    /// full any more, or if the oldest item is being filled or taken.
+    fn claim_forced(&self, slots: Slots<'_, T>) -> Attempt<u64> {
+        // Acquire: `head` is read later than this.
+        let tail = self.tail.load(Ordering::Acquire);
+        // Acquire: as in `claim_filled`.
+        let head = self.head.load(Ordering::Acquire);
+        // Not if `tail` is closed.
+        let is_full = tail == advance(head, self.capacity);
+        let may_claim = is_full && slots.run(head, FILLED, 1) == 1;
+        if may_claim && self.exchange_tail(tail, 1) {
+            Attempt::Done(tail)
+        } else {
+            Attempt::Busy
+        }
+    }
+
+    /// Removes the item that a claim of `position` has to replace, if that was forced and no receiver
+    /// has taken the item.
+    fn evict(&self, slots: Slots<'_, T>, position: u64) -> Option<T> {
+        let oldest = position.wrapping_sub(advance(0, self.capacity));
+        // Relaxed: the claim has read the stamp of this slot, and only `head` decides who removes the
+        // item. Other claims have read a later `head`. An exchange that fails while `head` stays has
+        // failed spuriously.
+        while self.head.load(Ordering::Relaxed) == oldest {
+            if self.exchange_head(oldest, 1) {
+                // SAFETY: just claimed.
+                return Some(unsafe { self.empty(slots, oldest) });
+            }
+        }
+        None
+    }
+
     /// Whether `count` slots are likely to be vacant. While the ring is full, this reads only what
     /// senders write.
     pub(super) fn looks_vacant(&self, count: u64) -> bool {
@@ -450,7 +527,8 @@ impl<T> Ring<T> {
         self.head.load(Ordering::SeqCst) / STEP
     }
 
-    /// The number of items at one instant during the call, including those being filled.
+    /// The number of items at one instant during the call, including those being filled. An item
+    /// beyond the capacity counts when it has replaced the oldest.
     pub(super) fn len(&self) -> usize {
         // SeqCst, here and below: a waiter that passes a notification on decides by this
         // (`Channel::pass_item_on`), and a caller that waits for room may sleep (Q3 of `waiters`). Pairs
@@ -461,7 +539,7 @@ impl<T> Ring<T> {
             let now = self.tail.load(Ordering::SeqCst);
             // If `tail` has not moved, it had this value when `head` was read.
             if now == tail {
-                return distance(head, tail & !CLOSED) as usize;
+                return distance(head, tail & !CLOSED).min(self.capacity) as usize;
             }
             tail = now;
         }

@@ -41,6 +41,8 @@ use tollgate::unbounded;
 type Lonely = Cell<u8>;
 /// Neither `Send` nor `Sync`.
 type Local = Rc<u8>;
+/// What `force_send` returns.
+type Forced<T> = Result<Option<T>, SendError<T>>;
 /// Without any trait.
 struct Bare(#[allow(dead_code)] &'static mut dyn FnMut());
 
@@ -56,6 +58,7 @@ fn methods_of_sender<'a, T: 'a>() {
     let _: fn(&'a Sender<T>, T) -> SendFuture<'a, T> = Sender::send;
     let _: fn(&'a Sender<T>) -> Closed<'a, T> = Sender::closed;
     let _: fn(&Sender<T>, T) -> Result<(), SendError<T>> = Sender::send_blocking;
+    let _: fn(&Sender<T>, T) -> Forced<T> = Sender::force_send;
     let _: fn(&Sender<T>) -> bool = Sender::close;
     let _: fn(&Sender<T>) -> bool = Sender::is_closed;
     let _: fn(&Sender<T>) -> bool = Sender::is_empty;

@@ -48,6 +48,8 @@ enum Point {
 enum Event {
     Nothing,
     Send,
+    /// A send that evicts what is queued.
+    ForceSend,
     Recv,
     /// A queued item is received and retried. On a plain channel, it is only received.
     Retry,
@@ -106,9 +108,10 @@ const POINTS: [Point; 4] = [
     Point::Notified,
     Point::Completed,
 ];
-const EVENTS: [Event; 8] = [
+const EVENTS: [Event; 9] = [
     Event::Nothing,
     Event::Send,
+    Event::ForceSend,
     Event::Recv,
     Event::Retry,
     Event::Close,
@@ -148,7 +151,7 @@ fn every_cancellation_loses_no_item_or_wake() {
         }
     }
     println!("{cases} cases");
-    assert_eq!(cases, (16 + 15) * 4 * 8 * 3 * 2);
+    assert_eq!(cases, (16 + 15) * 4 * 9 * 3 * 2);
 }
 
 enum Outcome {
@@ -220,6 +223,7 @@ impl<K: Kind<Item>> Scene<'_, K> {
         match self.case.event {
             Event::Nothing => {}
             Event::Send => world.put(),
+            Event::ForceSend => world.force(),
             Event::Recv => drop(world.take()),
             Event::Retry => self.retry(),
             Event::Close => drop(world.monitor.close()),
@@ -306,13 +310,17 @@ impl<K: Kind<Item>> Scene<'_, K> {
         assert_eq!(report.sent, self.world.accepted(), "{case:?}");
         let count = delivered.len() as u64;
         assert_eq!(report.received, count + report.retried, "{case:?}");
-        assert_eq!(report.sent, count + report.discarded, "{case:?}");
+        let lost = report.evicted + report.discarded;
+        assert_eq!(report.sent, count + lost, "{case:?}");
 
         let once: BTreeSet<_> = delivered.iter().collect();
         assert_eq!(once.len(), delivered.len(), "twice: {case:?}");
         if let Some(id) = ids.subject {
             let sent = case.point == Point::Completed;
-            let may_be_discarded = matches!(case.event, Event::LastHandle | Event::CloseNow);
+            let may_be_discarded = matches!(
+                case.event,
+                Event::LastHandle | Event::CloseNow | Event::ForceSend
+            );
             let delivered = once.contains(&id);
             assert!(!delivered || sent, "delivered though cancelled: {case:?}");
             assert!(delivered || !sent || may_be_discarded, "lost: {case:?}");

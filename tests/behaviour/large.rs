@@ -67,6 +67,9 @@ fn construction<K: Kind<[u8; N]>, const N: usize>() {
 fn sending<K: Kind<[u8; N]>, const N: usize>() {
     run::<K, N>(0, |(sender, _)| assert!(sender.try_send(item()).is_ok()));
     run::<K, N>(4, |(sender, _)| assert!(sender.try_send(item()).is_err()));
+    run::<K, N>(4, |(sender, _)| {
+        assert!(sender.force_send(item()).is_ok_and(|it| it.is_some()));
+    });
     run::<K, N>(0, |(sender, _)| assert!(poll(sender.send(item())).is_ok()));
     run::<K, N>(0, |(sender, _)| {
         assert!(poll(sender.clone().into_send(item())).is_ok());

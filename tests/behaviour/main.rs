@@ -37,6 +37,8 @@ mod drain;
 mod events;
 // Which waiter is woken, how often, and what share each one gets.
 mod fairness;
+// Sends that evict the oldest item.
+mod force;
 // `join`, `finished` and `failed`.
 mod join;
 // Retries and follow-ups.

@@ -53,6 +53,7 @@ enum Hook {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
     TrySend,
+    ForceSend,
     PollSend,
     TryRecv,
     PollRecv,
@@ -87,8 +88,9 @@ struct Case {
 }
 
 const HOOKS: [Hook; 3] = [Hook::Clone, Hook::Wake, Hook::Drop];
-const ACTIONS: [Action; 12] = [
+const ACTIONS: [Action; 13] = [
     Action::TrySend,
+    Action::ForceSend,
     Action::PollSend,
     Action::TryRecv,
     Action::PollRecv,
@@ -222,6 +224,7 @@ impl<K: Kind<Item>> Scene<K> {
         let world = &self.world;
         match action {
             Action::TrySend => world.put(),
+            Action::ForceSend => world.force(),
             Action::PollSend => {
                 let item = world.tally.item();
                 let _ = world.sender().map(|it| it.send(item).now_or_never());
@@ -546,7 +549,7 @@ impl Drop for Reentrant {
         let _ = self.monitor.take_failure();
         self.monitor.close();
         let sender = self.sender.lock().unwrap().take();
-        assert!(sender.is_none_or(|it| it.try_send(0).is_err()));
+        assert!(sender.is_none_or(|it| it.try_send(0).is_err() && it.force_send(0).is_err()));
         self.dropped.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -88,6 +88,7 @@ fn finished<K: Kind>() -> (Sender<u32>, ReceiverOf<K>) {
 #[track_caller]
 fn assert_refuses(sender: &Sender<u32>) {
     assert_eq!(sender.try_send(1), Err(TrySendError::Closed(1)));
+    assert_eq!(sender.force_send(1), Err(SendError(1)));
     assert_eq!(now(sender.send(2)), Err(SendError(2)));
     let refused = now(sender.send_until(3, ready(())));
     assert_eq!(refused, Err(SendUntilError::Closed(3)));
@@ -128,6 +129,7 @@ fn assert_report(report: Report, sent: u64, done: u64, not_done: [u64; 4]) {
     assert_eq!(report.abandoned, abandoned);
     assert_eq!(report.panicked, panicked);
     assert_eq!(report.discarded, discarded);
+    assert_eq!(report.evicted, 0);
     assert_eq!(report.received + report.discarded, report.sent);
     assert_eq!(report.received, done + failed + abandoned + panicked);
 }
@@ -140,11 +142,12 @@ fn open_channel_accepts_or_blocks_sender<K: Kind>() {
 
     let mut send = Waiter::waiting(sender.send(4));
     assert_eq!(sender.try_send(3), Err(TrySendError::Full(3)));
+    assert_eq!(sender.force_send(3), Ok(Some(1)));
     assert_eq!(send.wakes(), 0);
-    assert_eq!(take_one(&receiver), Ok(1));
+    assert_eq!(take_one(&receiver), Ok(2));
     assert_eq!(send.wakes(), 1);
     assert_eq!(send.poll(), Poll::Ready(Ok(())));
-    assert_eq!(take_one(&receiver), Ok(2));
+    assert_eq!(take_one(&receiver), Ok(3));
     assert_eq!(take_one(&receiver), Ok(4));
 }
 

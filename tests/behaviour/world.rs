@@ -112,6 +112,15 @@ impl<K: Kind<Item>> World<K> {
         }
     }
 
+    /// Sends an item, if there is a sender and the channel is open, even if it is full.
+    pub(crate) fn force(&self) {
+        if let Some(sender) = self.sender() {
+            if sender.force_send(self.tally.item()).is_ok() {
+                self.record_accepted();
+            }
+        }
+    }
+
     /// Receives a queued item without recording it.
     pub(crate) fn receive(&self) -> Option<ReceivedBy<K, Item>> {
         self.receiver().and_then(|it| it.try_recv().ok())

@@ -110,6 +110,18 @@ impl Cell {
         with_capacity_one * if_large * optimized
     }
 
+    /// How many items may be queued. For a moment, the length of a task channel includes both the item
+    /// of a forced send and the one that it evicts.
+    pub(crate) fn most_queued(&self) -> usize {
+        let one_more = self.forces() && self.kind == Kind::Tasks;
+        self.capacity.saturating_add(usize::from(one_more))
+    }
+
+    /// Whether producers also send by `force_send`.
+    pub(crate) fn forces(&self) -> bool {
+        self.rng("forces").bool()
+    }
+
     /// The random generator of one actor of the cell. It makes the same decisions in every run with
     /// the same seed; the threads may interleave differently.
     pub(crate) fn rng(&self, name: &str) -> fastrand::Rng {

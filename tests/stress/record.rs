@@ -40,12 +40,15 @@ pub(crate) mod mark {
     /// Its task is about to be ended; on a plain channel, it was received.
     pub(crate) const ENDED: u8 = 16;
     pub(crate) const DROPPED: u8 = 32;
+    /// A later send has evicted it.
+    pub(crate) const EVICTED: u8 = 64;
 
-    pub(super) const COMPLETE: [u8; 4] = [
+    pub(super) const COMPLETE: [u8; 5] = [
         0,
         CANCELLED | DROPPED,
         REFUSED | DROPPED,
         SENT | RECEIVED | ENDED | DROPPED,
+        SENT | EVICTED | DROPPED,
     ];
     pub(super) const DISCARDED: u8 = SENT | DROPPED;
 }
@@ -84,6 +87,8 @@ pub(crate) struct Record {
     /// The upper half counts sends that have succeeded, the lower half ends that have begun. They
     /// share one word so that their order is certain.
     sent_and_ends: AtomicU64,
+    /// How many items were evicted.
+    evicted: AtomicU64,
     /// How many sends had succeeded when the n-th end began.
     sent_when_ended: Vec<AtomicU32>,
     /// How many tasks are about to end with each outcome, and how many have.
@@ -93,7 +98,7 @@ pub(crate) struct Record {
     closing: AtomicBool,
     /// Producers that have not dropped their senders.
     producing: AtomicUsize,
-    /// What joins reported: how many items were sent and how many discarded.
+    /// What joins reported: how many items were sent, and how many were evicted or discarded.
     joins: Mutex<BTreeSet<(u64, u64)>>,
     finished: Mutex<Option<Result<Report, JoinError>>>,
     /// How many errors exist.
@@ -123,6 +128,7 @@ impl Record {
             made: (0..cell.producers).map(|_| AtomicUsize::new(0)).collect(),
             begun: (0..cell.producers).map(|_| AtomicUsize::new(0)).collect(),
             sent_and_ends: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             sent_when_ended: (0..=all).map(|_| AtomicU32::new(0)).collect(),
             ending: Default::default(),
             ended: Default::default(),
@@ -157,6 +163,15 @@ impl Record {
         match self.cell.kind {
             Kind::Plain => (self.cell.consumers * LARGEST_BATCH) as u64,
             Kind::Tasks => 0,
+        }
+    }
+
+    /// How many evicted items may not be recorded yet: one for each producer.
+    fn unmarked(&self) -> u64 {
+        if self.cell.forces() {
+            self.cell.producers as u64
+        } else {
+            0
         }
     }
 
@@ -208,6 +223,13 @@ impl Record {
         self.set(item.producer, item.attempt, mark::RECEIVED);
     }
 
+    /// Records that a send has evicted an item.
+    pub(crate) fn evicted(&self, item: &Item) {
+        assert_eq!(*item.canary, self.index(item.producer, item.attempt));
+        self.set(item.producer, item.attempt, mark::EVICTED);
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Records that an item ends: called before its task is ended, or when a plain item is
     /// received.
     pub(crate) fn end_begins(&self, producer: usize, attempt: usize, outcome: Outcome) {
@@ -237,9 +259,11 @@ impl Record {
         assert!(self.may_be_closed(), "an open channel ended");
         let sent_and_ends = self.sent_and_ends.load(Ordering::Relaxed);
         let (sent, ends) = (sent_and_ends >> 32, u64::from(sent_and_ends as u32));
+        let evicted = self.evicted.load(Ordering::Relaxed);
         assert!(
-            sent <= ends + self.unrecorded(),
-            "the end comes after {sent} sends, when only {ends} items have ended"
+            sent <= ends + self.unrecorded() + evicted + self.unmarked(),
+            "the end comes after {sent} sends, when only {ends} items have ended, and {evicted} were \
+             evicted"
         );
     }
 
@@ -277,30 +301,33 @@ impl Record {
         }
         self.check_items(before, report);
         let mut joins = self.joins.lock().unwrap();
-        joins.insert((report.sent, report.discarded));
+        joins.insert((report.sent, report.evicted + report.discarded));
     }
 
     /// Checks that what was sent before the join began has ended.
     fn check_items(&self, before: &Before, report: &Report) {
         let mut sent = 0;
+        let mut unmarked = 0;
         for (producer, made) in before.made.iter().enumerate() {
             for attempt in 0..*made {
                 let index = self.index(producer, attempt);
                 let marks = self.marks[index].load(Ordering::Relaxed);
                 sent += u64::from(marks & mark::SENT != 0);
                 if self.has_tasks() && marks & mark::SENT != 0 {
-                    // Discarded items are dropped, but do not end.
-                    let ended = marks & mark::ENDED != 0;
-                    assert!(
-                        ended || marks & mark::DROPPED != 0,
-                        "joined with item {attempt} of producer {producer} marked {marks:#b}"
-                    );
-                    if ended {
+                    // Evicted and discarded items are dropped, but do not end.
+                    if marks & mark::ENDED != 0 {
                         self.check_trace(index, attempt);
+                    } else if marks & (mark::EVICTED | mark::DROPPED) == 0 {
+                        unmarked += 1;
                     }
                 }
             }
         }
+        // Each producer may have evicted an item that it has not marked yet.
+        assert!(
+            unmarked <= report.evicted.min(self.unmarked()),
+            "joined with {unmarked} items that have not ended: {report:?}"
+        );
         assert!(
             sent <= report.sent,
             "{sent} were sent before, but: {report:?}"
@@ -343,9 +370,10 @@ impl Record {
 
     /// Checks the final state, after all actors have ended and the channel was freed.
     pub(crate) fn check_all(&self, wakers: &AtomicUsize) {
-        let mut discarded = 0;
+        let (mut evicted, mut discarded) = (0, 0);
         for (index, marks) in self.marks.iter().enumerate() {
             let marks = marks.load(Ordering::Relaxed);
+            evicted += u64::from(marks & mark::EVICTED != 0);
             if marks == mark::DISCARDED && self.cell.ending == Ending::ReceiversDropped {
                 discarded += 1;
             } else {
@@ -367,7 +395,7 @@ impl Record {
         assert_eq!(report.failed, ended(Outcome::Failed));
         assert_eq!(report.abandoned, ended(Outcome::Abandoned));
         assert_eq!(report.panicked, ended(Outcome::Panicked));
-        assert_eq!(report.discarded, discarded);
+        assert_eq!((report.evicted, report.discarded), (evicted, discarded));
         self.check_instants();
         drop(finished);
         self.check_errors_are_gone();
@@ -377,8 +405,8 @@ impl Record {
     /// Checks that each join is right for one instant: when all items that it reports as sent
     /// had ended, no further item had been sent.
     fn check_instants(&self) {
-        for (sent, discarded) in self.joins.lock().unwrap().iter() {
-            let ends = (sent - discarded).saturating_sub(self.unrecorded()) as usize;
+        for (sent, lost) in self.joins.lock().unwrap().iter() {
+            let ends = (sent - lost).saturating_sub(self.unrecorded()) as usize;
             let already = u64::from(self.sent_when_ended[ends].load(Ordering::Relaxed));
             assert!(
                 already <= *sent,

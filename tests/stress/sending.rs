@@ -23,6 +23,8 @@ pub(super) async fn send_one(
             Ok(()) => mark::SENT,
             Err(_) => mark::REFUSED,
         }
+    } else if state.forces && state.rng.u8(0..8) == 0 {
+        send_by_force(state, sender, item)
     } else if state.rng.u8(0..4) == 0 {
         send_by_trying(state, sender, item).await
     } else {
@@ -38,6 +40,18 @@ pub(super) async fn send_one(
     };
     state.record.item_sent(producer, attempt, mark);
     mark
+}
+
+fn send_by_force(state: &State, sender: &Sender<Item>, item: Item) -> u8 {
+    match sender.force_send(item) {
+        Ok(evicted) => {
+            if let Some(evicted) = evicted {
+                state.record.evicted(&evicted);
+            }
+            mark::SENT
+        }
+        Err(_) => mark::REFUSED,
+    }
 }
 
 async fn send_by_trying(state: &mut State, sender: &Sender<Item>, mut item: Item) -> u8 {

@@ -110,6 +110,94 @@ fn first_tries_agree_across_wrap() {
 }
 
 #[test]
+fn forced_pushes_agree_with_model_across_wrap() {
+    for capacity in 1..=9 {
+        for start in starts(capacity, 200) {
+            let ring = Ring::starting_at(capacity as usize, start);
+            let mut model = VecDeque::new();
+            for item in 0..1_500 {
+                // Mostly forced, so that the ring stays full for some laps.
+                match item % 11 {
+                    0 | 3 if item % 1_000 < 500 => {
+                        let expected = model.pop_front().map_or(Outcome::Blocked, Outcome::Ready);
+                        assert_eq!(pop(&ring), expected);
+                    }
+                    _ => {
+                        model.push_back(item);
+                        let is_over = model.len() > capacity as usize;
+                        let oldest = is_over.then(|| model.pop_front()).flatten();
+                        let counted = Cell::new(false);
+                        let pushed = ring.force_push(|| item, || counted.set(true));
+                        assert_eq!(Outcome::from(pushed), Outcome::Ready(oldest));
+                        assert_eq!(counted.get(), is_over);
+                    }
+                }
+                assert_eq!(ring.len(), model.len());
+            }
+            assert!(ring.close());
+            let pushed = ring.force_push(|| unreachable!(), || unreachable!());
+            assert_eq!(Outcome::from(pushed), Outcome::Closed);
+            while let Some(item) = model.pop_front() {
+                assert_eq!(pop(&ring), Outcome::Ready(item));
+            }
+            assert_eq!(pop(&ring), Outcome::Closed);
+        }
+    }
+}
+
+/// What others find between the claim and the store of a forced push.
+#[test]
+fn unfinished_forced_push_leaves_ring_full() {
+    for capacity in 1..=5 {
+        let ring = Ring::starting_at(capacity, WRAP - 1);
+        (0..capacity).for_each(|item| assert_eq!(push(&ring, item), Outcome::Ready(())));
+        let look = || {
+            assert_eq!(push(&ring, 99), Outcome::Blocked);
+            assert!(!ring.try_push(|| 99));
+            assert_eq!(ring.len(), capacity);
+        };
+        let pushed = ring.force_push(
+            || {
+                look();
+                if capacity == 1 {
+                    assert_eq!(pop(&ring), Outcome::Busy);
+                    let pushed = ring.force_push(|| 99, || unreachable!());
+                    assert_eq!(Outcome::from(pushed), Outcome::Busy);
+                }
+                capacity
+            },
+            look,
+        );
+        assert_eq!(Outcome::from(pushed), Outcome::Ready(Some(0)));
+        (1..=capacity).for_each(|item| assert_eq!(pop(&ring), Outcome::Ready(item)));
+    }
+}
+
+/// A forced claim exceeds the capacity until its thread, or a receiver, has taken the oldest item.
+#[test]
+fn forced_claim_exceeds_capacity_by_one() {
+    for capacity in 1..=5 {
+        let ring = Ring::starting_at(capacity, 0);
+        (0..capacity).for_each(|item| assert_eq!(push(&ring, item), Outcome::Ready(())));
+        let claimed = ring.claim_forced(ring.slots());
+        let Outcome::Ready(position) = Outcome::from(claimed) else {
+            panic!("it is full");
+        };
+        assert_eq!(ring.len(), capacity);
+        assert_eq!(push(&ring, 99), Outcome::Blocked);
+        assert!(!ring.try_push(|| 99) && !ring.looks_vacant(1));
+        let pushed = ring.force_push(|| 99, || unreachable!());
+        assert_eq!(Outcome::from(pushed), Outcome::Busy);
+        assert_eq!(pop(&ring), Outcome::Ready(0));
+        assert!(ring.evict(ring.slots(), position).is_none());
+        assert_eq!(push(&ring, 99), Outcome::Blocked);
+        // SAFETY: claimed above.
+        unsafe { ring.slots().at(position).fill(position, capacity) };
+        (1..=capacity).for_each(|item| assert_eq!(pop(&ring), Outcome::Ready(item)));
+    }
+}
+
+#[test]
 fn closed_ring_drains_and_accepts_nothing() {
     for capacity in 1..=17 {
         for start in starts(capacity, 1) {

@@ -76,6 +76,7 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Act {
     TrySend,
+    ForceSend,
     Send,
     SendUntil,
     SendFrom,
@@ -132,6 +133,7 @@ pub(crate) enum Act {
 
 const ACTS: &[Act] = &[
     Act::TrySend,
+    Act::ForceSend,
     Act::Send,
     Act::SendUntil,
     Act::SendFrom,
@@ -550,6 +552,10 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
         Act::TrySend => {
             let item = new_item();
             call(|| sender.as_ref().unwrap().try_send(item));
+        }
+        Act::ForceSend => {
+            let item = new_item();
+            call(|| sender.as_ref().unwrap().force_send(item));
         }
         Act::Send => visitors.push(poll_once_and_drop(send(
             sender.as_ref().unwrap(),
