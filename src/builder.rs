@@ -159,6 +159,45 @@ impl Builder {
         self
     }
 
+    /// Gives each side of the channel a budget: after this many calls of `recv` that did not have to
+    /// wait, the next one lets other tasks run before it takes an item. Likewise for `send`. By default,
+    /// a loop of calls that never have to wait lets no other task of its thread run, neither timers nor
+    /// a `select!` around it, for as long as there are items or there is room.
+    ///
+    /// All receivers of the channel share one budget, and so do all senders. A receiver that is polled
+    /// as a stream uses that of the receivers. Calls that do not return a future never yield, and use no
+    /// budget: `try_recv`, for example. Calls that block the thread use the budget, but do not yield.
+    ///
+    /// A call that yields returns `Pending` once although there is an item, or room, and wakes its own
+    /// task. So with a budget, `now_or_never` may find nothing where `try_recv` finds an item. Where
+    /// items are small, 128 is a good value: a yield then costs little per item, and other tasks wait
+    /// for microseconds.
+    ///
+    /// # Examples
+    ///
+    /// A backlog does not hold up the other tasks of a thread:
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let builder = tollgate::Builder::new().capacity(1000);
+    /// let (sender, receiver) = builder.yield_after(NonZeroU32::new(128).unwrap()).build();
+    /// for item in 0..1000 {
+    ///     sender.try_send(item).unwrap();
+    /// }
+    /// tokio::spawn(async move { sender.close() });
+    /// // The other task runs after 128 items. Without a budget, it would not run before the end.
+    /// while receiver.recv().await.is_ok() && !receiver.is_closed() {}
+    /// assert!(receiver.len() > 800);
+    /// # }
+    /// ```
+    pub fn yield_after(mut self, calls: NonZeroU32) -> Self {
+        self.policy.yield_after = Some(calls);
+        self
+    }
+
     /// Creates a plain channel, like [`bounded`](crate::bounded) or [`unbounded`](crate::unbounded).
     ///
     /// # Panics

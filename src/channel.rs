@@ -177,7 +177,7 @@ impl<T> Channel<T> {
     pub(crate) fn new(queue: Queue<T>, policy: Policy) -> Self {
         Self {
             queue,
-            lists: WaitLists::new(),
+            lists: WaitLists::new(policy.yield_after),
             ledger: Ledger::new(),
             policy,
             senders: Count::new(1),

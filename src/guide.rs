@@ -135,8 +135,12 @@
 //! millisecond. If a task finds something after every pause, it lets other tasks run after 64
 //! pauses.
 //!
-//! A loop of `recv` or `send` that never has to wait never lets other futures run, so let it yield
-//! now and then.
+//! A loop of `recv` or `send` that never has to wait never lets other futures of its task or thread
+//! run. Let it yield now and then, or give the channel a budget by
+//! [`Builder::yield_after`](crate::Builder::yield_after). After that many calls of one side that did
+//! not have to wait, the next one returns `Pending` once, and wakes its task. So timeouts around the
+//! loop fire, and timers beside it are not late. Calls that return no future, such as `try_recv` and
+//! `recv_blocking`, do not yield.
 //!
 //! # Panics
 //!

@@ -124,8 +124,11 @@ fn poll_slow<T, O: Operation<T>>(
     }
 }
 
-/// The first try of a caller that has not waited. It is skipped if a waiter has requested that others
-/// yield. Small, so that callers inline it.
+/// The first try of a caller that has not waited. It is skipped if the caller has to yield before. Small,
+/// so that callers inline it.
+///
+/// It is also skipped in a model, which would explore each attempt twice. (Models of `try_send` and
+/// `try_recv` cover this first try.)
 ///
 /// # Safety
 ///
@@ -137,7 +140,8 @@ unsafe fn poll_first<T, O: Operation<T>>(
     wait: &Wait,
 ) -> Option<(O::Output, Change)> {
     let yields = O::list(channel).yields;
-    let may_try = wait.may_try_first() && !yields.is_some_and(|yields| yields.is_pending());
+    let are_due = || yields.is_some_and(|it| it.are_possible() && it.are_due());
+    let may_try = wait.is_idle() && !are_due() && cfg!(not(loom));
     // SAFETY: the caller's guarantee.
     may_try.then(|| unsafe { operation.try_attempt(channel) })?
 }

@@ -48,7 +48,8 @@ pub enum Abandon {
     Requeue,
 }
 
-/// The limit on deliveries of an item of a task channel, and what happens to its dropped tasks.
+/// What a channel does beyond queueing: the limit on deliveries of an item of a task channel, what
+/// happens to its dropped tasks, and when callers yield.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Policy {
     /// `None` means no limit.
@@ -57,6 +58,8 @@ pub(crate) struct Policy {
     /// From which length on a wait is reported; `None` means the default.
     #[cfg(feature = "tracing")]
     pub(crate) warn_after: Option<core::time::Duration>,
+    /// `None` means never, except for fairness.
+    pub(crate) yield_after: Option<NonZeroU32>,
 }
 
 impl Policy {

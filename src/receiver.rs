@@ -163,8 +163,8 @@ impl<T, K: Kind> Receiver<T, K> {
     /// waiting, call [`try_recv`](Self::try_recv).
     ///
     /// Apart from that, `recv` completes immediately while the channel holds items. A loop that
-    /// never finds the channel empty never lets other futures of its task or thread run, so let it
-    /// yield now and then.
+    /// never finds the channel empty never lets other futures of its task or thread run. Let it yield
+    /// now and then, or build the channel with [`yield_after`](crate::Builder::yield_after).
     ///
     /// # Cancel safety
     ///

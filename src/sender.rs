@@ -90,6 +90,10 @@ impl<T> Sender<T> {
     /// try: their futures return `Pending` once even though there is room. To send without waiting,
     /// call [`try_send`](Self::try_send).
     ///
+    /// Apart from that, `send` completes immediately while there is room. A loop that never finds the
+    /// channel full never lets other futures of its task or thread run. Let it yield now and then, or
+    /// build the channel with [`yield_after`](crate::Builder::yield_after).
+    ///
     /// # Cancel safety
     ///
     /// If the future is dropped before it completes, nothing has been sent, and the item is

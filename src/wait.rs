@@ -13,10 +13,17 @@
 //! Waiters do the same to each other. A waiter may be notified late, because the waiter before it saw
 //! more items. It may then be polled just before the waiter that was notified of the next item.
 //!
-//! So a waiter that was notified in vain requests that all others [yield](YieldRequests): each other
+//! So a waiter that was notified in vain requests that all others [yield](Yields): each other
 //! caller lets other tasks run once before its first try, or before its first try after it was
 //! notified. After that it tries as usual, so a waiter that requests and is never polled again holds
 //! up no other caller.
+//!
+//! # Budget
+//!
+//! A task that never has to wait lets no other task of its thread run. So a channel may have a
+//! budget: after that many calls of one side, the next caller yields before its first try. Only a
+//! caller that is not registered does so. A waiter that was notified does not, so no notification is
+//! held up.
 
 use core::mem;
 use core::panic::RefUnwindSafe;
@@ -36,7 +43,7 @@ mod adaptive_pause;
 mod front_lock;
 // the waiters for one condition, in the order in which they came
 mod waiters;
-// requests to yield to a waiter
+// whether callers yield before they try
 mod yields;
 // how long a caller has been waiting
 mod since;
@@ -49,7 +56,7 @@ use self::since::Since;
 use self::waiters::Registration;
 pub(crate) use self::waiters::Waiters;
 use self::waiters::Yielding;
-use self::yields::YieldRequests;
+use self::yields::Yields;
 
 /// The state of one future or stream as a waiter of one list.
 #[derive(Default)]
@@ -89,7 +96,7 @@ impl Wait {
         pause: impl FnOnce() -> bool,
         mut attempt: impl FnMut() -> Attempt<R>,
     ) -> Poll<Option<R>> {
-        if list.yields.is_some_and(YieldRequests::is_pending) && self.yields_to_others(list) {
+        if list.yields.is_some_and(Yields::are_possible) && self.yields_to_others(list) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -129,15 +136,23 @@ impl Wait {
         }
     }
 
-    /// Whether this poll lets other tasks run, because a waiter has requested it.
+    /// Whether this poll lets other tasks run, because a waiter has requested it, or because the budget
+    /// is spent.
     #[cold]
     fn yields_to_others(&mut self, list: WaitList<'_>) -> bool {
+        let Some(yields) = list.yields else {
+            return false;
+        };
         let may_yield = match &mut self.0 {
             State::Idle => {
-                self.0 = State::Yielded;
-                true
+                let is_due = yields.take();
+                if is_due {
+                    self.0 = State::Yielded;
+                }
+                return is_due;
             }
             State::Yielded | State::Waiting(Registration::InOverflow(_)) => false,
+            State::Waiting(_) if !yields.are_requested() => false,
             State::Waiting(registration) => {
                 let is_notified = list.waiters.is_notified(registration);
                 let (Registration::InList { yielding, .. }
@@ -150,14 +165,7 @@ impl Wait {
                     && !mem::replace(&mut yielding.has_yielded, true)
             }
         };
-        may_yield && list.yields.is_some_and(YieldRequests::take)
-    }
-
-    /// Whether a future may first try without the wait loop. Not in a model, which would then explore
-    /// each attempt twice. (Models of `try_send` and `try_recv` cover this first try.)
-    #[inline]
-    pub(crate) fn may_try_first(&self) -> bool {
-        self.is_idle() && cfg!(not(loom))
+        may_yield && yields.take_requested()
     }
 
     /// Whether it has neither waited nor yielded.

@@ -24,7 +24,7 @@
 //!   `Lane::is_empty` reads `pushed` first.
 //! * Freeing memory is not a step of a model. Under loom, each atomic of the crate is therefore
 //!   written to when it is dropped (see `sync`).
-//! * Under loom, a future does not make the first try without the wait loop (`may_try_first`).
+//! * Under loom, a future does not make the first try without the wait loop (`poll_first`).
 //!   `try_send` and `try_recv` begin with the same try.
 //! * Panics of user code are not modelled.
 //!

@@ -1,8 +1,10 @@
 //! The wait lists of a channel, each named after the condition for which its waiters wait.
 
+use core::num::NonZeroU32;
+
 use super::adaptive_pause::AdaptivePause;
 use super::waiters::Waiters;
-use super::yields::YieldRequests;
+use super::yields::Yields;
 use crate::sync::CachePadded;
 
 /// All wait lists of a channel.
@@ -19,8 +21,8 @@ pub(crate) struct WaitLists {
     pub(crate) finished: Waiters,
     /// Every call reads these, but few calls write them. So they are not on the cache lines of
     /// `not_empty` and `not_full`.
-    receiver_yields: YieldRequests,
-    sender_yields: YieldRequests,
+    receiver_yields: Yields,
+    sender_yields: Yields,
 }
 
 /// The waiters of one side of the channel, and whether it pays to pause before waiting. Only callers
@@ -34,8 +36,8 @@ pub(crate) struct SideList {
 #[derive(Clone, Copy)]
 pub(crate) struct WaitList<'a> {
     pub(crate) waiters: &'a Waiters,
-    /// How its waiters request others to yield, if they may.
-    pub(crate) yields: Option<&'a YieldRequests>,
+    /// Whether its callers yield, and how its waiters request that.
+    pub(crate) yields: Option<&'a Yields>,
 }
 
 impl<'a> From<&'a Waiters> for WaitList<'a> {
@@ -46,7 +48,8 @@ impl<'a> From<&'a Waiters> for WaitList<'a> {
 }
 
 impl WaitLists {
-    pub(crate) fn new() -> Self {
+    /// `budget` is after how many calls of one side one yields.
+    pub(crate) fn new(budget: Option<NonZeroU32>) -> Self {
         let side = || SideList {
             waiters: Waiters::new(),
             pause: AdaptivePause::new(),
@@ -57,8 +60,8 @@ impl WaitLists {
             idle: Waiters::new(),
             closed: Waiters::new(),
             finished: Waiters::new(),
-            receiver_yields: YieldRequests::new(),
-            sender_yields: YieldRequests::new(),
+            receiver_yields: Yields::new(budget),
+            sender_yields: Yields::new(budget),
         }
     }
 

@@ -24,6 +24,8 @@ mod batch;
 mod blocking;
 // Items: order, capacity, counts, errors.
 mod bounded;
+// Calls that yield although they need not wait.
+mod budget;
 // Every future, dropped at every point.
 mod cancel;
 // Closing a channel, by a call or by dropping handles.

@@ -19,6 +19,7 @@ use crate::support::poll;
 use crate::support::receive;
 use crate::support::send;
 use crate::support::shared;
+use crate::support::yielding;
 
 fn park(stream: &mut Receiver<Item>, waker: &Waker) {
     assert!(poll_next(stream, waker).is_pending());
@@ -277,6 +278,28 @@ fn yielding_newcomer_gets_item() {
         assert_eq!(block_on(newcomer).unwrap().number, 4);
         leaver.join().unwrap();
         drop(sender);
+    });
+}
+
+/// Calls that yield because the budget of their side is spent: each still gets its item, and one that is
+/// dropped instead takes no notification with it.
+#[test]
+fn spent_budget_loses_no_wakeup() {
+    model(|tally| {
+        let (sender, receiver) = shared(yielding(2));
+        let consumer = thread::spawn({
+            let receiver = receiver.clone();
+            move || block_on(receiver.recv()).unwrap()
+        });
+        let (item, other) = (tally.item(1), tally.item(2));
+        block_on(sender.send(item)).unwrap();
+        let mut cancelled = receiver.recv();
+        let received = poll(&mut cancelled, Waker::noop());
+        drop(cancelled);
+        if received.is_ready() {
+            block_on(sender.send(other)).unwrap();
+        }
+        drop(consumer.join().unwrap());
     });
 }
 

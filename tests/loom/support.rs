@@ -174,6 +174,13 @@ pub(crate) fn unbounded_tasks() -> (Sender<Item>, TaskReceiver<Item>) {
     seen_by_the_allocator_with_storage(tollgate::unbounded_tasks)
 }
 
+/// A plain channel of which one call in two yields.
+pub(crate) fn yielding(cap: usize) -> (Sender<Item>, Receiver<Item>) {
+    let builder = tollgate::Builder::new().capacity(cap);
+    let builder = builder.yield_after(NonZeroU32::MIN);
+    seen_by_the_allocator(|| builder.build())
+}
+
 /// A channel of capacity 2 that requeues dropped tasks, with `most` attempts in all.
 pub(crate) fn requeuing_tasks(most: u32) -> (Sender<Item>, TaskReceiver<Item>) {
     let builder = tollgate::Builder::new()
