@@ -156,6 +156,7 @@ impl<T> Queue<T> {
         item: impl FnOnce() -> T,
         evicted: impl FnOnce(),
     ) -> Attempt<Option<T>> {
+        let _section = Section::enter();
         match &self.storage {
             Storage::Bounded(ring) => ring.force_push(item, evicted),
             // There is always room.
