@@ -1,6 +1,7 @@
 //! Receivers as streams: the receiver itself, a stream that borrows it, and one that owns it.
 
 use core::fmt;
+use core::num::NonZeroU32;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
@@ -118,6 +119,7 @@ impl<T, K: Kind> Receiver<T, K> {
         RecvStream {
             receiver: self,
             streaming: Streaming::default(),
+            budget: None,
         }
     }
 
@@ -153,6 +155,7 @@ impl<T, K: Kind> Receiver<T, K> {
         IntoStream {
             receiver: self,
             streaming,
+            budget: None,
         }
     }
 
@@ -212,6 +215,7 @@ impl<T, K: Kind> FusedStream for Receiver<T, K> {
 pub struct RecvStream<'a, T, K: Kind = Plain> {
     receiver: &'a Receiver<T, K>,
     streaming: Streaming,
+    budget: Option<Budget>,
 }
 
 /// A stream of the items of a channel that owns its receiver. Returned by [`Receiver::into_stream`].
@@ -237,6 +241,39 @@ pub struct RecvStream<'a, T, K: Kind = Plain> {
 pub struct IntoStream<T, K: Kind = Plain> {
     receiver: Receiver<T, K>,
     streaming: Streaming,
+    budget: Option<Budget>,
+}
+
+/// After how many items in a row a stream yields.
+struct Budget {
+    items: NonZeroU32,
+    left: u32,
+}
+
+impl Budget {
+    fn new(items: NonZeroU32) -> Self {
+        Self {
+            items,
+            left: items.get(),
+        }
+    }
+
+    /// Returns whether the stream now yields: it has returned as many items since it last returned
+    /// `Pending`. So it is not registered as a waiter then, and holds no notification back.
+    fn is_spent(&mut self) -> bool {
+        let is_spent = self.left == 0;
+        if is_spent {
+            self.left = self.items.get();
+        }
+        is_spent
+    }
+
+    fn count<R>(&mut self, polled: &Poll<R>) {
+        self.left = match polled {
+            Poll::Ready(_) => self.left.saturating_sub(1),
+            Poll::Pending => self.items.get(),
+        };
+    }
 }
 
 macro_rules! stream_beside_receiver {
@@ -250,8 +287,54 @@ macro_rules! stream_beside_receiver {
                 cx: &mut Context<'_>,
             ) -> Poll<Option<K::Received<T>>> {
                 let this = &mut *self;
+                if this.budget.as_mut().is_some_and(Budget::is_spent) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 let operation = Receiver::<T, K>::operation();
-                this.streaming.poll(operation, this.receiver.channel(), cx)
+                let polled = this.streaming.poll(operation, this.receiver.channel(), cx);
+                if let Some(budget) = &mut this.budget {
+                    budget.count(&polled);
+                }
+                polled
+            }
+        }
+
+        impl<T, K: Kind> $stream<$($lifetime,)? T, K> {
+            /// Gives this stream a budget: after as many items in a row without waiting, it returns
+            /// `Pending` once, and wakes its task. So it lets other tasks of the thread run however
+            /// many items are queued.
+            ///
+            /// A channel whose streams, receivers and senders all have a budget is made by
+            /// [`Builder::yield_after`](crate::Builder::yield_after). The two are independent.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use std::num::NonZeroU32;
+            ///
+            /// use futures_lite::StreamExt;
+            ///
+            /// # #[tokio::main(flavor = "current_thread")]
+            /// # async fn main() {
+            /// let (sender, receiver) = tollgate::unbounded();
+            /// for number in 0..1_000 {
+            ///     sender.try_send(number).unwrap();
+            /// }
+            /// let other = tokio::spawn(async move { drop(sender) });
+            ///
+            /// let mut numbers = receiver.into_stream().yield_after(NonZeroU32::new(128).unwrap());
+            /// for number in 0..128 {
+            ///     assert_eq!(numbers.next().await, Some(number));
+            /// }
+            /// assert!(!other.is_finished());
+            /// assert_eq!(numbers.next().await, Some(128));
+            /// assert!(other.is_finished());
+            /// # }
+            /// ```
+            pub fn yield_after(mut self, items: NonZeroU32) -> Self {
+                self.budget = Some(Budget::new(items));
+                self
             }
         }
 

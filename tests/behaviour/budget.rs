@@ -210,3 +210,40 @@ fn backlog_lets_other_tasks_run() {
         assert_eq!(runs_beside_drain(&without, BACKLOG, as_stream), 0);
     }
 }
+
+/// A stream counts the items that it returned in a row, whatever others receive. After a wait it begins
+/// anew.
+#[test]
+fn stream_with_budget_yields_between_items() {
+    let two = NonZeroU32::new(2).unwrap();
+    let (sender, receiver) = tollgate::unbounded();
+    let waker = CountingWaker::new();
+    let mut stream = receiver.stream().yield_after(two);
+    let mut polls = Vec::new();
+    let mut poll = |stream: &mut _| polls.push(poll_next(stream, &waker).map(Option::unwrap));
+    (0..5).for_each(|item| sender.try_send(item).unwrap());
+    assert_eq!(receiver.try_recv(), Ok(0));
+    for _ in 0..7 {
+        poll(&mut stream);
+    }
+    // It waits now. Only this item wakes it, and the count begins anew.
+    sender.try_send(5).unwrap();
+    sender.try_send(6).unwrap();
+    sender.try_send(7).unwrap();
+    for _ in 0..4 {
+        poll(&mut stream);
+    }
+    let (pending, ready) = (Poll::Pending, Poll::Ready);
+    let before = [
+        ready(1),
+        ready(2),
+        pending,
+        ready(3),
+        ready(4),
+        pending,
+        pending,
+    ];
+    let after = [ready(5), ready(6), pending, ready(7)];
+    assert_eq!(polls, [&before[..], &after[..]].concat());
+    assert_eq!(waker.wakes(), 3 + 1);
+}
