@@ -13,7 +13,6 @@ use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
 use std::rc::Rc;
 use std::sync::MutexGuard;
-use std::time::Instant;
 
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
@@ -266,8 +265,9 @@ assert_impl_all!(Stats: Copy, Debug, Eq, Send, Sync);
 const WORD: usize = size_of::<usize>();
 
 /// With the feature `tracing`, a future knows when it began to wait.
+#[cfg(target_pointer_width = "64")]
 const TIME: usize = if cfg!(feature = "tracing") {
-    size_of::<Option<Instant>>()
+    size_of::<Option<std::time::Instant>>()
 } else {
     0
 };
@@ -286,6 +286,8 @@ fn handles_take_two_words_at_most() {
     assert!(size_of::<Monitor<[u8; 64]>>() <= 2 * WORD);
 }
 
+// With 32 bits, the numbers in them take two words.
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn streams_take_state_of_waiter_and_receiver() {
     assert!(size_of::<RecvStream<'_, [u8; 64]>>() <= 4 * WORD);
@@ -311,6 +313,8 @@ fn futures_take_three_words_and_item() {
     assert!(size_of::<SendUntil<'_, u64, Stop>>() <= 4 * WORD + TIME + size_of::<u64>() + stop);
 }
 
+// With 32 bits, the numbers in them take two words.
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn task_takes_item_and_two_words() {
     assert_eq!(size_of::<Task<u64>>(), size_of::<u64>() + 2 * WORD);
