@@ -374,6 +374,10 @@ impl Drop for PanickingItem {
 }
 
 fn two_panics_in_dropped_sink_do_not_abort<K: Kind<PanickingItem>>() {
+    if cfg!(not(feature = "std")) {
+        // There, the second panic aborts.
+        return;
+    }
     let waker = Waker::from(Arc::new(Panics));
     let cx = &mut Context::from_waker(&waker);
     let (sender, receiver) = K::channel(1);
