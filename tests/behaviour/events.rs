@@ -246,7 +246,8 @@ fn panicking_subscriber_keeps_no_task_waiting<K: Kind>() {
             };
             assert_eq!(error.report.discarded, 1);
         });
-        assert_eq!(messages(&records), [CLOSED, FAILED, FINISHED]);
+        // The send may have waited for long.
+        assert_eq!(messages(&records)[..3], [CLOSED, FAILED, FINISHED]);
     }
 }
 
