@@ -290,10 +290,12 @@ fn handles_take_two_words_at_most() {
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn streams_take_state_of_waiter_and_receiver() {
-    assert!(size_of::<RecvStream<'_, [u8; 64]>>() <= 4 * WORD);
-    assert!(size_of::<IntoStream<[u8; 64]>>() <= 5 * WORD);
+    assert!(size_of::<RecvStream<'_, [u8; 64]>>() <= 4 * WORD + TIME);
+    assert!(size_of::<IntoStream<[u8; 64]>>() <= 5 * WORD + TIME);
 }
 
+// With 32 bits, the numbers in them take two words.
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn futures_take_three_words_and_item() {
     assert!(size_of::<Recv<'_, [u8; 64]>>() <= 3 * WORD + TIME);

@@ -98,6 +98,7 @@ fn handles_share_budget() {
     assert!(others.1.recv().now_or_never().is_some());
 }
 
+#[cfg(feature = "std")]
 #[test]
 fn calls_without_future_do_not_yield() {
     let _watchdog = Watchdog::start();
