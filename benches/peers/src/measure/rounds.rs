@@ -99,13 +99,21 @@ fn order(round: usize, contestants: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The number of items that takes about the target time.
+/// How often a number of items is tried. A run may be slow by chance, as when a thread that it starts
+/// gets no processor for a while. Judged by that run alone, the others would have too few items, and
+/// starting the threads would take most of their time.
+const TRIES: usize = 3;
+
+/// The number of items that takes about the target time, by the fastest of several runs.
 fn calibrate(contestant: &mut Contestant<'_>, target: Duration) -> Result<u64, String> {
     let target = target.as_nanos() as f64;
     let mut items = FEWEST;
     loop {
-        let sample = (contestant.run)(items)?;
-        let fitting = ((target / sample.wall_per_item()) as u64).clamp(FEWEST, MOST);
+        let mut fastest = f64::MAX;
+        for _ in 0..TRIES {
+            fastest = fastest.min((contestant.run)(items)?.wall_per_item());
+        }
+        let fitting = ((target / fastest) as u64).clamp(FEWEST, MOST);
         // A run that is much too short predicts little about a long one.
         if fitting <= items.saturating_mul(4) {
             return Ok(fitting);
