@@ -125,6 +125,7 @@ impl<T> Channel<T> {
             abandoned = report.abandoned,
             panicked = report.panicked,
             retried = report.retried,
+            evicted = report.evicted,
             discarded = report.discarded,
         } "channel finished");
     }

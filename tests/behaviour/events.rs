@@ -111,6 +111,7 @@ fn messages(records: &[Record]) -> Vec<&str> {
 on_both_kinds! {
     close_and_end_are_reported_once,
     close_now_reports_close_and_end,
+    end_is_reported_with_whole_report,
     discarded_items_are_first_failure,
     short_waits_are_not_reported,
     panicking_subscriber_keeps_no_task_waiting,
@@ -155,6 +156,31 @@ fn close_now_reports_close_and_end<K: Kind>() {
     });
     assert_eq!(messages(&records), [CLOSED, FINISHED]);
     assert_eq!(records[1].fields["discarded"], "1");
+}
+
+/// The fields of the end are those of `Debug` of the report, so that none is forgotten.
+fn end_is_reported_with_whole_report<K: Kind>() {
+    let mut report = None;
+    let records = events(|| {
+        let (sender, receiver) = K::channel(1);
+        sender.try_send(1).unwrap();
+        assert_eq!(sender.force_send(2), Ok(Some(1)));
+        drop(sender);
+        receiver.try_recv().unwrap().end();
+        report = now(receiver.monitor().finished()).ok();
+    });
+    let report = format!("{:?}", report.unwrap());
+    let counts = report
+        .trim_start_matches("Report { ")
+        .trim_end_matches(" }");
+    let counts: Vec<_> = counts
+        .split(", ")
+        .map(|it| it.split_once(": ").unwrap())
+        .collect();
+    assert_eq!(counts.len(), 10, "{report}");
+    for (name, count) in counts {
+        assert_eq!(records[1].fields[name], count, "{name}");
+    }
 }
 
 fn discarded_items_are_first_failure<K: Kind>() {
