@@ -1,13 +1,52 @@
 //! The futures that the handles return. Each is an operation on a channel.
 //!
-//! All of them are `Unpin` ([`SendUntil`] and [`RecvUntil`] if the future that they poll is), and panic
-//! when they are polled after completion. All of them are also **cancel safe**: a future that is dropped
-//! before it completes has done nothing, and a wakeup that it was given is passed on to the next waiter.
-//! ([`SendMany`] may have sent some items. The others are still in the caller's deque.)
+//! All of them are **cancel safe**: a future that is dropped before it completes has done nothing, and a
+//! wakeup that it was given is passed on to the next waiter. ([`SendMany`] may have sent some items. The
+//! others are still in the caller's deque.)
+//!
+//! All of them are `Unpin` ([`SendUntil`] and [`RecvUntil`] if the future that they poll is). They panic
+//! when they are polled after completion. They implement [`FusedFuture`](futures_core::FusedFuture), so
+//! the macro `select!` of futures-util takes them as they are.
+//!
+//! # Examples
+//!
+//! The same future in each turn of a loop keeps its place among the waiters:
+//!
+//! ```
+//! use futures_util::select;
+//!
+//! # futures_lite::future::block_on(async {
+//! let (sender, receiver) = tollgate::bounded(1);
+//! sender.send(1).await?;
+//! let (mut send, mut recv) = (sender.send(2), receiver.recv());
+//! loop {
+//!     select! {
+//!         sent = send => sent?,
+//!         received = recv => assert_eq!(received, Ok(1)),
+//!         complete => break,
+//!     }
+//! }
+//! assert_eq!(receiver.try_recv(), Ok(2));
+//! # Ok::<(), tollgate::SendError<i32>>(())
+//! # }).unwrap();
+//! ```
 
 use core::fmt;
 
 use crate::report::Stats;
+
+/// A completed future is terminated. `$waiting` is the field that knows whether it has completed.
+macro_rules! fused {
+    ($([$($generics:tt)*] $future:ty: $waiting:tt),* $(,)?) => {$(
+        impl<$($generics)*> futures_core::FusedFuture for $future {
+            /// Returns `true` if the future has completed.
+            #[inline]
+            fn is_terminated(&self) -> bool {
+                self.$waiting.has_completed()
+            }
+        }
+    )*};
+}
 
 mod observe;
 mod ready;

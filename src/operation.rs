@@ -281,6 +281,11 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
         }
     }
 
+    #[inline]
+    pub(crate) fn has_completed(&self) -> bool {
+        self.channel.is_none()
+    }
+
     /// The channel, unless the future has completed.
     pub(crate) fn channel(&self) -> Option<&Channel<T>> {
         self.channel.as_ref().map(|channel| &**channel.borrow())

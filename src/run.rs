@@ -10,6 +10,7 @@ use core::task::Context;
 use core::task::Poll;
 use core::task::ready;
 
+use futures_core::FusedFuture;
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 use pin_project_lite::pin_project;
@@ -255,6 +256,18 @@ where
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<T, F, Fut, E> FusedFuture for Run<T, F, Fut>
+where
+    F: FnMut(T) -> Fut,
+    Fut: Future<Output = Result<(), E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Returns `true` if the future has completed.
+    fn is_terminated(&self) -> bool {
+        self.completed
     }
 }
 

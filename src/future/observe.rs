@@ -320,6 +320,15 @@ impl<T> Future for IntoFinished<T> {
     }
 }
 
+fused!(
+    [T] Closed<'_, T>: 0,
+    [T] Join<'_, T>: 0,
+    [T] Finished<'_, T>: 0,
+    [T] Failed<'_, T>: 0,
+    [T] IntoJoin<T>: 0,
+    [T] IntoFinished<T>: 0,
+);
+
 impl<T> fmt::Debug for Closed<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Closed { .. }")

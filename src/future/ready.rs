@@ -95,6 +95,8 @@ impl<T> Future for Ready<'_, T> {
     }
 }
 
+fused!([T] Ready<'_, T>: 0);
+
 impl<T> fmt::Debug for Ready<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ready { .. }")

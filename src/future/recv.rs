@@ -127,6 +127,12 @@ impl<T, K: Kind> Future for Recv<'_, T, K> {
     }
 }
 
+fused!(
+    [T, K: Kind] Recv<'_, T, K>: 0,
+    [T, K: Kind] IntoRecv<T, K>: 0,
+    [T, F: Future, K: Kind] RecvUntil<'_, T, F, K>: until,
+);
+
 impl<T, K: Kind> fmt::Debug for Recv<'_, T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Recv { .. }")

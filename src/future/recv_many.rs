@@ -122,6 +122,8 @@ impl<T, K: Kind> Future for RecvMany<'_, T, K> {
     }
 }
 
+fused!([T, K: Kind] RecvMany<'_, T, K>: 0);
+
 impl<T, K: Kind> fmt::Debug for RecvMany<'_, T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RecvMany { .. }")

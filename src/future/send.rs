@@ -177,6 +177,8 @@ impl<T> Future for Send<'_, T> {
     }
 }
 
+fused!([T] Send<'_, T>: 0, [T] IntoSend<T>: 0, [T, F: Future] SendUntil<'_, T, F>: until);
+
 impl<T> fmt::Debug for Send<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Send { .. }")

@@ -127,6 +127,8 @@ impl<T> Future for SendFrom<'_, T> {
     }
 }
 
+fused!([T] SendFrom<'_, T>: 0);
+
 impl<T> fmt::Debug for SendFrom<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SendFrom { .. }")

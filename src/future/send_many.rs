@@ -10,6 +10,8 @@ use core::task::Context;
 use core::task::Poll;
 use core::task::ready;
 
+use futures_core::FusedFuture;
+
 use crate::attempt::Attempt;
 use crate::channel::Change;
 use crate::channel::Channel;
@@ -151,6 +153,13 @@ impl<T> Future for SendMany<'_, T> {
         };
         this.channel = None;
         Poll::Ready(result)
+    }
+}
+
+impl<T> FusedFuture for SendMany<'_, T> {
+    /// Returns `true` if the future has completed.
+    fn is_terminated(&self) -> bool {
+        self.channel.is_none()
     }
 }
 

@@ -107,6 +107,10 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>, F: Future> Until<C, T, O, F> {
         }
     }
 
+    pub(crate) fn has_completed(&self) -> bool {
+        self.waiting.has_completed()
+    }
+
     /// Polls the future called `name`.
     pub(crate) fn poll(
         self: Pin<&mut Self>,

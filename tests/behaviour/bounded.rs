@@ -1,12 +1,8 @@
 //! Items in a bounded channel: order, capacity, counts, errors, unusual item types, and panics on
 //! misuse.
 
-use std::any::Any;
 use std::cell::Cell;
-use std::future::Future;
 use std::panic;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::thread;
@@ -18,7 +14,6 @@ use tollgate::SendError;
 use tollgate::TryRecvError;
 use tollgate::TrySendError;
 
-use crate::common::CountingWaker;
 use crate::common::Given;
 use crate::common::Item;
 use crate::common::Kind;
@@ -27,7 +22,7 @@ use crate::common::Tally;
 use crate::common::Watchdog;
 use crate::common::now;
 use crate::common::on_both_kinds;
-use crate::common::poll;
+use crate::common::panic_text;
 use crate::common::poll_once;
 use crate::common::take_one;
 
@@ -47,7 +42,6 @@ on_both_kinds! {
     remaining_items_are_dropped_once,
     zero_capacity_panics_with_reason,
     capacity_beyond_memory_panics,
-    poll_after_completion_panics,
     debug_needs_nothing_from_item,
 }
 
@@ -366,15 +360,6 @@ fn many_producers_many_consumers_deliver_once() {
     assert_eq!(counts, [3; ITEMS]);
 }
 
-#[track_caller]
-fn panic_text(work: impl FnOnce()) -> String {
-    let panic: Box<dyn Any + Send> = catch_unwind(AssertUnwindSafe(work)).unwrap_err();
-    match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(panic) => panic.downcast_ref::<&str>().unwrap().to_string(),
-    }
-}
-
 fn zero_capacity_panics_with_reason<K: Kind>() {
     let text = panic_text(|| drop(K::channel(0)));
     assert!(text.contains("must be at least 1"), "{text}");
@@ -429,35 +414,6 @@ fn panicking_constructors_name_their_caller() {
     });
     let expected = [0, 1, 2, 3, 5].map(|offset| (file!().to_owned(), first + offset));
     assert_eq!(lines, expected);
-}
-
-#[track_caller]
-fn assert_fused<F: Future + Unpin>(name: &str, mut future: F) {
-    let waker = CountingWaker::new();
-    assert!(poll(&mut future, &waker).is_ready());
-    for _ in 0..2 {
-        let text = panic_text(|| drop(poll(&mut future, &waker)));
-        assert_eq!(text, format!("`{name}` polled after completion"));
-    }
-}
-
-fn poll_after_completion_panics<K: Kind>() {
-    let (sender, receiver) = K::channel(1);
-    let monitor = sender.monitor();
-    assert_fused("Join", sender.join());
-    assert_fused("Ready", sender.ready());
-    assert_fused("Send", sender.send(1));
-    assert_fused("Recv", receiver.recv());
-    assert_fused("SendFrom", sender.send_from(&mut Some(1)));
-    assert_fused("Recv", receiver.recv());
-    sender.close();
-    assert_fused("Send", sender.send(1));
-    assert_fused("SendFrom", sender.send_from(&mut Some(1)));
-    assert_fused("Ready", sender.ready());
-    assert_fused("Recv", receiver.recv());
-    assert_fused("Closed", sender.closed());
-    assert_fused("Finished", monitor.finished());
-    assert_fused("Failed", monitor.failed());
 }
 
 /// Without `Debug`.

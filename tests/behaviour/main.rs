@@ -32,6 +32,8 @@ mod cancel;
 mod close;
 // Closing a channel and taking back what is queued.
 mod close_now;
+// Futures that have completed.
+mod completion;
 // `drain`: what it yields, and when it ends.
 mod drain;
 // Events for subscribers of tracing.

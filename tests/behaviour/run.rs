@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::task::Poll;
 
 use futures_util::FutureExt;
+use futures_util::future::FusedFuture;
 use tokio::sync::oneshot;
 use tollgate::Failure;
 use tollgate::Monitor;
@@ -395,7 +396,9 @@ fn run_futures_may_borrow() {
 fn run_polled_after_completion_panics() {
     let (_sender, receiver) = closed_with(1);
     let mut run = receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(())));
+    assert!(!run.is_terminated());
     assert!(poll_once(&mut run).is_ready());
+    assert!(run.is_terminated());
     let _ = poll_once(&mut run);
 }
 

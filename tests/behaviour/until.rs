@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::task::Context;
 use std::task::Poll;
 
+use futures_util::future::FusedFuture;
 use tollgate::RecvUntilError;
 use tollgate::SendUntilError;
 
@@ -24,6 +25,7 @@ use crate::common::Tally;
 use crate::common::Waiter;
 use crate::common::now;
 use crate::common::on_both_kinds;
+use crate::common::panic_text;
 use crate::common::poll;
 use crate::common::poll_once;
 use crate::common::take_one;
@@ -278,10 +280,11 @@ fn panicking_stop_strands_no_waiter<K: Kind<Item>>() {
 }
 
 fn completed_call_panics_when_polled<K: Kind>() {
-    fn message<F: Future + Unpin>(mut future: F) -> String {
+    fn message<F: FusedFuture + Unpin>(mut future: F) -> String {
+        assert!(!future.is_terminated());
         assert!(poll_once(&mut future).is_ready());
-        let polled = catch_unwind(AssertUnwindSafe(|| drop(poll_once(&mut future))));
-        *polled.unwrap_err().downcast().unwrap()
+        assert!(future.is_terminated());
+        panic_text(|| drop(poll_once(&mut future)))
     }
 
     let (sender, receiver) = K::channel(1);

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, unused_macros)] // Each program uses a part.
 
 mod kind;
+mod panic_text;
 mod report;
 mod tally;
 mod waiter;
@@ -18,6 +19,7 @@ pub(crate) use kind::Requeued;
 pub(crate) use kind::Tasks;
 pub(crate) use kind::on_both_kinds;
 pub(crate) use kind::take_one;
+pub(crate) use panic_text::panic_text;
 pub(crate) use report::assert_adds_up;
 pub(crate) use report::assert_each_is_counted;
 pub(crate) use tally::Item;
