@@ -6,10 +6,15 @@ use core::fmt;
 
 use crate::unwind::protect;
 
+// from the errors of calls that wait to those of other calls
+mod convert;
+
 /// The error of a send on a closed channel. It contains the item that was not sent.
 ///
 /// [`Task::follow_up`](crate::Task::follow_up) also returns it. That method works on a closed
 /// channel, so there the error means that no receiver is left.
+///
+/// It converts into the errors of the other sending calls.
 ///
 /// # Examples
 ///
@@ -320,6 +325,8 @@ impl<T> Error for RetryError<T> {}
 
 /// The error of `recv` once the channel is closed and no item will ever be received from it again.
 ///
+/// It converts into the errors of the other receiving calls.
+///
 /// # Examples
 ///
 /// ```
@@ -328,6 +335,7 @@ impl<T> Error for RetryError<T> {}
 /// drop(sender);
 /// let error = receiver.recv().await.unwrap_err();
 /// assert_eq!(error.to_string(), "receiving from an empty and closed channel");
+/// assert!(tollgate::TryRecvError::from(error).is_closed());
 /// # });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,6 +34,8 @@ mod close;
 mod close_now;
 // Futures that have completed.
 mod completion;
+// Errors that become others.
+mod conversions;
 // `drain`: what it yields, and when it ends.
 mod drain;
 // Events for subscribers of tracing.
