@@ -23,6 +23,7 @@ mod iter;
 pub use self::iter::IntoIter;
 pub use self::iter::Iter;
 
+/// Sending an item from a thread, which is blocked while the channel is full.
 impl<T> Sender<T> {
     /// Sends an item, blocking the thread while the channel is full.
     ///
@@ -106,6 +107,7 @@ impl<T> Sender<T> {
     }
 }
 
+/// Receiving on a thread, which is blocked while there is no item.
 impl<T, K: Kind> Receiver<T, K> {
     /// Receives the next item, blocking the thread while there is none.
     ///
@@ -222,6 +224,7 @@ impl<T, K: Kind> Receiver<T, K> {
     }
 }
 
+/// Waiting on a thread, which is blocked meanwhile.
 impl<T> Monitor<T> {
     /// Blocks the thread until no work is left. See [`join`](Self::join).
     ///

@@ -1,10 +1,5 @@
 //! The receiving handle.
 
-// iterators that do not wait
-mod iter;
-// streams
-mod stream;
-
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -47,6 +42,24 @@ use self::stream::Streaming;
 /// the last receiver closes the channel and drops all queued items immediately; these count as
 /// [discarded](crate::Report::discarded).
 ///
+/// # Which call to use
+///
+/// | to receive | futures | calls that block the thread | calls that never wait |
+/// |---|---|---|---|
+/// | an item | [`recv`](Self::recv) | [`recv_blocking`](Self::recv_blocking) | [`try_recv`](Self::try_recv) |
+/// | an item, for a limited time | [`recv_until`](Self::recv_until) | [`recv_timeout`](Self::recv_timeout), [`recv_deadline`](Self::recv_deadline) | |
+/// | an item, by a future that can be spawned | [`into_recv`](Self::into_recv) | | |
+/// | several items at once | [`recv_many`](Self::recv_many) | | [`try_recv_many`](Self::try_recv_many) |
+/// | all items, until the end | the receiver as a `Stream`, [`stream`](Self::stream), [`into_stream`](Self::into_stream), [`poll_recv`](Self::poll_recv) | [`iter`](Self::iter), a `for` loop | |
+/// | the items that are there | | | [`drain`](Self::drain), [`try_iter`](Self::try_iter) |
+///
+/// With the feature `futures`, `run` processes the items of a task channel inside one future.
+///
+/// [`close`](Self::close) ends sending. [`close_now`](Self::close_now) also takes out what is queued.
+/// [`closed`](Self::closed) waits until the channel is closed.
+///
+/// # Streams
+///
 /// A receiver is also a [`Stream`] of the items. The stream ends when the channel is finished:
 /// closed, with nothing queued and, on a task channel, no task in hand anywhere. Each item wakes
 /// one waiter, which may be a stream or a [`recv`](Self::recv) future. A stream that returned
@@ -80,7 +93,8 @@ pub struct Receiver<T, K: Kind = Plain> {
 }
 
 /// The receiving side of a [task channel](crate::tasks). It returns each item as a
-/// [`Task`](crate::Task), which counts as outstanding until it ends.
+/// [`Task`](crate::Task), which counts as outstanding until it ends. The table at [`Receiver`] shows
+/// which call to use.
 ///
 /// It can be cloned, and shared between threads; each task is received by one receiver. Dropping
 /// the last receiver closes the channel and drops all queued items immediately; these count as
@@ -154,6 +168,14 @@ impl<T, K: Kind> Receiver<T, K> {
         unsafe { RecvItem::new() }
     }
 
+    fn batch(buf: &mut Vec<K::Received<T>>, max: NonZeroUsize) -> RecvItems<'_, T, K> {
+        // SAFETY: as in `operation`.
+        unsafe { RecvItems::new(buf, max) }
+    }
+}
+
+/// Receiving an item.
+impl<T, K: Kind> Receiver<T, K> {
     /// Receives the next item, waiting while there is none.
     ///
     /// Waiting receivers are woken in the order in which they started to wait, one for each item
@@ -327,7 +349,10 @@ impl<T, K: Kind> Receiver<T, K> {
             Err(_) => Err(TryRecvError::Empty),
         })
     }
+}
 
+/// Receiving several items.
+impl<T, K: Kind> Receiver<T, K> {
     /// Receives all items that are queued, up to `max`, waiting while there is none. Returns how many,
     /// and appends them to `buf` in order.
     ///
@@ -419,11 +444,6 @@ impl<T, K: Kind> Receiver<T, K> {
         })
     }
 
-    fn batch(buf: &mut Vec<K::Received<T>>, max: NonZeroUsize) -> RecvItems<'_, T, K> {
-        // SAFETY: as in `operation`.
-        unsafe { RecvItems::new(buf, max) }
-    }
-
     /// Returns an iterator over the items that can be received now. It ends when there is none, and
     /// never waits.
     ///
@@ -475,7 +495,16 @@ impl<T, K: Kind> Receiver<T, K> {
     pub fn drain(&self) -> Drain<'_, T, K> {
         Drain::new(self.try_iter(), self.len())
     }
+}
 
+// Here, because the documentation lists the methods in the order of the source.
+// iterators that do not wait
+mod iter;
+// streams
+mod stream;
+
+/// Closing the channel.
+impl<T, K: Kind> Receiver<T, K> {
     /// Closes the channel. Returns `true` if it was open. See
     /// [`Sender::close`](crate::Sender::close).
     ///
@@ -548,7 +577,10 @@ impl<T, K: Kind> Receiver<T, K> {
     pub fn is_closed(&self) -> bool {
         self.side.queue.is_closed()
     }
+}
 
+/// Observing the channel.
+impl<T, K: Kind> Receiver<T, K> {
     /// Waits until no work is left. See [`Monitor::join`].
     ///
     /// # Errors

@@ -36,6 +36,23 @@ use crate::wait::Wait;
 /// It can be cloned, and shared between threads. Dropping the last sender closes the channel;
 /// queued items can still be received.
 ///
+/// # Which call to use
+///
+/// | to send | futures | calls that block the thread | calls that never wait |
+/// |---|---|---|---|
+/// | an item | [`send`](Self::send) | [`send_blocking`](Self::send_blocking) | [`try_send`](Self::try_send) |
+/// | an item, for a limited time | [`send_until`](Self::send_until) | [`send_timeout`](Self::send_timeout), [`send_deadline`](Self::send_deadline) | |
+/// | an item that stays with you until it is sent | [`send_from`](Self::send_from) | | |
+/// | an item, by a future that can be spawned | [`into_send`](Self::into_send) | | |
+/// | the latest item, in place of the oldest | | | [`force_send`](Self::force_send) |
+/// | several items | [`send_many`](Self::send_many) | | [`try_send_many`](Self::try_send_many) |
+/// | an item that you make when there is room | [`ready`](Self::ready), [`poll_ready`](Self::poll_ready) | | |
+///
+/// With the feature `futures`, `into_sink` makes a futures `Sink` of a sender.
+///
+/// [`close`](Self::close) ends sending. [`close_now`](Self::close_now) also takes out what is queued.
+/// [`closed`](Self::closed) waits until the channel is closed.
+///
 /// # Examples
 ///
 /// ```
@@ -81,7 +98,10 @@ impl<T> Sender<T> {
             leave::<T, UntilRoom>(&self.0, wait);
         }
     }
+}
 
+/// Sending an item.
+impl<T> Sender<T> {
     /// Sends an item, waiting while the channel is full.
     ///
     /// Waiting senders are woken in the order in which they started to wait, one for each item
@@ -210,98 +230,6 @@ impl<T> Sender<T> {
     #[inline]
     pub fn send_from<'a>(&'a self, slot: &'a mut Option<T>) -> SendFrom<'a, T> {
         SendFrom::new(&self.0, slot)
-    }
-
-    /// Waits until there is room for an item, and sends nothing.
-    ///
-    /// That there was room is a hint, and no reservation: another sender may take the room before you
-    /// send. So send by a call that handles a full channel, such as [`try_send`](Self::try_send) or
-    /// [`send_from`](Self::send_from). A caller that is outrun loses its place among the waiting
-    /// senders, so a loop of `ready` and `try_send` may send less than its share where others wait in
-    /// [`send`](Self::send).
-    ///
-    /// This call waits in one queue with the senders. It takes no room, so it passes its wakeup on: a
-    /// vacant slot wakes each waiting `ready` up to the first sender that takes the slot.
-    ///
-    /// Use it to create an item only once it can be sent, so that it is up to date. On an unbounded
-    /// channel, there always is room.
-    ///
-    /// # Cancel safety
-    ///
-    /// This method is cancel safe: dropping the future loses nothing.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the channel is closed, or is closed while `ready` waits.
-    ///
-    /// # Panics
-    ///
-    /// The future panics if it is polled after it has completed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Instant;
-    ///
-    /// # futures_lite::future::block_on(async {
-    /// let (sender, receiver) = tollgate::bounded(1);
-    /// let producer = async {
-    ///     for _ in 0..3 {
-    ///         sender.ready().await?;
-    ///         // Measured only now. There is no other sender, so there still is room.
-    ///         assert!(sender.try_send(Instant::now()).is_ok());
-    ///     }
-    ///     sender.close();
-    ///     Ok::<(), tollgate::SendError<()>>(())
-    /// };
-    /// let consumer = async {
-    ///     let mut times = Vec::new();
-    ///     while let Ok(time) = receiver.recv().await {
-    ///         times.push(time);
-    ///     }
-    ///     times
-    /// };
-    /// let (produced, times) = futures_lite::future::zip(producer, consumer).await;
-    /// assert!(produced.is_ok() && times.is_sorted());
-    /// # });
-    /// ```
-    pub fn ready(&self) -> Ready<'_, T> {
-        Ready::new(&self.0)
-    }
-
-    /// Polls for room: [`ready`](Self::ready) for code that is written with `poll` functions.
-    ///
-    /// `Poll::Ready(Ok(()))` is a hint, and no reservation, as for `ready`. To keep an item that was
-    /// outrun, use `into_sink` (feature `futures`).
-    ///
-    /// Only the waker of the last call is woken. A sender that returned `Pending` remains a waiter, and
-    /// keeps its place, until it is ready or dropped. If it is then neither polled again nor dropped, it
-    /// can keep the wakeup for one vacant slot to itself, as a receiver that is polled as a stream can
-    /// do for an item. This is so for other calls on the same sender, too. In a `select!`, use `ready`:
-    /// its future is dropped, and passes the wakeup on.
-    ///
-    /// The first call allocates memory for the state of the waiter. A clone is not waiting, even if the
-    /// original is.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the channel is closed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::future::poll_fn;
-    ///
-    /// # futures_lite::future::block_on(async {
-    /// let (mut sender, receiver) = tollgate::bounded(1);
-    /// assert_eq!(poll_fn(|cx| sender.poll_ready(cx)).await, Ok(()));
-    /// sender.try_send(1).unwrap();
-    /// receiver.close();
-    /// assert!(poll_fn(|cx| sender.poll_ready(cx)).await.is_err());
-    /// # });
-    /// ```
-    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<()>>> {
-        self.poll_operation(UntilRoom, cx)
     }
 
     /// Sends an item like [`send`](Self::send), but waits only until the future `stop` is ready.
@@ -433,7 +361,10 @@ impl<T> Sender<T> {
             Err(_) => unreachable!("a forced send does not have to wait"),
         })
     }
+}
 
+/// Sending several items at once.
+impl<T> Sender<T> {
     /// Sends all items of a deque in order, waiting while the channel is full.
     ///
     /// The items move from the front of the deque into the channel as there is room for them, several
@@ -517,7 +448,105 @@ impl<T> Sender<T> {
             Err(_) => Err(TrySendError::Full(())),
         })
     }
+}
 
+/// Waiting for room.
+impl<T> Sender<T> {
+    /// Waits until there is room for an item, and sends nothing.
+    ///
+    /// That there was room is a hint, and no reservation: another sender may take the room before you
+    /// send. So send by a call that handles a full channel, such as [`try_send`](Self::try_send) or
+    /// [`send_from`](Self::send_from). A caller that is outrun loses its place among the waiting
+    /// senders, so a loop of `ready` and `try_send` may send less than its share where others wait in
+    /// [`send`](Self::send).
+    ///
+    /// This call waits in one queue with the senders. It takes no room, so it passes its wakeup on: a
+    /// vacant slot wakes each waiting `ready` up to the first sender that takes the slot.
+    ///
+    /// Use it to create an item only once it can be sent, so that it is up to date. On an unbounded
+    /// channel, there always is room.
+    ///
+    /// # Cancel safety
+    ///
+    /// This method is cancel safe: dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the channel is closed, or is closed while `ready` waits.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if it is polled after it has completed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = tollgate::bounded(1);
+    /// let producer = async {
+    ///     for _ in 0..3 {
+    ///         sender.ready().await?;
+    ///         // Measured only now. There is no other sender, so there still is room.
+    ///         assert!(sender.try_send(Instant::now()).is_ok());
+    ///     }
+    ///     sender.close();
+    ///     Ok::<(), tollgate::SendError<()>>(())
+    /// };
+    /// let consumer = async {
+    ///     let mut times = Vec::new();
+    ///     while let Ok(time) = receiver.recv().await {
+    ///         times.push(time);
+    ///     }
+    ///     times
+    /// };
+    /// let (produced, times) = futures_lite::future::zip(producer, consumer).await;
+    /// assert!(produced.is_ok() && times.is_sorted());
+    /// # });
+    /// ```
+    pub fn ready(&self) -> Ready<'_, T> {
+        Ready::new(&self.0)
+    }
+
+    /// Polls for room: [`ready`](Self::ready) for code that is written with `poll` functions.
+    ///
+    /// `Poll::Ready(Ok(()))` is a hint, and no reservation, as for `ready`. To keep an item that was
+    /// outrun, use `into_sink` (feature `futures`).
+    ///
+    /// Only the waker of the last call is woken. A sender that returned `Pending` remains a waiter, and
+    /// keeps its place, until it is ready or dropped. If it is then neither polled again nor dropped, it
+    /// can keep the wakeup for one vacant slot to itself, as a receiver that is polled as a stream can
+    /// do for an item. This is so for other calls on the same sender, too. In a `select!`, use `ready`:
+    /// its future is dropped, and passes the wakeup on.
+    ///
+    /// The first call allocates memory for the state of the waiter. A clone is not waiting, even if the
+    /// original is.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the channel is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (mut sender, receiver) = tollgate::bounded(1);
+    /// assert_eq!(poll_fn(|cx| sender.poll_ready(cx)).await, Ok(()));
+    /// sender.try_send(1).unwrap();
+    /// receiver.close();
+    /// assert!(poll_fn(|cx| sender.poll_ready(cx)).await.is_err());
+    /// # });
+    /// ```
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<()>>> {
+        self.poll_operation(UntilRoom, cx)
+    }
+}
+
+/// Closing the channel.
+impl<T> Sender<T> {
     /// Closes the channel. Returns `true` if it was open.
     ///
     /// From then on, no sender can send. Sends that are waiting return an error with their item.
@@ -593,7 +622,10 @@ impl<T> Sender<T> {
     pub fn is_closed(&self) -> bool {
         self.0.queue.is_closed()
     }
+}
 
+/// Observing the channel.
+impl<T> Sender<T> {
     /// Waits until no work is left. See [`Monitor::join`].
     ///
     /// This sender keeps the channel open while you wait, so receivers keep waiting for items. To

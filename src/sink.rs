@@ -90,6 +90,7 @@ pub struct SendSink<T> {
 // Items are never pinned.
 impl<T> Unpin for SendSink<T> {}
 
+/// Sending as a sink.
 impl<T> Sender<T> {
     /// Makes a futures [`Sink`] of this sender.
     ///

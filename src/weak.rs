@@ -98,6 +98,7 @@ impl<T, K: Kind> WeakReceiver<T, K> {
     }
 }
 
+/// Creating a weak handle.
 impl<T> Sender<T> {
     /// Creates a handle that does not keep the channel open. It can be upgraded to a sender while one is
     /// left and the channel is open.
@@ -115,6 +116,7 @@ impl<T> Sender<T> {
     }
 }
 
+/// Creating a weak handle.
 impl<T, K: Kind> Receiver<T, K> {
     /// Creates a handle that does not keep the channel open. It can be upgraded to a receiver while one
     /// is left and the channel is open.

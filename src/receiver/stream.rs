@@ -49,6 +49,7 @@ impl Streaming {
     }
 }
 
+/// Receiving as a stream.
 impl<T, K: Kind> Receiver<T, K> {
     /// Polls for the next item. This is what the [`Stream`] of the receiver does, for code that
     /// implements `poll` functions of its own.
