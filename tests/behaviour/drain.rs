@@ -79,12 +79,13 @@ fn drain_stays_ended<K: Kind>() {
     sender.try_send(1).unwrap();
     let mut counted = receiver.drain();
     assert_eq!(counted.next().map(Given::end), Some(1));
-    // It ends since another receiver took what there was.
+    // It ends since another receiver took both items.
     sender.try_send(2).unwrap();
-    let mut robbed = receiver.drain();
-    assert_eq!(take_one(&receiver), Ok(2));
-    assert!(robbed.next().is_none());
     sender.try_send(3).unwrap();
+    let mut robbed = receiver.drain();
+    assert_eq!((take_one(&receiver), take_one(&receiver)), (Ok(2), Ok(3)));
+    assert!(robbed.next().is_none());
+    sender.try_send(4).unwrap();
     for drain in [&mut counted, &mut robbed] {
         assert!(drain.next().is_none());
         assert_eq!(drain.size_hint(), (0, Some(0)));

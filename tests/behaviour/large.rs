@@ -164,3 +164,21 @@ fn huge_items_fit_on_stack_of_thread() {
     sending::<Plain, HUGE>();
     receiving::<Plain, HUGE>();
 }
+
+/// Slots are made where they stay, without an item.
+#[test]
+fn channel_is_made_on_stack_smaller_than_item() {
+    let _watchdog = Watchdog::start();
+    let on_stack = |size| thread::Builder::new().stack_size(size);
+    let make = || {
+        let bounded = tollgate::bounded::<[u8; STACK]>(4);
+        (bounded, tollgate::unbounded_tasks::<[u8; STACK]>())
+    };
+    let ends = on_stack(STACK).spawn(make).unwrap().join().unwrap();
+    // Dropping a channel removes its items, for which it needs room on the stack.
+    on_stack(32 * STACK)
+        .spawn(|| drop(ends))
+        .unwrap()
+        .join()
+        .unwrap();
+}
