@@ -165,8 +165,9 @@ impl Builder {
     /// a `select!` around it, for as long as there are items or there is room.
     ///
     /// All receivers of the channel share one budget, and so do all senders. A receiver that is polled
-    /// as a stream uses that of the receivers. Calls that do not return a future never yield, and use no
-    /// budget: `try_recv`, for example. Calls that block the thread use the budget, but do not yield.
+    /// as a stream uses that of the receivers. A batch counts as one call each time that it moves items.
+    /// Calls that never wait, such as `try_recv`, use no budget. Calls that block the thread use it, but do
+    /// not yield.
     ///
     /// A call that yields returns `Pending` once although there is an item, or room, and wakes its own
     /// task. So with a budget, `now_or_never` may find nothing where `try_recv` finds an item. Where

@@ -13,26 +13,32 @@
 //! | call or event | open | closed, items queued | closed, empty, tasks in hand | finished |
 //! |---|---|---|---|---|
 //! | `send`, `try_send` | sends; waits, or `Full(item)` | an error with the item | an error with the item | an error with the item |
-//! | `send_from` | sends, or waits | an error; the item stays in the slot | the same | the same |
-//! | `ready`, `poll_ready` | completes if there is room, or waits | an error | an error | an error |
-//! | `force_send` | sends; if the channel is full, evicts the oldest sent item and returns it | an error with the item | an error with the item | an error with the item |
 //! | a `send` that is waiting when the channel is closed | | returns an error with its item | | |
+//! | `send_from` | sends, or waits | an error; the item stays in the slot | the same | the same |
 //! | `send_many`, `try_send_many` | sends what there is room for; waits for more, or `Full` if there is none | an error; the items stay in the deque | the same | the same |
-//! | `recv` and the stream, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
-//! | `recv` and the stream, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
+//! | `force_send` | sends; if the channel is full, evicts the oldest sent item and returns it | an error with the item | an error with the item | an error with the item |
+//! | `ready`, `poll_ready` | completes if there is room, or waits | an error | an error | an error |
+//! | a sink of `into_sink` | sends, or waits | an error; the sink keeps the item | the same | the same |
+//! | `recv` and streams, on a plain channel | item, or waits | item | | `RecvError`; `None` from then on |
+//! | `recv` and streams, on a task channel | task, or waits | task | waits | `RecvError`; `None` from then on |
+//! | `try_recv` | item or task, or `Empty` | item or task | `Empty` | `Closed` |
 //! | `recv_many`, `try_recv_many` | as `recv` and `try_recv`, but takes all that is queued, up to a maximum | the same | as `recv` and `try_recv` | the same |
-//! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
+//! | `try_iter`, `drain` | the items that are queued; `drain` no more than there were at the call | the same | nothing | nothing |
+//! | `iter`, and a `for` loop | as `recv`, on a thread | the same | the same | ends |
 //! | `*_blocking`, `*_timeout`, `*_deadline` | as `send`, `recv`, `join`, `finished`; `Timeout` or `None` at the deadline | the same | the same | the same |
 //! | `send_until`, `recv_until` | as `send`, `recv`; `Stopped` once the other future is ready | the same | the same | the same |
-//! | `try_iter`, `drain` | the items that are queued; `drain` no more than there were at the call | the same | nothing | nothing |
+//! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
 //! | `upgrade` of a weak handle | a handle, while one of its side is left | `None` | `None` | `None` |
+//! | `closed()` | waits | ready | ready | ready |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
 //! | `finished()` | waits | waits | waits | ready |
+//! | `failed()` | the first failure, or waits | the same | the same | the first failure, or `None` |
 //! | the last receiver is dropped | closes; drops queued items now and counts them as discarded | the same | tasks in hand still count | |
 //! | the last sender is dropped | closes | | | |
 //! | `close_now()` | closes; returns queued items and counts them as discarded | returns them | returns an empty iterator | |
 //!
-//! An unbounded channel is never full, so that `send` does not wait there.
+//! An unbounded channel is never full, so `send` does not wait there. `into_send`, `into_recv`,
+//! `into_join` and `into_finished` do what `send`, `recv`, `join` and `finished` do.
 //!
 //! When no receiver is left, nothing can be queued: `retry` and `follow_up` return an error with
 //! the item. So does `retry` when the attempts are used up. A task whose retry is refused has
@@ -121,10 +127,10 @@
 //! moved items into the channel, it waits behind those that are already waiting. In its turn, it may
 //! take all the room that there is, and `recv_many` may take all that is queued.
 //!
-//! Fairness has four limits. Calls that block the thread do not let others run first. `try_send`,
-//! `force_send` and `try_recv` never wait, so a loop of them can take everything that a waiter was
-//! woken for. Where futures are polled by strict priority, as in `join!`, the last one may get
-//! nothing. A waiter that is forgotten (`mem::forget`) absorbs at most one wakeup.
+//! Fairness has four limits. Calls that block the thread do not let others run first. Calls that never
+//! wait, such as `try_send`, `force_send` and `drain`, can take everything that a waiter was woken for,
+//! if they are made in a loop. Where futures are polled by strict priority, as in `join!`, the last one
+//! may get nothing. A waiter that is forgotten (`mem::forget`) absorbs at most one wakeup.
 //!
 //! # Use of the processor
 //!
@@ -139,8 +145,8 @@
 //! run. Let it yield now and then, or give the channel a budget by
 //! [`Builder::yield_after`](crate::Builder::yield_after). After that many calls of one side that did
 //! not have to wait, the next one returns `Pending` once, and wakes its task. So timeouts around the
-//! loop fire, and timers beside it are not late. Calls that return no future, such as `try_recv` and
-//! `recv_blocking`, do not yield.
+//! loop fire, and timers beside it are not late. A batch counts as one call each time that it moves
+//! items. Calls that return no future, such as `try_recv` and `recv_blocking`, do not yield.
 //!
 //! # Panics
 //!

@@ -3,23 +3,23 @@
 //!
 //! There are two kinds of channel:
 //!
-//! * [`bounded`] and [`unbounded`] make a plain channel. A [`Receiver`] gives the items themselves, and an item counts
-//!   as done when it is received.
-//! * [`tasks`] and [`unbounded_tasks`] make a task channel. A [`TaskReceiver`] gives each item as a [`Task`], which counts as
-//!   outstanding until its worker ends it, by [`done`](Task::done), [`fail`](Task::fail) or
-//!   [`retry`](Task::retry), or drops it. A task that is dropped is a failure, unless
-//!   [`Abandon::Requeue`] requeues it. [`follow_up`](Task::follow_up) queues new work.
+//! * [`bounded`] and [`unbounded`] make a plain channel. A [`Receiver`] gives the items themselves, and
+//!   an item counts as done when it is received.
+//! * [`tasks`] and [`unbounded_tasks`] make a task channel. A [`TaskReceiver`] gives each item as a
+//!   [`Task`], which counts as outstanding until its worker ends it, by [`done`](Task::done),
+//!   [`fail`](Task::fail) or [`retry`](Task::retry), or drops it. A task that is dropped is a failure,
+//!   unless [`Abandon::Requeue`] requeues it. [`follow_up`](Task::follow_up) queues new work.
 //!
 //! A [`Builder`] makes either kind with more options.
 //!
 //! On both kinds, [`send`](Sender::send) waits while the channel is full, which an unbounded channel
-//! never is. Receivers are also
-//! `Stream`s. [`close`](Sender::close) ends sending; queued items can still be received.
-//! [`close_now`](Monitor::close_now) also ends sending, but takes out the queued items and returns
-//! them.
+//! never is. Receivers are also `Stream`s. [`close`](Sender::close) ends sending; queued items can still
+//! be received. [`close_now`](Monitor::close_now) also ends sending, but takes out the queued items and
+//! returns them.
 //!
-//! [`send_many`](Sender::send_many) and [`recv_many`](Receiver::recv_many) move several items at once,
-//! which costs far less for each.
+//! There are more ways to send and to receive: without waiting, for a limited time, several items at
+//! once, or in place of the oldest item. The tables at [`Sender`] and [`Receiver`] show which call to
+//! use.
 //!
 //! A [`Monitor`] counts neither as a sender nor as a receiver, so it does not keep the channel open.
 //! Its [`join`](Monitor::join) completes when nothing is queued and no task is in hand. Its
@@ -29,12 +29,9 @@
 //!
 //! Threads use the blocking calls, such as [`send_blocking`](Sender::send_blocking) and
 //! [`recv_timeout`](Receiver::recv_timeout), and iterate over a receiver. (These are absent on
-//! WebAssembly and without `std`.) [`into_send`](Sender::into_send) and its like return futures that own their handle, and a
-//! [`WeakSender`] or [`WeakReceiver`] does not keep the channel open.
+//! WebAssembly and without `std`.)
 //!
-//! [`send_until`](Sender::send_until) and [`recv_until`](Receiver::recv_until) wait until another future
-//! is ready, such as the timer of any runtime. A send that is cancelled loses no item if it is a
-//! [`send_from`](Sender::send_from). [`ready`](Sender::ready) waits for room without an item.
+//! A [`WeakSender`] or [`WeakReceiver`] does not keep the channel open.
 //!
 //! The [`guide`] says what each call does in each state of a channel, and what is promised about
 //! cancellation, fairness, panics and accounting.

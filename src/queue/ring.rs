@@ -94,7 +94,8 @@ impl<'a, T> Slots<'a, T> {
         let mut count = 0;
         while count < want {
             let at = advance(position, count);
-            // Acquire: pairs with the Release store of the stamp in `Slot::fill` and `Ring::empty`. What the last owner did with the slot happens before.
+            // Acquire: pairs with the Release store of the stamp in `Slot::fill` and `Ring::empty`.
+            // What the last owner did with the slot happens before.
             if self.at(at).stamp.load(Ordering::Acquire) != at | mark {
                 break;
             }
