@@ -2,6 +2,9 @@
 //!
 //! Without optimisation, each function that an item passes through has copies of it on the stack.
 
+use std::collections::VecDeque;
+use std::future::ready;
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::task::Context;
 use std::task::Poll;
@@ -76,6 +79,37 @@ fn sending<K: Kind<[u8; N]>, const N: usize>() {
     });
 }
 
+fn sending_until<K: Kind<[u8; N]>, const N: usize>() {
+    run::<K, N>(0, |(sender, _)| {
+        assert!(poll(sender.send_until(item(), ready(()))).is_ok());
+    });
+    run::<K, N>(4, |(sender, _)| {
+        assert!(poll(sender.send_until(item(), ready(()))).is_err());
+    });
+    run::<K, N>(1, |(_, receiver)| {
+        assert!(poll(receiver.recv_until(ready(()))).is_ok());
+    });
+}
+
+fn batches<K: Kind<[u8; N]>, const N: usize>() {
+    run::<K, N>(0, |(sender, _)| {
+        let mut items = VecDeque::from([item(), item()]);
+        assert_eq!(sender.try_send_many(&mut items), Ok(2));
+    });
+    run::<K, N>(0, |(sender, _)| {
+        let mut items = VecDeque::from([item(), item()]);
+        assert!(poll(sender.send_many(&mut items)).is_ok());
+    });
+    run::<K, N>(2, |(_, receiver)| {
+        let max = NonZeroUsize::MAX;
+        assert!(receiver.try_recv_many(&mut Vec::new(), max).is_ok());
+    });
+    run::<K, N>(2, |(_, receiver)| {
+        let max = NonZeroUsize::MAX;
+        assert!(poll(receiver.recv_many(&mut Vec::new(), max)).is_ok());
+    });
+}
+
 fn keeping<K: Kind<[u8; N]>, const N: usize>() {
     run::<K, N>(0, |(sender, _)| {
         assert!(poll(sender.send_from(&mut Some(item()))).is_ok());
@@ -101,6 +135,15 @@ fn receiving<K: Kind<[u8; N]>, const N: usize>() {
     run::<K, N>(1, |(_, receiver)| assert!(poll(receiver.next()).is_some()));
     run::<K, N>(4, |(_, receiver)| {
         assert!(receiver.try_iter().next().is_some());
+    });
+    run::<K, N>(4, |(_, receiver)| {
+        assert!(receiver.drain().next().is_some());
+    });
+    run::<K, N>(1, |(_, receiver)| {
+        assert!(poll(receiver.stream().next()).is_some());
+    });
+    run::<K, N>(1, |(_, receiver)| {
+        assert!(poll(receiver.clone().into_stream().next()).is_some());
     });
     run::<K, N>(4, |(_, receiver)| {
         assert!(receiver.close_now().next().is_some());
@@ -149,6 +192,10 @@ fn large_items_fit_on_stack_of_thread() {
     construction::<Plain, LARGE>();
     construction::<Tasks, LARGE>();
     sending::<Plain, LARGE>();
+    sending_until::<Plain, LARGE>();
+    sending_until::<Tasks, LARGE>();
+    batches::<Plain, LARGE>();
+    batches::<Tasks, LARGE>();
     keeping::<Plain, LARGE>();
     receiving::<Plain, LARGE>();
     receiving::<Tasks, LARGE>();

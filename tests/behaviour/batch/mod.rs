@@ -1,14 +1,17 @@
 //! Sending and receiving several items at once.
 
+// Batches of a task channel.
+mod of_tasks;
+// Who is woken.
+mod wakes;
+
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::task::Poll;
 
-use tollgate::Builder;
 use tollgate::RecvError;
 use tollgate::SendError;
 use tollgate::Sender;
@@ -30,7 +33,6 @@ use crate::common::on_both_kinds;
 use crate::common::poll;
 use crate::common::poll_once;
 use crate::common::take_one;
-use crate::common::wakes;
 
 on_both_kinds! {
     batches_of_every_size_keep_order,
@@ -46,18 +48,10 @@ on_both_kinds! {
     recv_many_waits_for_one_item,
     dropped_recv_many_takes_nothing,
     closed_channel_is_received_in_batches,
-    batch_wakes_as_many_receivers,
-    batch_wakes_receivers_beyond_list,
-    received_batch_wakes_as_many_senders,
-    batches_wake_batches,
-    cancelled_batch_passes_notifications_on,
-    small_batch_passes_notification_on,
-    batch_waits_behind_others_after_each_move,
     batch_received_completes_join,
     items_without_size_move_in_batches,
     items_of_batches_are_dropped_once,
     unbounded_channel_takes_any_batch,
-    unbounded_batch_wakes_as_many_receivers,
 }
 
 fn max(count: usize) -> NonZeroUsize {
@@ -72,6 +66,7 @@ fn take<K: Kind>(receiver: &ReceiverOf<K>, count: usize) -> Result<Vec<u32>, Try
     Ok(buf.into_iter().map(Given::end).collect())
 }
 
+/// Sends all items now.
 fn fill(sender: &Sender<u32>, items: impl IntoIterator<Item = u32>) {
     let mut items = VecDeque::from_iter(items);
     let count = items.len();
@@ -352,148 +347,6 @@ fn vector_without_capacity_left_leaves_items_queued() {
     sender.try_send(()).unwrap();
 }
 
-fn batch_wakes_as_many_receivers<K: Kind>() {
-    let (sender, receiver) = K::channel(8);
-    let mut recvs: Vec<_> = (0..5).map(|_| Waiter::waiting(receiver.recv())).collect();
-    fill(&sender, 0..3);
-    assert_eq!(wakes(&recvs), [1, 1, 1, 0, 0]);
-    fill(&sender, 3..8);
-    assert_eq!(wakes(&recvs), [1; 5]);
-    for (recv, item) in recvs.iter_mut().zip(0..) {
-        assert_eq!(
-            recv.poll().map(|it| it.map(Given::end)),
-            Poll::Ready(Ok(item))
-        );
-    }
-    assert_eq!(take::<K>(&receiver, 9), Ok(vec![5, 6, 7]));
-}
-
-/// A list takes up to 128 waiters. The others wait in its overflow.
-fn batch_wakes_receivers_beyond_list<K: Kind>() {
-    for count in [127, 128, 129, 200, 299, 300, 301, 512] {
-        let (sender, receiver) = K::channel(512);
-        let mut recvs: Vec<_> = (0..300).map(|_| Waiter::waiting(receiver.recv())).collect();
-        fill(&sender, 0..count);
-        let woken = wakes(&recvs);
-        let expected = (0..300).map(|it| usize::from(it < count));
-        assert!(woken.into_iter().eq(expected), "{count}");
-        for (recv, item) in recvs.iter_mut().zip(0..count) {
-            assert_eq!(
-                recv.poll().map(|it| it.map(Given::end)),
-                Poll::Ready(Ok(item))
-            );
-        }
-    }
-}
-
-fn received_batch_wakes_as_many_senders<K: Kind>() {
-    let (sender, receiver) = K::channel(4);
-    fill(&sender, 0..4);
-    let mut sends: Vec<_> = (4..9).map(|it| Waiter::waiting(sender.send(it))).collect();
-    assert_eq!(take::<K>(&receiver, 3), Ok(vec![0, 1, 2]));
-    assert_eq!(wakes(&sends), [1, 1, 1, 0, 0]);
-    for send in &mut sends[..3] {
-        assert_eq!(send.poll(), Poll::Ready(Ok(())));
-    }
-    assert_eq!(take::<K>(&receiver, 9), Ok(vec![3, 4, 5, 6]));
-    assert_eq!(wakes(&sends), [1; 5]);
-    for send in &mut sends[3..] {
-        assert_eq!(send.poll(), Poll::Ready(Ok(())));
-    }
-}
-
-fn batches_wake_batches<K: Kind>() {
-    let (sender, receiver) = K::channel(3);
-    let (mut buf, mut items) = (Vec::new(), VecDeque::from_iter(0..9));
-    let [receiver_waker, sender_waker] = [(); 2].map(|()| CountingWaker::new());
-    let mut send = sender.send_many(&mut items);
-    for round in 1.. {
-        let mut recv = receiver.recv_many(&mut buf, NonZeroUsize::MAX);
-        assert!(poll(&mut recv, &receiver_waker).is_pending());
-        let is_sent = poll(&mut send, &sender_waker).is_ready();
-        assert_eq!(receiver_waker.wakes(), round);
-        assert_eq!(poll(&mut recv, &receiver_waker), Poll::Ready(Ok(max(3))));
-        if is_sent {
-            break;
-        }
-        assert_eq!(sender_waker.wakes(), round);
-    }
-    assert!(buf.into_iter().map(Given::end).eq(0..9));
-}
-
-fn cancelled_batch_passes_notifications_on<K: Kind>() {
-    let (sender, receiver) = K::channel(2);
-    fill(&sender, 0..2);
-    let mut items = VecDeque::from_iter(2..9);
-    let first = Waiter::waiting(sender.send_many(&mut items));
-    let sends = [9, 10].map(|item| Waiter::waiting(sender.send(item)));
-    assert_eq!(take_one(&receiver), Ok(0));
-    assert_eq!((first.wakes(), wakes(&sends)), (1, vec![0, 0]));
-    drop(first);
-    assert_eq!(wakes(&sends), [1, 0]);
-    drop(sends);
-    assert_eq!(take_one(&receiver), Ok(1));
-
-    let mut buf = Vec::new();
-    let first = Waiter::waiting(receiver.recv_many(&mut buf, max(2)));
-    let recvs = [(); 2].map(|()| Waiter::waiting(receiver.recv()));
-    sender.try_send(0).unwrap();
-    assert_eq!((first.wakes(), wakes(&recvs)), (1, vec![0, 0]));
-    drop(first);
-    assert_eq!(wakes(&recvs), [1, 0]);
-}
-
-/// Two items wake two receivers. The first takes one of them, and the second is forgotten.
-fn small_batch_passes_notification_on<K: Kind>() {
-    let (sender, receiver) = K::channel(4);
-    let mut buf = Vec::new();
-    let mut first = Waiter::waiting(receiver.recv_many(&mut buf, max(1)));
-    let second = Waiter::waiting(receiver.recv()).forget();
-    let mut third = Waiter::waiting(receiver.recv());
-    fill(&sender, 0..2);
-    assert_eq!((second.wakes(), third.wakes()), (1, 0));
-    assert!(first.poll().is_ready());
-    assert_eq!(third.wakes(), 1);
-    assert!(third.poll().is_ready());
-    drop((first, third));
-    buf.into_iter().map(Given::end).for_each(drop);
-
-    // The same for room, of which the batch needs half.
-    fill(&sender, 0..4);
-    let mut items = VecDeque::from([4]);
-    let mut first = Waiter::waiting(sender.send_many(&mut items));
-    let second = Waiter::waiting(sender.send(5)).forget();
-    let mut third = Waiter::waiting(sender.send(6));
-    take::<K>(&receiver, 2).unwrap();
-    assert_eq!((second.wakes(), third.wakes()), (1, 0));
-    assert!(first.poll().is_ready());
-    assert_eq!(third.wakes(), 1);
-    assert!(third.poll().is_ready());
-}
-
-fn batch_waits_behind_others_after_each_move<K: Kind>() {
-    let (sender, receiver) = K::channel(1);
-    sender.try_send(0).unwrap();
-    let mut items = VecDeque::from_iter(1..9);
-    let mut batch = Waiter::waiting(sender.send_many(&mut items));
-    let mut send = Waiter::waiting(sender.send(100));
-    assert_eq!(take_one(&receiver), Ok(0));
-    assert_eq!((batch.wakes(), send.wakes()), (1, 0));
-    assert!(batch.poll().is_pending());
-    assert_eq!(take_one(&receiver), Ok(1));
-    assert_eq!((batch.wakes(), send.wakes()), (1, 1));
-    assert!(send.poll().is_ready());
-    assert_eq!(take_one(&receiver), Ok(100));
-    assert_eq!(batch.wakes(), 2);
-
-    // In vain, it keeps its place.
-    sender.try_send(101).unwrap();
-    let send = Waiter::waiting(sender.send(102));
-    assert!(batch.poll().is_pending());
-    assert_eq!(take_one(&receiver), Ok(101));
-    assert_eq!((batch.wakes(), send.wakes()), (3, 0));
-}
-
 fn batch_received_completes_join<K: Kind>() {
     for close_first in [false, true] {
         let (sender, receiver) = K::channel(8);
@@ -582,142 +435,4 @@ fn unbounded_channel_takes_any_batch<K: Kind>() {
         assert_eq!(items.len(), size as usize);
         assert_eq!(take::<K>(&receiver, 1), Err(TryRecvError::Closed));
     }
-}
-
-fn unbounded_batch_wakes_as_many_receivers<K: Kind>() {
-    let (sender, receiver) = K::unbounded();
-    let mut recvs: Vec<_> = (0..200).map(|_| Waiter::waiting(receiver.recv())).collect();
-    let mut join = Waiter::new(sender.join());
-    fill(&sender, 0..150);
-    assert!(join.poll().is_pending());
-    assert_eq!(wakes(&recvs).iter().sum::<usize>(), 150);
-    assert_eq!(wakes(&recvs[149..151]), [1, 0]);
-    for (recv, item) in recvs.iter_mut().zip(0..100) {
-        assert_eq!(
-            recv.poll().map(|it| it.map(Given::end)),
-            Poll::Ready(Ok(item))
-        );
-    }
-    assert_eq!(join.wakes(), 0);
-    assert_eq!(take::<K>(&receiver, 100), Ok(Vec::from_iter(100..150)));
-    assert_eq!(join.wakes(), 1);
-    assert!(join.poll().is_ready());
-}
-
-/// A task channel with items in the lane, as retries of attempt 1, and in the ring.
-fn with_lane(lane: u32, ring: u32) -> (Sender<u32>, tollgate::TaskReceiver<u32>) {
-    let (sender, receiver) = tollgate::tasks(64);
-    fill(&sender, 0..lane);
-    let mut tasks = Vec::new();
-    if lane > 0 {
-        receiver
-            .try_recv_many(&mut tasks, NonZeroUsize::MAX)
-            .unwrap();
-    }
-    for task in tasks {
-        task.retry().unwrap();
-    }
-    if ring > 0 {
-        fill(&sender, 100..100 + ring);
-    }
-    (sender, receiver)
-}
-
-/// How many items a batch takes from the lane and from the ring.
-fn batch_of(receiver: &tollgate::TaskReceiver<u32>, count: usize) -> (usize, usize) {
-    let mut tasks = Vec::new();
-    let taken = receiver.try_recv_many(&mut tasks, max(count)).unwrap();
-    assert_eq!(taken.get(), tasks.len());
-    let requeued = tasks.iter().filter(|task| task.attempt() == 2).count();
-    for task in tasks {
-        assert_eq!(task.attempt() == 2, *task < 100);
-        task.done();
-    }
-    (requeued, taken.get() - requeued)
-}
-
-#[test]
-fn batch_takes_half_from_lane() {
-    let _watchdog = Watchdog::start();
-    let (_sender, receiver) = with_lane(20, 20);
-    assert_eq!(batch_of(&receiver, 10), (5, 5));
-    // The odd one, in turn.
-    let odd = [batch_of(&receiver, 3), batch_of(&receiver, 3)];
-    assert!(
-        odd == [(1, 2), (2, 1)] || odd == [(2, 1), (1, 2)],
-        "{odd:?}"
-    );
-    let single = [batch_of(&receiver, 1), batch_of(&receiver, 1)];
-    assert!(single == [(0, 1), (1, 0)] || single == [(1, 0), (0, 1)]);
-    assert_eq!(receiver.len(), 22);
-    assert_eq!(batch_of(&receiver, usize::MAX), (11, 11));
-    assert_eq!(receiver.len(), 0);
-
-    // What one of them lacks, the other gives.
-    assert_eq!(batch_of(&with_lane(2, 20).1, 10), (2, 8));
-    assert_eq!(batch_of(&with_lane(20, 2).1, 10), (8, 2));
-    assert_eq!(batch_of(&with_lane(20, 0).1, 10), (10, 0));
-    assert_eq!(batch_of(&with_lane(0, 20).1, 10), (0, 10));
-    assert_eq!(batch_of(&with_lane(3, 4).1, usize::MAX), (3, 4));
-}
-
-#[test]
-fn batch_from_lane_makes_no_room() {
-    let _watchdog = Watchdog::start();
-    let (sender, receiver) = tollgate::tasks(2);
-    fill(&sender, 0..2);
-    let parent = receiver.try_recv().unwrap();
-    (10..20).for_each(|item| parent.follow_up(item).unwrap());
-    sender.try_send(2).unwrap();
-    let mut sends: Vec<_> = (3..6).map(|it| Waiter::waiting(sender.send(it))).collect();
-    let mut tasks = Vec::new();
-    receiver
-        .try_recv_many(&mut tasks, NonZeroUsize::MAX)
-        .unwrap();
-    assert_eq!(tasks.len(), 12);
-    // Room for two.
-    assert_eq!(wakes(&sends), [1, 1, 0]);
-    sends.truncate(0);
-    tasks.into_iter().for_each(|task| assert!(task.done() < 20));
-    parent.done();
-    assert_eq!(now(sender.join()).unwrap().done, 13);
-}
-
-#[test]
-fn batch_of_tasks_is_in_hand_until_each_ends() {
-    let _watchdog = Watchdog::start();
-    let (sender, receiver) = Builder::new()
-        .capacity(8)
-        .max_attempts(NonZeroU32::new(2).unwrap())
-        .build_tasks();
-    let monitor = sender.monitor();
-    fill(&sender, 0..6);
-    drop(sender);
-    let mut tasks = Vec::new();
-    now(receiver.recv_many(&mut tasks, max(9))).unwrap();
-    assert_eq!(monitor.stats().in_hand, 6);
-    // The channel is closed and empty, but these tasks may still be retried.
-    let (mut more, waker) = (Vec::new(), CountingWaker::new());
-    let mut recv = receiver.recv_many(&mut more, max(9));
-    assert!(poll(&mut recv, &waker).is_pending());
-    let mut finished = Waiter::waiting(monitor.finished());
-
-    tasks.pop().unwrap().retry().unwrap();
-    assert_eq!(waker.wakes(), 1);
-    assert_eq!(poll(&mut recv, &waker), Poll::Ready(Ok(max(1))));
-    drop(recv);
-    let retried = more.pop().unwrap();
-    assert_eq!((retried.attempt(), *retried), (2, 5));
-    retried.fail("again");
-    tasks.pop().unwrap().done();
-    // Dropping the vector drops the tasks in it.
-    drop(tasks);
-    assert_eq!(finished.wakes(), 1);
-    let Poll::Ready(Err(error)) = finished.poll() else {
-        panic!("tasks were dropped");
-    };
-    let report = error.report;
-    assert_adds_up(&report);
-    assert_eq!((report.done, report.failed, report.abandoned), (1, 1, 4));
-    assert_eq!(now(receiver.recv_many(&mut more, max(9))), Err(RecvError));
 }
