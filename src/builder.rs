@@ -140,7 +140,7 @@ impl Builder {
     }
 
     /// Sets how long a caller has to wait for an item or for room until that is reported, by an event of
-    /// the crate tracing. The default is one second. See the [features](crate#features).
+    /// the crate tracing. The default is one second. See the [events](crate#events).
     ///
     /// This method requires the features `std` and `tracing`.
     ///

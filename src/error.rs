@@ -1,5 +1,5 @@
 //! The errors of sending, receiving and retrying. The errors of sending and retrying contain the
-//! item.
+//! item, if the call has taken it.
 
 use core::error::Error;
 use core::fmt;
@@ -8,8 +8,14 @@ use crate::unwind::protect;
 
 // from the errors of calls that wait to those of other calls
 mod convert;
+// the error of retrying
+mod retry;
 
-/// The error of a send on a closed channel. It contains the item that was not sent.
+pub use self::retry::RetryError;
+
+/// The error of a send on a closed channel. It contains the item that was not sent. Calls that leave the
+/// items with their caller, such as [`send_from`](crate::Sender::send_from) and
+/// [`send_many`](crate::Sender::send_many), return `SendError<()>`.
 ///
 /// [`Task::follow_up`](crate::Task::follow_up) also returns it. That method works on a closed
 /// channel, so there the error means that no receiver is left.
@@ -53,7 +59,8 @@ impl<T> fmt::Display for SendError<T> {
 impl<T> Error for SendError<T> {}
 
 /// The error of [`Sender::try_send`](crate::Sender::try_send). It contains the item that was not
-/// sent.
+/// sent. [`try_send_many`](crate::Sender::try_send_many) leaves the items with its caller, and returns
+/// `TrySendError<()>`.
 ///
 /// # Examples
 ///
@@ -253,77 +260,8 @@ impl<T, R> fmt::Display for SendUntilError<T, R> {
 
 impl<T, R> Error for SendUntilError<T, R> {}
 
-/// The error of [`Task::retry`](crate::Task::retry). It contains the item that was not queued
-/// again.
-///
-/// The task has already ended as failed when this error is returned.
-///
-/// # Examples
-///
-/// ```
-/// use std::num::NonZeroU32;
-/// use tollgate::Builder;
-/// use tollgate::RetryError;
-///
-/// let builder = Builder::new().capacity(1).max_attempts(NonZeroU32::MIN);
-/// let (sender, receiver) = builder.build_tasks();
-/// sender.try_send("hello")?;
-///
-/// let error = receiver.try_recv()?.retry().unwrap_err();
-/// assert_eq!(error, RetryError::Exhausted("hello"));
-/// assert_eq!(error.to_string(), "retrying a task that has no attempts left");
-/// assert_eq!(error.into_inner(), "hello");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum RetryError<T> {
-    /// This was the last of the attempts that
-    /// [`Builder::max_attempts`](crate::Builder::max_attempts) allows.
-    Exhausted(T),
-    /// No receiver is left that could receive the item.
-    Terminated(T),
-}
-
-impl<T> RetryError<T> {
-    /// Returns the item.
-    pub fn into_inner(self) -> T {
-        match self {
-            Self::Exhausted(item) | Self::Terminated(item) => item,
-        }
-    }
-
-    /// Returns `true` if no attempts were left.
-    pub fn is_exhausted(&self) -> bool {
-        matches!(self, Self::Exhausted(_))
-    }
-
-    /// Returns `true` if no receiver was left.
-    pub fn is_terminated(&self) -> bool {
-        matches!(self, Self::Terminated(_))
-    }
-}
-
-impl<T> fmt::Debug for RetryError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Exhausted(_) => "Exhausted(..)",
-            Self::Terminated(_) => "Terminated(..)",
-        })
-    }
-}
-
-impl<T> fmt::Display for RetryError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Exhausted(_) => "retrying a task that has no attempts left",
-            Self::Terminated(_) => "retrying a task that has no receiver left",
-        })
-    }
-}
-
-impl<T> Error for RetryError<T> {}
-
-/// The error of `recv` once the channel is closed and no item will ever be received from it again.
+/// The error of `recv`, `recv_many` and `recv_blocking` once the channel is closed and no item will ever
+/// be received from it again.
 ///
 /// It converts into the errors of the other receiving calls.
 ///
@@ -349,7 +287,7 @@ impl fmt::Display for RecvError {
 
 impl Error for RecvError {}
 
-/// The error of `try_recv` when it returns no item.
+/// The error of `try_recv` and `try_recv_many` when they return no item.
 ///
 /// # Examples
 ///

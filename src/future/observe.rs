@@ -102,8 +102,8 @@ impl<T> Operation<T> for UntilFailed {
     }
 }
 
-/// The future returned by [`Sender::closed`](crate::Sender::closed). It waits until nothing can be
-/// sent any more.
+/// The future returned by [`Sender::closed`](crate::Sender::closed) and
+/// [`Receiver::closed`](crate::Receiver::closed). It waits until nothing can be sent any more.
 ///
 /// # Examples
 ///
