@@ -146,7 +146,8 @@
 //! [`Builder::yield_after`](crate::Builder::yield_after). After that many calls of one side that did
 //! not have to wait, the next one returns `Pending` once, and wakes its task. So timeouts around the
 //! loop fire, and timers beside it are not late. A batch counts as one call each time that it moves
-//! items. Calls that return no future, such as `try_recv` and `recv_blocking`, do not yield.
+//! items. Calls that return no future, such as `try_recv` and `recv_blocking`, do not yield. To give only
+//! one stream a budget, call its [`yield_after`](crate::RecvStream::yield_after).
 //!
 //! # Panics
 //!

@@ -132,6 +132,8 @@
 //! the channel. If it panics, the channel handles this as it does a panic of a waker.
 
 #![no_std]
+// docs.rs shows which features an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
