@@ -302,12 +302,12 @@ macro_rules! stream_beside_receiver {
         }
 
         impl<T, K: Kind> $stream<$($lifetime,)? T, K> {
-            /// Gives this stream a budget: after as many items in a row without waiting, it returns
-            /// `Pending` once, and wakes its task. So it lets other tasks of the thread run however
+            /// Gives this stream a budget: after this many items in a row without a wait, it returns
+            /// `Pending` once, and wakes its task. So it lets other tasks of the thread run, however
             /// many items are queued.
             ///
-            /// A channel whose streams, receivers and senders all have a budget is made by
-            /// [`Builder::yield_after`](crate::Builder::yield_after). The two are independent.
+            /// To give all senders and receivers of a channel a budget, build it with
+            /// [`Builder::yield_after`](crate::Builder::yield_after). A stream may have both.
             ///
             /// # Examples
             ///
