@@ -117,8 +117,9 @@ impl<'a, T> SendMany<'a, T> {
         }
     }
 
-    /// Sends until all items are sent. Each send that succeeds leaves the list, and the next one waits
-    /// at its end, as if they were calls of `send`: a large batch does not hold up other senders.
+    /// Sends until all items are sent. The deque is not empty. Each send that succeeds leaves the list,
+    /// and the next one waits at its end, as if they were calls of `send`: a large batch does not hold
+    /// up other senders.
     fn poll_sends(
         &mut self,
         channel: &Shared<T>,
@@ -126,11 +127,11 @@ impl<'a, T> SendMany<'a, T> {
     ) -> Poll<Result<(), SendError<()>>> {
         for _ in 0..Self::SENDS_PER_POLL {
             let items = self.items.get_mut();
-            if items.is_empty() {
+            ready!(poll(SendItems::new(items), channel, &mut self.wait, cx))?;
+            // Last, so that a poll that returns `Pending` leaves items in the deque.
+            if self.items.get_mut().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let operation = SendItems::new(items);
-            ready!(poll(operation, channel, &mut self.wait, cx))?;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -145,11 +146,12 @@ impl<T> Future for SendMany<'_, T> {
         let Some(channel) = this.channel else {
             polled_after_completion("SendMany");
         };
-        // A poll that returns `Pending` leaves items in the deque, so it was empty from the start.
-        let result = if this.items.get_mut().is_empty() && channel.queue.is_closed() {
-            Err(SendError(()))
-        } else {
-            ready!(this.poll_sends(channel, cx))
+        // A poll that returns `Pending` leaves items in the deque, so it was empty from the start. It must
+        // not yield to others.
+        let result = match (this.items.get_mut().is_empty(), channel.queue.is_closed()) {
+            (true, true) => Err(SendError(())),
+            (true, false) => Ok(()),
+            (false, _) => ready!(this.poll_sends(channel, cx)),
         };
         this.channel = None;
         Poll::Ready(result)

@@ -10,7 +10,12 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::task::Context;
 use std::task::Poll;
+use std::task::Wake;
+use std::task::Waker;
 
 use tollgate::RecvError;
 use tollgate::SendError;
@@ -39,6 +44,7 @@ on_both_kinds! {
     batch_moves_what_there_is_room_for,
     close_leaves_rest_with_caller,
     batch_sent_in_full_survives_close,
+    batch_sent_in_full_in_many_moves_completes,
     dropped_batch_leaves_rest_with_caller,
     empty_batch_completes_at_once,
     try_send_many_sends_what_fits,
@@ -165,6 +171,52 @@ fn batch_sent_in_full_survives_close<K: Kind>() {
     sender.close();
     assert_eq!(take::<K>(&receiver, 9), Ok(vec![0, 1, 2]));
     assert_eq!(take::<K>(&receiver, 9), Err(TryRecvError::Closed));
+}
+
+/// A waker that receives what is queued, and waits again.
+struct Receives<K: Kind>(Mutex<ReceiverOf<K>>);
+
+impl<K: Kind> Wake for Receives<K>
+where
+    ReceiverOf<K>: Send,
+{
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::from(Arc::clone(&self));
+        let cx = &mut Context::from_waker(&waker);
+        let mut receiver = self.0.lock().unwrap();
+        while let Poll::Ready(Some(received)) = receiver.poll_recv(cx) {
+            received.end();
+        }
+    }
+}
+
+/// The channel is closed after the last item was sent, and before the future is polled again, if it is.
+fn batch_sent_in_full_in_many_moves_completes<K: Kind>() {
+    for count in 1..=200 {
+        let (sender, receiver) = K::channel(1);
+        Arc::new(Receives::<K>(Mutex::new(receiver))).wake();
+        let mut items = VecDeque::from_iter(0..count);
+        let mut send = sender.send_many(&mut items);
+        let mut sent = 0;
+        let result = loop {
+            let polled = poll_once(&mut send);
+            let now_sent = sender.monitor().stats().report.sent;
+            assert!(
+                polled.is_ready() || now_sent > sent,
+                "a poll sends something"
+            );
+            sent = now_sent;
+            if sent == u64::from(count) {
+                sender.close();
+            }
+            if let Poll::Ready(result) = polled {
+                break result;
+            }
+        };
+        assert_eq!((result, sent), (Ok(()), count.into()));
+        drop(send);
+        assert!(items.is_empty());
+    }
 }
 
 fn dropped_batch_leaves_rest_with_caller<K: Kind<Item>>() {
