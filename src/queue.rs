@@ -433,21 +433,36 @@ mod tests {
 
     use super::Attempt;
     use super::Queue;
+    use super::Vec;
+    use super::VecDeque;
 
     fn is_never_busy_in_critical_section(queue: &Queue<u32>) {
         let is_over = &AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(move || {
+                let (mut items, mut taken) = (VecDeque::new(), Vec::new());
                 for item in 0..300_000 {
                     let _ = queue.push(|| item);
                     queue.try_pop();
+                    let _ = queue.force_push(|| item, || ());
+                    items.push_back(item);
+                    items.push_back(item);
+                    let _ = queue.push_many(&mut items);
+                    queue.looks_filled(2);
+                    let _ = queue.pop_many_sent(3, &mut taken, |item| item);
+                    items.clear();
+                    taken.clear();
                 }
                 is_over.store(true, Ordering::Relaxed);
             });
             while !is_over.load(Ordering::Relaxed) {
-                let outcomes = critical_section::with(|_| (queue.push(|| 0), queue.pop_sent()));
+                let outcomes = critical_section::with(|_| {
+                    let forced = queue.force_push(|| 0, || ()).map(drop);
+                    (queue.push(|| 0), queue.pop_sent(), forced)
+                });
                 assert!(!matches!(outcomes.0, Attempt::Busy));
                 assert!(!matches!(outcomes.1, Attempt::Busy));
+                assert!(!matches!(outcomes.2, Attempt::Busy));
             }
         });
     }
@@ -455,6 +470,7 @@ mod tests {
     #[test]
     fn storage_is_never_busy_in_critical_section() {
         is_never_busy_in_critical_section(&Queue::bounded(1, false));
+        is_never_busy_in_critical_section(&Queue::bounded(3, false));
         is_never_busy_in_critical_section(&Queue::unbounded(false));
     }
 }
