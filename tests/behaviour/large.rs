@@ -137,6 +137,12 @@ fn receiving<K: Kind<[u8; N]>, const N: usize>() {
         assert!(receiver.try_iter().next().is_some());
     });
     run::<K, N>(4, |(_, receiver)| {
+        assert!(receiver.close_now().next().is_some());
+    });
+}
+
+fn streams<K: Kind<[u8; N]>, const N: usize>() {
+    run::<K, N>(4, |(_, receiver)| {
         assert!(receiver.drain().next().is_some());
     });
     run::<K, N>(1, |(_, receiver)| {
@@ -144,9 +150,6 @@ fn receiving<K: Kind<[u8; N]>, const N: usize>() {
     });
     run::<K, N>(1, |(_, receiver)| {
         assert!(poll(receiver.clone().into_stream().next()).is_some());
-    });
-    run::<K, N>(4, |(_, receiver)| {
-        assert!(receiver.close_now().next().is_some());
     });
 }
 
@@ -199,6 +202,8 @@ fn large_items_fit_on_stack_of_thread() {
     keeping::<Plain, LARGE>();
     receiving::<Plain, LARGE>();
     receiving::<Tasks, LARGE>();
+    streams::<Plain, LARGE>();
+    streams::<Tasks, LARGE>();
     blocking::<Plain, LARGE>();
     blocking::<Tasks, LARGE>();
     tasks::<LARGE>();
