@@ -159,8 +159,8 @@ impl Builder {
         self
     }
 
-    /// Gives each side of the channel a budget: after this many calls of `recv` that did not have to
-    /// wait, the next one lets other tasks run before it takes an item. Likewise for `send`. By default,
+    /// Gives each side of the channel a budget: after this many calls of `recv`, whether they had to wait
+    /// or not, the next one lets other tasks run before it takes an item. Likewise for `send`. By default,
     /// a loop of calls that never have to wait lets no other task of its thread run, neither timers nor
     /// a `select!` around it, for as long as there are items or there is room.
     ///

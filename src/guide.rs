@@ -143,11 +143,11 @@
 //!
 //! A loop of `recv` or `send` that never has to wait never lets other futures of its task or thread
 //! run. Let it yield now and then, or give the channel a budget by
-//! [`Builder::yield_after`](crate::Builder::yield_after). After that many calls of one side that did
-//! not have to wait, the next one returns `Pending` once, and wakes its task. So timeouts around the
-//! loop fire, and timers beside it are not late. A batch counts as one call each time that it moves
-//! items. Calls that return no future, such as `try_recv` and `recv_blocking`, do not yield. To give only
-//! one stream a budget, call its [`yield_after`](crate::RecvStream::yield_after).
+//! [`Builder::yield_after`](crate::Builder::yield_after). After that many calls of one side, the next one
+//! returns `Pending` once, and wakes its task. So timeouts around the loop fire, and timers beside it
+//! are not late. A batch counts as one call each time that it moves items. Calls that return no future,
+//! such as `try_recv` and `recv_blocking`, do not yield. To give only one stream a budget, call its
+//! [`yield_after`](crate::RecvStream::yield_after).
 //!
 //! # Panics
 //!

@@ -102,8 +102,9 @@
 //!   `critical-section`.** Each lock, and the few instructions for which a slot of the queue is
 //!   claimed, are then inside a critical section, which the crate critical-section implements as your
 //!   target requires. The price is two such sections for an item, and that no interrupt is handled
-//!   while an item is copied, or while a list of waiters grows and allocates. The allocator must
-//!   then be usable in interrupt handlers, too.
+//!   while an item or a batch is copied, while a segment of an unbounded channel is allocated or freed,
+//!   or while a list of waiters grows and allocates. (So keep batches small.) The allocator must then be
+//!   usable in interrupt handlers, too.
 //! * Nothing tells whether a panic is unwinding the stack. A task that is dropped by one counts as
 //!   abandoned, not as panicked.
 //! * No panic is caught. If a waker or a destructor panics, destructors still do the rest of the call's

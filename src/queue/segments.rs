@@ -4,10 +4,10 @@
 //! segment, position `p` is kept in segment `p / len`, in slot `p mod len`. The number of a segment is
 //! its *lap*.
 //!
-//! A sender never waits for another thread: it claims a position by an exchange of `tail`, and the
-//! segment is there. Receivers take turns: one locks `head`, takes an item and unlocks. So no receiver
-//! reads a slot that another one frees, and the item costs one exchange at each end. A batch is claimed,
-//! and taken, lap by lap.
+//! A sender claims a position by an exchange of `tail`, and the segment is there. It waits for no other
+//! thread, except for the lock of the chain, which it takes once or twice in a lap. Receivers take turns:
+//! one locks `head`, takes an item and unlocks. So no receiver reads a slot that another one frees, and
+//! the item costs one exchange at each end. A batch is claimed, and taken, lap by lap.
 //!
 //! ```text
 //!         63 ...               1   0

@@ -154,7 +154,7 @@ impl<T, K: Kind> Receiver<T, K> {
     /// Receives an item if there is one now.
     ///
     /// It does not wait for items. It may wait for another thread that is within a few instructions
-    /// of completing a send.
+    /// of completing a send or, on an unbounded channel, a receive.
     ///
     /// # Errors
     ///

@@ -18,8 +18,9 @@ impl<T, K: Kind> Receiver<T, K> {
     /// and appends them to `buf` in order.
     ///
     /// It waits for the first item only. All items of a batch are received at once, which costs far less
-    /// than as many calls of [`recv`](Self::recv). `buf` grows as necessary, by the number of items that
-    /// are received, so `max` may be any number.
+    /// than as many calls of [`recv`](Self::recv). (On an unbounded channel, a large batch is received in
+    /// several pieces, and other receivers may take items in between.) `buf` grows as necessary, by the
+    /// number of items that are received, so `max` may be any number.
     ///
     /// On a task channel, each of them becomes a [`Task`](crate::Task). If items that tasks have queued
     /// and items that were sent are both waiting, half of the batch comes from each.
