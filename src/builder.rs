@@ -172,7 +172,8 @@ impl Builder {
     /// A call that yields returns `Pending` once although there is an item, or room, and wakes its own
     /// task. So with a budget, `now_or_never` may find nothing where `try_recv` finds an item. Where
     /// items are small, 128 is a good value: a yield then costs little per item, and other tasks wait
-    /// for microseconds.
+    /// for microseconds. With a budget, waiting may be less [fair](crate::guide#fairness), above all with
+    /// a capacity of 1.
     ///
     /// # Examples
     ///
