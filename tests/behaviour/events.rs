@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::Once;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tracing::field::Field;
 use tracing::field::Visit;
 use tracing::span;
 use tracing::subscriber::Interest;
+use tracing::subscriber::set_global_default;
 use tracing::subscriber::with_default;
 
 use crate::common::Given;
@@ -88,8 +90,35 @@ impl<F: Fn(&str) + 'static> Subscriber for Recorder<F> {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// The subscriber of all other tests. It takes no event. While there is none at all, tracing switches all
+/// events off, and may do so late: when another test has just set its own subscriber.
+struct Silent;
+
+impl Subscriber for Silent {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        unreachable!("no span is enabled")
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
 /// Runs `run` with a subscriber that calls `act`. Returns the events.
 fn events_with(act: impl Fn(&str) + Send + Sync + 'static, run: impl FnOnce()) -> Vec<Record> {
+    static SILENT: Once = Once::new();
+    SILENT.call_once(|| set_global_default(Silent).expect("it is set once"));
     let records = Arc::default();
     let recorder = Recorder {
         records: Arc::clone(&records),
