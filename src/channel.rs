@@ -260,6 +260,17 @@ impl<T> Channel<T> {
     /// Whether a plain channel is quiescent and a caller may be waiting for that. `has_observers`
     /// alone is not enough: after a close, or after a join that was dropped, it stays true, though
     /// the channel is mostly not quiescent.
+    ///
+    /// On an unbounded channel, another receiver may be removing the last item meanwhile, which this does
+    /// not count:
+    ///
+    /// 1. Joiner J requests a notification, sees that `head` is not locked and that items are left, and
+    ///    sleeps.
+    /// 2. Receiver R removes an item, and receiver S locks `head` to remove the last one.
+    /// 3. R finds one item left, and notifies no joiner.
+    ///
+    /// S looks here too. It has locked `head` after J saw it unlocked, so it sees the request of J (G6 of
+    /// `segments`).
     #[inline]
     fn plain_is_quiescent(&self) -> bool {
         // In this order: see `accounting`.

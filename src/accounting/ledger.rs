@@ -234,8 +234,10 @@ impl Ledger {
 
     /// Whether `discarded` may not yet include all items that were removed.
     pub(crate) fn is_discarding(&self) -> bool {
-        // Acquire: pairs with the above, and with `set_end_seen`.
-        let discarding = self.discarding.load(Ordering::Acquire);
+        // SeqCst: acquires from the calls above and from `set_end_seen`; and pairs with the fence in
+        // `end_discarding`. A caller that finds it raised sleeps. The call that lowers it looks at the
+        // counts after the fence, and must then see all of what this caller has seen of them.
+        let discarding = self.discarding.load(Ordering::SeqCst);
         discarding >= DISCARDING && discarding & END_SEEN == 0
     }
 
