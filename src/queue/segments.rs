@@ -455,16 +455,7 @@ impl<T> Segments<T> {
             if let Some(item) = unsafe { self.take_and_unlock(head) } {
                 return Attempt::Done(item);
             }
-            // SeqCst, because the caller may sleep: pairs with `exchange_tail`.
-            let tail = self.tail.word.load(Ordering::SeqCst);
-            // `head` was this when it was locked, and `tail` is never before `head`. So if they are
-            // equal, the queue was empty when `tail` was read.
-            return match tail ^ head {
-                0 => Attempt::Blocked,
-                CLOSED => Attempt::Closed,
-                // A sender has claimed the position and is filling the slot.
-                _ => Attempt::Busy,
-            };
+            return self.why_none_at(head);
         }
         // Another receiver has locked `head`.
         Attempt::Busy
@@ -500,9 +491,14 @@ impl<T> Segments<T> {
             popped += count;
             left -= count;
         }
-        match popped {
-            0 => self.why_none(),
-            popped => Attempt::Done(popped),
+        if popped > 0 {
+            return Attempt::Done(popped);
+        }
+        // SeqCst: as in `len`.
+        match self.head.word.load(Ordering::SeqCst) {
+            // Another receiver has locked it.
+            head if head & LOCKED != 0 => Attempt::Busy,
+            head => self.why_none_at(head),
         }
     }
 
@@ -541,20 +537,16 @@ impl<T> Segments<T> {
         count
     }
 
-    /// Why there is nothing to remove.
-    fn why_none<R>(&self) -> Attempt<R> {
-        // SeqCst: as in `len`.
-        let head = self.head.word.load(Ordering::SeqCst);
-        if head & LOCKED != 0 {
-            // Another receiver has locked it.
-            return Attempt::Busy;
-        }
-        // SeqCst, because the caller may sleep: pairs with `exchange_tail`. `tail` is never before
-        // `head`, which was this or more. So if they are equal, the queue was empty now.
-        match self.tail.word.load(Ordering::SeqCst) ^ head {
+    /// Why the caller has removed nothing. It has read this `head`, unlocked or before it locked it.
+    fn why_none_at<R>(&self, head: u64) -> Attempt<R> {
+        // SeqCst, because the caller may sleep: pairs with `exchange_tail`.
+        let tail = self.tail.word.load(Ordering::SeqCst);
+        // `head` was this or more, and `tail` is never before `head`. So if they are equal, the queue was
+        // empty when `tail` was read.
+        match tail ^ head {
             0 => Attempt::Blocked,
             CLOSED => Attempt::Closed,
-            // An item has come, or a sender is filling the slot.
+            // A sender has claimed the position and is filling the slot, or an item has come since.
             _ => Attempt::Busy,
         }
     }
