@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use loom::thread;
+use tollgate::Receiver;
 use tollgate::Sender;
 use tollgate::Task;
 use tollgate::TaskReceiver;
@@ -18,6 +19,7 @@ use crate::support::deep_model;
 use crate::support::flag;
 use crate::support::large_model;
 use crate::support::model;
+use crate::support::operation;
 use crate::support::poll;
 use crate::support::receive;
 use crate::support::send;
@@ -366,8 +368,12 @@ fn last_item_wakes_joiner() {
 /// `try_recv` notifies only if it finds the channel quiescent.
 #[test]
 fn try_recv_of_last_item_wakes_joiner() {
-    model(|tally| {
-        let (sender, receiver) = shared(bounded(1));
+    last_item_wakes_joiner_of(|| bounded(1));
+}
+
+pub(crate) fn last_item_wakes_joiner_of(open: fn() -> (Sender<Item>, Receiver<Item>)) {
+    model(move |tally| {
+        let (sender, receiver) = shared(open());
         send(&sender, tally.item(1));
         let consumer = thread::spawn({
             let receiver = receiver.clone();
@@ -407,17 +413,21 @@ fn plain_join_completes_amid_traffic() {
 
 #[test]
 fn close_or_last_item_wakes_finished() {
-    model(|tally| {
-        let (sender, receiver) = shared(bounded(1));
+    close_or_last_item_wakes_finished_of(|| bounded(1));
+}
+
+pub(crate) fn close_or_last_item_wakes_finished_of(open: fn() -> (Sender<Item>, Receiver<Item>)) {
+    model(move |tally| {
+        let (sender, receiver) = shared(open());
         let monitor = sender.monitor();
         send(&sender, tally.item(1));
         let consumer = thread::spawn({
             let receiver = receiver.clone();
-            move || drop(receiver.try_recv().unwrap())
+            move || drop(receive(&receiver))
         });
         let closer = thread::spawn({
             let sender = sender.clone();
-            move || assert!(sender.close())
+            move || assert!(operation(|| sender.close()))
         });
         let report = account(block_on(monitor.finished()));
         assert_eq!((report.sent, report.received), (1, 1));

@@ -1,8 +1,11 @@
 //! Items that pass through open channels.
 
 use loom::thread;
+use tollgate::Receiver;
+use tollgate::Sender;
 use tollgate::TrySendError;
 
+use crate::support::Item;
 use crate::support::block_on;
 use crate::support::bounded;
 use crate::support::large_model;
@@ -221,8 +224,12 @@ fn never_full_channel_is_not_reported_full() {
 /// An item may be behind one that is still being written: the channel is not empty.
 #[test]
 fn receiver_waits_behind_slow_send() {
-    model(|tally| {
-        let (sender, receiver) = shared(bounded(2));
+    receiver_waits_behind_slow_send_of(|| bounded(2));
+}
+
+pub(crate) fn receiver_waits_behind_slow_send_of(open: fn() -> (Sender<Item>, Receiver<Item>)) {
+    model(move |tally| {
+        let (sender, receiver) = shared(open());
         let item = tally.item(1);
         let other = thread::spawn({
             let sender = sender.clone();

@@ -3,6 +3,9 @@
 
 use loom::thread;
 
+use crate::joining::close_or_last_item_wakes_finished_of;
+use crate::joining::last_item_wakes_joiner_of;
+use crate::passing::receiver_waits_behind_slow_send_of;
 use crate::support::account;
 use crate::support::block_on;
 use crate::support::large_model;
@@ -129,18 +132,7 @@ fn close_races_with_send(queued: usize) {
 /// An item may be behind one that is still being written: the channel is not empty.
 #[test]
 fn receiver_waits_behind_slow_send() {
-    model(|tally| {
-        let (sender, receiver) = shared(unbounded());
-        let item = tally.item(1);
-        let other = thread::spawn({
-            let sender = sender.clone();
-            move || send(&sender, item)
-        });
-        send(&sender, tally.item(2));
-        receiver.try_recv().unwrap();
-        other.join().unwrap();
-        assert_eq!(receiver.len(), 1);
-    });
+    receiver_waits_behind_slow_send_of(unbounded);
 }
 
 #[test]
@@ -162,17 +154,7 @@ fn last_receiver_races_with_send_into_next_segment() {
 /// The receiver's last store is not ordered with its look for joiners (G6 of `segments`).
 #[test]
 fn last_item_wakes_joiner() {
-    model(|tally| {
-        let (sender, receiver) = shared(unbounded());
-        send(&sender, tally.item(1));
-        let consumer = thread::spawn({
-            let receiver = receiver.clone();
-            move || drop(receive(&receiver))
-        });
-        let report = account(block_on(sender.join()));
-        assert_eq!((report.sent, report.received), (1, 1));
-        consumer.join().unwrap();
-    });
+    last_item_wakes_joiner_of(unbounded);
 }
 
 #[test]
@@ -193,23 +175,7 @@ fn last_of_two_receivers_wakes_joiner() {
 
 #[test]
 fn close_or_last_item_wakes_finished() {
-    model(|tally| {
-        let (sender, receiver) = shared(unbounded());
-        let monitor = sender.monitor();
-        send(&sender, tally.item(1));
-        let consumer = thread::spawn({
-            let receiver = receiver.clone();
-            move || drop(receive(&receiver))
-        });
-        let closer = thread::spawn({
-            let sender = sender.clone();
-            move || assert!(operation(|| sender.close()))
-        });
-        let report = account(block_on(monitor.finished()));
-        assert_eq!((report.sent, report.received), (1, 1));
-        consumer.join().unwrap();
-        closer.join().unwrap();
-    });
+    close_or_last_item_wakes_finished_of(unbounded);
 }
 
 #[test]

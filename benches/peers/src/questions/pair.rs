@@ -30,19 +30,12 @@ pub fn contestants(capacity: Capacity) -> Vec<Contestant<'static>> {
 }
 
 fn bounded(capacity: usize) -> Vec<Contestant<'static>> {
-    let (tollgate, from_tollgate) = tollgate::bounded(capacity);
     let (kanal, from_kanal) = kanal::bounded_async(capacity);
     let queue = Arc::new(ArrayQueue::new(capacity));
     let from_queue = queue.clone();
-    let (async_channel, from_async_channel) = async_channel::bounded(capacity);
-    let (rapidfire, from_rapidfire) = rapidfire::bounded(capacity);
     let (crossfire, from_crossfire) = crossfire::mpmc::bounded_async(capacity);
     vec![
-        contestant(
-            OWN,
-            move |item| tollgate.try_send(item).is_ok(),
-            move || from_tollgate.try_recv().ok(),
-        ),
+        own(OWN, tollgate::bounded(capacity)),
         contestant(
             "kanal",
             move |item| kanal.try_send(item).is_ok_and(|sent| sent),
@@ -53,16 +46,8 @@ fn bounded(capacity: usize) -> Vec<Contestant<'static>> {
             move |item| queue.push(item).is_ok(),
             move || from_queue.pop(),
         ),
-        contestant(
-            "async-channel",
-            move |item| async_channel.try_send(item).is_ok(),
-            move || from_async_channel.try_recv().ok(),
-        ),
-        contestant(
-            "rapidfire",
-            move |item| rapidfire.try_send(item).is_ok(),
-            move || from_rapidfire.try_recv().ok(),
-        ),
+        async_channel(async_channel::bounded(capacity)),
+        rapidfire(rapidfire::bounded(capacity)),
         contestant(
             "crossfire mpmc",
             move |item| crossfire.try_send(item).is_ok(),
@@ -73,38 +58,49 @@ fn bounded(capacity: usize) -> Vec<Contestant<'static>> {
 
 /// Unbounded channels, and a bounded one of this crate.
 fn unbounded() -> Vec<Contestant<'static>> {
-    let (tollgate, from_tollgate) = tollgate::unbounded();
-    let (ring, from_ring) = tollgate::bounded(64);
-    let (async_channel, from_async_channel) = async_channel::unbounded();
-    let (rapidfire, from_rapidfire) = rapidfire::unbounded();
     let (crossfire, from_crossfire) = crossfire::mpmc::unbounded_async();
     vec![
-        contestant(
-            OWN,
-            move |item| tollgate.try_send(item).is_ok(),
-            move || from_tollgate.try_recv().ok(),
-        ),
-        contestant(
-            "tollgate, capacity 64",
-            move |item| ring.try_send(item).is_ok(),
-            move || from_ring.try_recv().ok(),
-        ),
-        contestant(
-            "async-channel",
-            move |item| async_channel.try_send(item).is_ok(),
-            move || from_async_channel.try_recv().ok(),
-        ),
-        contestant(
-            "rapidfire",
-            move |item| rapidfire.try_send(item).is_ok(),
-            move || from_rapidfire.try_recv().ok(),
-        ),
+        own(OWN, tollgate::unbounded()),
+        own("tollgate, capacity 64", tollgate::bounded(64)),
+        async_channel(async_channel::unbounded()),
+        rapidfire(rapidfire::unbounded()),
         contestant(
             "crossfire mpmc",
             move |item| crossfire.send(item).is_ok(),
             move || from_crossfire.try_recv().ok(),
         ),
     ]
+}
+
+fn own(
+    name: &str,
+    (sender, receiver): (tollgate::Sender<u64>, tollgate::Receiver<u64>),
+) -> Contestant<'static> {
+    contestant(
+        name,
+        move |item| sender.try_send(item).is_ok(),
+        move || receiver.try_recv().ok(),
+    )
+}
+
+fn async_channel(
+    (sender, receiver): (async_channel::Sender<u64>, async_channel::Receiver<u64>),
+) -> Contestant<'static> {
+    contestant(
+        "async-channel",
+        move |item| sender.try_send(item).is_ok(),
+        move || receiver.try_recv().ok(),
+    )
+}
+
+fn rapidfire(
+    (sender, receiver): (rapidfire::Sender<u64>, rapidfire::Receiver<u64>),
+) -> Contestant<'static> {
+    contestant(
+        "rapidfire",
+        move |item| sender.try_send(item).is_ok(),
+        move || receiver.try_recv().ok(),
+    )
 }
 
 fn contestant(
