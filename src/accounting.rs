@@ -43,8 +43,8 @@
 //! * **L7** A send that evicts an item has accepted its own before it removes the other. It records
 //!   and resolves the eviction before its own item can be received. So its own item is unresolved all
 //!   that time, the channel is not quiescent, and no waiter need be notified. A caller that reads
-//!   `resolved` later and finds the channel quiescent sees the eviction: whoever received the item
-//!   has acquired from the send.
+//!   `resolved` later and finds the channel quiescent sees the eviction: the receiver of the item has
+//!   acquired from the send.
 
 use core::mem;
 

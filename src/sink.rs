@@ -6,11 +6,11 @@
 //!
 //! # Invariants
 //!
-//! * **K1** The sink keeps at most one item. The channel has accepted each item that was started before
+//! * **I1** The sink keeps at most one item. The channel has accepted each item that was started before
 //!   it: `start_send` is only called while the sink keeps none.
-//! * **K2** An item leaves the sink in the attempt that sends it, or by `take`, or when the sink is
+//! * **I2** An item leaves the sink in the attempt that sends it, or by `take`, or when the sink is
 //!   dropped. So no error and no panic of a waker loses it.
-//! * **K3** The sink waits as one waiter, whether for room or with an item: both operations wait in one
+//! * **I3** The sink waits as one waiter, whether for room or with an item: both operations wait in one
 //!   list, with the state that its sender keeps.
 
 use core::fmt;
@@ -150,7 +150,7 @@ impl<T> SendSink<T> {
     pub fn take(&mut self) -> Option<T> {
         let kept = self.kept.get_mut();
         if let (Some(_), Some(sender)) = (&kept, &mut self.sender) {
-            // There is nothing to wait for any more. First, because a waker may panic (K2).
+            // There is nothing to wait for any more. First, because a waker may panic (I2).
             sender.stop_polling();
         }
         kept.take()
@@ -224,7 +224,7 @@ impl<T> Sink<T> for SendSink<T> {
         }
     }
 
-    /// Sends the item that the sink keeps. All others have been accepted by the channel (K1).
+    /// Sends the item that the sink keeps. All others have been accepted by the channel (I1).
     fn poll_flush(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

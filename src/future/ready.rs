@@ -26,7 +26,7 @@ use crate::wait::WaitList;
 ///
 /// Step 3 does not happen: R was given a notification (Q4 of `waiters`), so it passes it on when it
 /// leaves the list, and there still is room, as R takes none. If another caller has taken the room in
-/// the meantime, whoever removes that caller's item notifies S.
+/// the meantime, the receiver that removes that caller's item notifies S.
 pub(crate) struct UntilRoom;
 
 impl<T> Operation<T> for UntilRoom {

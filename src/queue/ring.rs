@@ -393,9 +393,9 @@ impl<T> Ring<T> {
     /// has taken the item.
     fn evict(&self, slots: Slots<'_, T>, position: u64) -> Option<T> {
         let oldest = position.wrapping_sub(advance(0, self.capacity));
-        // Relaxed: the claim has read the stamp of this slot, and only `head` decides who removes the
-        // item. Other claims have read a later `head`. An exchange that fails while `head` stays has
-        // failed spuriously.
+        // Relaxed: the claim has read the stamp of this slot, and the exchange on `head` alone decides
+        // which thread removes the item. Other claims have read a later `head`. An exchange that fails
+        // while `head` stays has failed spuriously.
         while self.head.load(Ordering::Relaxed) == oldest {
             if self.exchange_head(oldest, 1) {
                 // SAFETY: just claimed.

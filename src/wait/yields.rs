@@ -22,7 +22,7 @@ struct Budget {
     left: Hint,
 }
 
-/// There is a budget. Then the word is never zero, so a channel without a budget pays nothing for it.
+/// There is a budget. Then the word is never zero. So a channel without a budget reads no second word.
 const BUDGETED: usize = usize::MAX / 2 + 1;
 /// A call is about to yield, because the budget is spent.
 const DUE: usize = usize::MAX;

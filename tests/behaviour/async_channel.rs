@@ -9,6 +9,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::fmt::Display;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
 use std::panic::catch_unwind;
@@ -44,15 +45,13 @@ type Local = Rc<u8>;
 /// What `force_send` returns.
 type Forced<T> = Result<Option<T>, SendError<T>>;
 /// Without any trait.
-struct Bare(#[allow(dead_code)] &'static mut dyn FnMut());
+struct Bare(PhantomData<&'static mut dyn FnMut()>);
 
-#[allow(dead_code)]
 fn functions<T>() {
     let _: fn(usize) -> (Sender<T>, Receiver<T>) = bounded;
     let _: fn() -> (Sender<T>, Receiver<T>) = unbounded;
 }
 
-#[allow(dead_code)]
 fn methods_of_sender<'a, T: 'a>() {
     let _: fn(&Sender<T>, T) -> Result<(), TrySendError<T>> = Sender::try_send;
     let _: fn(&'a Sender<T>, T) -> SendFuture<'a, T> = Sender::send;
@@ -72,7 +71,6 @@ fn methods_of_sender<'a, T: 'a>() {
     let _: fn(&WeakSender<T>) -> Option<Sender<T>> = WeakSender::upgrade;
 }
 
-#[allow(dead_code)]
 fn methods_of_receiver<'a, T: 'a>() {
     let _: fn(&Receiver<T>) -> Result<T, TryRecvError> = Receiver::try_recv;
     let _: fn(&'a Receiver<T>) -> Recv<'a, T> = Receiver::recv;
@@ -90,7 +88,6 @@ fn methods_of_receiver<'a, T: 'a>() {
     let _: fn(&WeakReceiver<T>) -> Option<Receiver<T>> = WeakReceiver::upgrade;
 }
 
-#[allow(dead_code)]
 fn methods_of_errors<T>() {
     let _: fn(T) -> SendError<T> = SendError;
     let _: fn(SendError<T>) -> T = |error| error.0;
@@ -105,7 +102,6 @@ fn methods_of_errors<T>() {
 }
 
 /// The enumerations have these variants, and no others.
-#[allow(dead_code)]
 fn variants_of_errors<T>(try_send: TrySendError<T>, try_recv: TryRecvError) {
     match try_send {
         TrySendError::Full(_) | TrySendError::Closed(_) => {}
@@ -116,7 +112,6 @@ fn variants_of_errors<T>(try_send: TrySendError<T>, try_recv: TryRecvError) {
     let RecvError = RecvError;
 }
 
-#[allow(dead_code)]
 fn outputs<'a, T: 'a>() {
     fn has<F: Future<Output = O>, O>() {}
     has::<SendFuture<'a, T>, Result<(), SendError<T>>>();
@@ -127,7 +122,6 @@ fn outputs<'a, T: 'a>() {
 }
 
 /// The second parameter of `Receiver` is not named.
-#[allow(dead_code)]
 trait Receive {
     fn receive(&self) -> Option<u8>;
 }
@@ -136,6 +130,20 @@ impl Receive for Receiver<u8> {
     fn receive(&self) -> Option<u8> {
         Receiver::clone(self).try_recv().ok()
     }
+}
+
+/// The compiler has checked all of this before it runs.
+#[test]
+fn names_have_their_signatures() {
+    functions::<Bare>();
+    methods_of_sender::<Bare>();
+    methods_of_receiver::<Bare>();
+    methods_of_errors::<Bare>();
+    variants_of_errors(TrySendError::Full(1), TryRecvError::Empty);
+    outputs::<Bare>();
+    let (sender, receiver) = bounded(1);
+    sender.try_send(1).unwrap();
+    assert_eq!(receiver.receive(), Some(1));
 }
 
 macro_rules! for_handles {
@@ -207,7 +215,7 @@ fn capacity_zero_panics() {
     assert!(catch_unwind(|| bounded::<u8>(0)).is_err());
 }
 
-/// A future or stream is pinned by those who cannot rely on `Unpin`.
+/// Programs for async-channel pin futures and streams, which are not `Unpin` there.
 #[test]
 fn pinned_futures_and_streams_complete() {
     let (sender, receiver) = bounded(1);

@@ -244,7 +244,7 @@ fn large_items_arrive_intact<K: Kind<[u8; 10_000]>>() {
 }
 
 /// A receiver of the next such channel.
-struct Link<K: Kind<Self>>(#[allow(dead_code)] Option<ReceiverOf<K, Self>>);
+struct Link<K: Kind<Self>>(Option<ReceiverOf<K, Self>>);
 
 /// Items are receivers, of channels whose items are receivers.
 fn channel_can_be_sent_through_channel<K: Kind<Link<K>>>() {

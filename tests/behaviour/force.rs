@@ -1,4 +1,4 @@
-//! `force_send`: which item it evicts, and who notices.
+//! `force_send`: which item it evicts, which waiters it notifies, and how the report counts it.
 
 use std::collections::VecDeque;
 use std::task::Poll;

@@ -174,7 +174,7 @@ fn force_send_races_with_close() {
     model(|tally| races_with_close(tally, 3));
 }
 
-/// All counts are of one instant, whoever removes which item.
+/// All counts are of one instant, whichever thread removes an item.
 #[test]
 fn force_send_races_with_close_now() {
     model(|tally| {

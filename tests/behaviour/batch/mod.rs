@@ -2,7 +2,7 @@
 
 // Batches of a task channel.
 mod of_tasks;
-// Who is woken.
+// Which waiters are woken.
 mod wakes;
 
 use std::collections::VecDeque;

@@ -3,7 +3,10 @@
 //! Without `std`, only single panics are tested: a second one in the same call aborts the process, and
 //! a task that a panic drops counts as abandoned.
 
-#![cfg_attr(not(feature = "std"), allow(dead_code))] // What only `pairs` uses.
+#![cfg_attr(
+    not(feature = "std"),
+    expect(dead_code, reason = "only `pairs` uses all of it")
+)]
 
 mod faults;
 mod freeing;
