@@ -118,9 +118,9 @@
 //! on its side let other tasks run once before they try. So every loop of `recv().await` or
 //! `send().await` gets at least half of an even share, on an executor that polls woken tasks in
 //! order or in random order. (It gets at least a third where the loops of one side never yield and
-//! those of the other side do.) One case is known in which this does not hold, where woken tasks are
-//! polled in order: a task yields now and then, by itself or for the budget of the channel, and so
-//! brings the tasks into an order that they keep from then on, and in which some get far less.
+//! those of the other side do.) An exception is known on executors that poll woken tasks in order. If a
+//! task yields now and then, by itself or because of the channel's budget, it can bring the tasks into an
+//! order in which some of them get far less from then on.
 //!
 //! A `ready` waits in line with the senders, but does not hold its place after it has completed. So a
 //! loop of `ready` and `try_send` has no guaranteed share.

@@ -29,7 +29,7 @@ const STACK: usize = 2 << 20;
 const LARGE: usize = (if cfg!(debug_assertions) { 32 } else { 128 }) << 10;
 
 /// An item that can be moved by the verbs that do not block the thread.
-const HUGE: usize = (if cfg!(debug_assertions) { 48 } else { 384 }) << 10;
+const HUGE: usize = (if cfg!(debug_assertions) { 48 } else { 256 }) << 10;
 
 type Ends<K, const N: usize> = (tollgate::Sender<[u8; N]>, ReceiverOf<K, [u8; N]>);
 
