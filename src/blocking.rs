@@ -8,7 +8,7 @@ use crate::error::RecvError;
 use crate::error::RecvTimeoutError;
 use crate::error::SendError;
 use crate::error::SendTimeoutError;
-use crate::future::SendItem;
+use crate::future::SendSlot;
 use crate::kind::Kind;
 use crate::monitor::Monitor;
 use crate::operation::Waiting;
@@ -16,6 +16,7 @@ use crate::receiver::Receiver;
 use crate::report::JoinError;
 use crate::report::Report;
 use crate::sender::Sender;
+use crate::unwind::Guarded;
 
 // receivers as iterators
 mod iter;
@@ -49,7 +50,10 @@ impl<T> Sender<T> {
     /// # producer.join().unwrap();
     /// ```
     pub fn send_blocking(&self, item: T) -> Result<(), SendError<T>> {
-        Waiting::new(&*self.0, SendItem::new(item)).block()
+        let mut slot = Guarded::new(Some(item));
+        let operation = SendSlot::new(&mut slot);
+        let sent = Waiting::new(&*self.0, operation).block_until(None, drop);
+        sent.map_err(|()| SendError(unsent(slot)))
     }
 
     /// Sends an item, blocking the thread while the channel is full, but not for longer than `timeout`.
@@ -99,11 +103,25 @@ impl<T> Sender<T> {
     }
 
     fn send_before(&self, item: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
-        match Waiting::new(&*self.0, SendItem::new(item)).block_until(deadline) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(SendError(item))) => Err(SendTimeoutError::Closed(item)),
-            Err(operation) => Err(SendTimeoutError::Timeout(operation.into_item())),
-        }
+        let mut slot = Guarded::new(Some(item));
+        let operation = SendSlot::new(&mut slot);
+        let sent = Waiting::new(&*self.0, operation).block_until(deadline, |error| error);
+        let Err(error) = sent else {
+            return Ok(());
+        };
+        let item = unsent(slot);
+        Err(match error {
+            Some(SendError(())) => SendTimeoutError::Closed(item),
+            None => SendTimeoutError::Timeout(item),
+        })
+    }
+}
+
+/// The item of a send that has failed.
+fn unsent<T>(mut slot: Guarded<Option<T>>) -> T {
+    match slot.take() {
+        Some(item) => item,
+        None => unreachable!("the item was not sent"),
     }
 }
 
@@ -137,7 +155,8 @@ impl<T, K: Kind> Receiver<T, K> {
     /// # Ok::<(), tollgate::SendError<i32>>(())
     /// ```
     pub fn recv_blocking(&self) -> Result<K::Received<T>, RecvError> {
-        Waiting::new(self.channel(), Self::operation()).block()
+        let error = |_| RecvError;
+        Waiting::new(self.channel(), Self::operation()).block_until(None, error)
     }
 
     /// Receives the next item, blocking the thread while there is none, but not for longer than
@@ -197,11 +216,11 @@ impl<T, K: Kind> Receiver<T, K> {
     }
 
     fn recv_before(&self, deadline: Option<Instant>) -> Result<K::Received<T>, RecvTimeoutError> {
-        match Waiting::new(self.channel(), Self::operation()).block_until(deadline) {
-            Ok(Ok(received)) => Ok(received),
-            Ok(Err(RecvError)) => Err(RecvTimeoutError::Closed),
-            Err(_) => Err(RecvTimeoutError::Timeout),
-        }
+        let error = |error| match error {
+            Some(RecvError) => RecvTimeoutError::Closed,
+            None => RecvTimeoutError::Timeout,
+        };
+        Waiting::new(self.channel(), Self::operation()).block_until(deadline, error)
     }
 
     /// Returns an iterator over the items that blocks the thread while there is none. It ends when the

@@ -24,6 +24,8 @@
 
 use alloc::vec::Vec;
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 
 use crate::accounting::Account;
 use crate::accounting::Ledger;
@@ -209,11 +211,10 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Removes the next item of a task channel. The caller passes `Origin::Storage`, which is replaced
-    /// if the item came from the lane.
+    /// Removes the next item of a task channel, moves it to `place`, and returns where it came from.
     #[inline]
-    pub(crate) fn pop_task(&self, origin: &mut Origin) -> Attempt<T> {
-        match self.queue.pop(origin) {
+    pub(crate) fn pop_task(&self, place: &mut MaybeUninit<T>) -> Attempt<Origin> {
+        match self.queue.pop(place) {
             Attempt::Closed => self.end_of_tasks(),
             popped => popped,
         }
@@ -402,15 +403,31 @@ impl<T> Channel<T> {
         self.while_discarding(true, |count| {
             let mut requeued = self.queue.end_lane();
             count(requeued.len() as u64);
-            let next = || {
-                if let Some(Requeued { item, .. }) = requeued.pop_front() {
-                    return Some(item);
-                }
-                let item = self.queue.drain_sent()?;
-                count(1);
-                Some(item)
-            };
-            run_all(next, drop);
+            let drop_sent = OnDrop(|| self.drop_sent(count));
+            let mut requeued = requeued.iter_mut();
+            run_all(
+                || requeued.next(),
+                // SAFETY: it is the only owner, and drops each item once.
+                |requeued| unsafe { ManuallyDrop::drop(&mut requeued.item) },
+            );
+            drop(drop_sent);
+        });
+    }
+
+    /// Drops what was sent. It is moved out of its slot before, because a destructor is user code.
+    fn drop_sent(&self, count: &dyn Fn(u64)) {
+        let mut place = MaybeUninit::uninit();
+        let item = &raw mut place;
+        let next = || {
+            // SAFETY: the item before has been dropped, and no reference is left.
+            let is_some = self.queue.drain_sent(unsafe { &mut *item });
+            is_some.then(|| count(1))
+        };
+        run_all(next, |()| {
+            // SAFETY: no reference is left.
+            let item = unsafe { &mut *item };
+            // SAFETY: it has just been moved there.
+            unsafe { item.assume_init_drop() };
         });
     }
 
@@ -426,13 +443,15 @@ impl<T> Channel<T> {
         });
         let mut drained = Drained::new();
         self.while_discarding(false, |count| {
-            while let Some(item) = self.queue.drain_sent() {
+            let mut place = MaybeUninit::uninit();
+            while self.queue.drain_sent(&mut place) {
                 count(1);
-                drained.push(item);
+                // SAFETY: it has just been moved there, and is taken once.
+                drained.push(unsafe { place.assume_init_read() });
             }
             for Requeued { item, .. } in self.queue.drain_requeued() {
                 count(1);
-                drained.push(item);
+                drained.push(ManuallyDrop::into_inner(item));
             }
         });
         drop(notify_closed);
@@ -469,16 +488,26 @@ impl<T> Channel<T> {
         drop(end);
     }
 
-    /// Adds an item. If the queue is full, removes the oldest sent item and returns it. Never
-    /// [`Blocked`](Attempt::Blocked). `item` runs no user code.
-    pub(crate) fn force_push(&self, item: impl FnOnce() -> T) -> Attempt<Option<T>> {
-        self.queue.force_push(item, || {
+    /// Adds an item. If the queue is full, removes the oldest sent item, moves it to `oldest`, and returns
+    /// true. Never [`Blocked`](Attempt::Blocked).
+    ///
+    /// # Safety
+    ///
+    /// `item` points to an item, which has moved out of there if this is done.
+    pub(crate) unsafe fn force_push(
+        &self,
+        item: *const T,
+        oldest: &mut MaybeUninit<T>,
+    ) -> Attempt<bool> {
+        let evicted = || {
             self.ledger.record_evicted();
             if self.queue.has_lane() {
                 // This cannot make the channel quiescent (L7 of `accounting`).
                 self.ledger.resolve(1);
             }
-        })
+        };
+        // SAFETY: the caller's guarantee.
+        unsafe { self.queue.force_push(|| item, evicted, oldest) }
     }
 
     /// Ends a delivery of a task channel. The caller holds a handle.

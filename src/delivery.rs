@@ -1,6 +1,7 @@
 //! How a delivery of a task channel ends: done, failed, requeued, or dropped.
 
 use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
 use core::ptr::NonNull;
@@ -10,6 +11,7 @@ use crate::accounting::Resolution;
 use crate::channel::Change;
 use crate::channel::Channel;
 use crate::error::RetryError;
+use crate::error::SendError;
 use crate::policy::Abandon;
 use crate::report::Failure;
 use crate::shared::Shared;
@@ -17,6 +19,8 @@ use crate::shared::free_channel;
 use crate::unwind::Guarded;
 use crate::unwind::OnDrop;
 use crate::unwind::is_unwinding;
+use crate::unwind::protect_in_place;
+use crate::unwind::run_one;
 
 /// A delivery's pointer to its channel, and the duty to resolve it, once, however it ends. It keeps
 /// the channel alive until then (S1 of `shared`).
@@ -75,64 +79,81 @@ impl<T> Delivery<T> {
     }
 
     /// Queues new work. Returns it if no receiver is left.
-    pub(crate) fn follow_up(&self, item: T) -> Result<(), T> {
-        self.channel().queue.requeue(item, 1)?;
+    pub(crate) fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
+        let item = ManuallyDrop::new(item);
+        // SAFETY: if this returns true, the item is not used any more.
+        if !unsafe { self.channel().queue.requeue(&raw const *item, 1) } {
+            return Err(SendError(ManuallyDrop::into_inner(item)));
+        }
         self.channel().notify(Change::Queued);
         Ok(())
     }
 
     /// Ends the delivery by requeueing its item. If that is refused, ends it with the failure that
-    /// `refused` makes of the reason.
-    pub(crate) fn retry(
+    /// `refused` makes of the reason, and returns the reason.
+    ///
+    /// # Safety
+    ///
+    /// `item` holds an item. It has moved out of there if this returns `Ok`, and is dropped if this
+    /// panics.
+    pub(crate) unsafe fn retry(
         self,
-        item: T,
+        item: &mut MaybeUninit<T>,
         attempt: u32,
         refused: impl FnOnce(RetryError<()>) -> Failure,
-    ) -> Result<(), RetryError<T>> {
-        let (delivery, error) = match self.requeue(item, attempt) {
+    ) -> Result<(), RetryError<()>> {
+        // SAFETY: the caller's guarantee.
+        let (delivery, reason) = match unsafe { self.requeue(item.as_ptr(), attempt) } {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
         };
-        let reason = match error {
-            RetryError::Exhausted(_) => RetryError::Exhausted(()),
-            RetryError::Terminated(_) => RetryError::Terminated(()),
-        };
+        let mut failure = None;
         // If the conversion panics, the item is dropped first, as in `abandon`.
-        let error = Guarded::new(error);
-        let failure = refused(reason);
-        delivery.end(Some(failure));
-        Err(error.into_inner())
+        // SAFETY: the caller's guarantee.
+        unsafe { protect_in_place(item, || failure = Some(refused(reason))) };
+        // SAFETY: as above.
+        unsafe { protect_in_place(item, || delivery.end(failure)) };
+        Err(reason)
     }
 
     /// Ends a delivery that its worker has dropped.
+    ///
+    /// # Safety
+    ///
+    /// `item` holds an item. This moves it out of there, or drops it.
     #[cold]
-    pub(crate) fn abandon(self, item: T, attempt: u32) {
-        let (delivery, item) = match self.channel().policy.on_abandon {
-            Abandon::Count => (self, item),
-            Abandon::Requeue => match self.requeue(item, attempt) {
+    pub(crate) unsafe fn abandon(self, item: &mut MaybeUninit<T>, attempt: u32) {
+        let delivery = match self.channel().policy.on_abandon {
+            Abandon::Count => self,
+            // SAFETY: the caller's guarantee.
+            Abandon::Requeue => match unsafe { self.requeue(item.as_ptr(), attempt) } {
                 Ok(()) => return,
-                Err((delivery, error)) => (delivery, error.into_inner()),
+                Err((delivery, _)) => delivery,
             },
         };
         // In this order, so that the item is dropped before waiters are notified that its task has
         // ended. The delivery is dropped even if the destructor of the item panics.
-        drop(Guarded::new(item));
+        // SAFETY: the caller's guarantee.
+        run_one(|| unsafe { item.assume_init_drop() });
         drop(delivery);
     }
 
-    /// Queues the item for another delivery and ends this one. Returns both if that is refused.
-    fn requeue(self, item: T, attempt: u32) -> Result<(), (Self, RetryError<T>)> {
+    /// Queues the item for another delivery and ends this one. Returns the delivery, and why, if that is
+    /// refused.
+    ///
+    /// # Safety
+    ///
+    /// `item` points to an item, which has moved out of there if this returns `Ok`, or if it panics.
+    unsafe fn requeue(self, item: *const T, attempt: u32) -> Result<(), (Self, RetryError<()>)> {
         if !self.channel().policy.allows_another(attempt) {
-            return Err((self, RetryError::Exhausted(item)));
+            return Err((self, RetryError::Exhausted(())));
         }
         // The item is accepted again before this delivery is resolved. A receiver is also notified
         // before that, because afterwards the channel may be freed.
-        let requeued = self
-            .channel()
-            .queue
-            .requeue(item, attempt.saturating_add(1));
-        if let Err(item) = requeued {
-            return Err((self, RetryError::Terminated(item)));
+        let attempt = attempt.saturating_add(1);
+        // SAFETY: the caller's guarantee.
+        if !unsafe { self.channel().queue.requeue(item, attempt) } {
+            return Err((self, RetryError::Terminated(())));
         }
         let delivery = ManuallyDrop::new(self);
         // On drop, because the waker may panic.

@@ -79,7 +79,7 @@ pub(crate) use recv::RecvItem;
 pub(crate) use recv_many::RecvItems;
 pub(crate) use send::ForceSendItem;
 pub(crate) use send::SendItem;
-#[cfg(feature = "futures")]
+#[cfg(any(feature = "futures", all(feature = "std", not(target_family = "wasm"))))]
 pub(crate) use send_from::SendSlot;
 pub(crate) use send_many::SendItems;
 

@@ -3,9 +3,10 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 use core::iter::FusedIterator;
+use core::mem;
 
+use crate::unwind::drop_all;
 use crate::unwind::protect;
-use crate::unwind::run_all;
 
 /// An iterator over the items that [`Monitor::close_now`](crate::Monitor::close_now) took out of a
 /// channel.
@@ -45,7 +46,7 @@ impl<T> Drained<T> {
 impl<T> Drop for Drained<T> {
     /// Drops all items, even if the destructor of one panics.
     fn drop(&mut self) {
-        run_all(|| self.0.pop_front(), drop);
+        drop_all(mem::take(&mut self.0));
     }
 }
 

@@ -1,13 +1,12 @@
 //! The two kinds of channel, as a parameter of [`Receiver`](crate::Receiver).
 
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 
 use crate::attempt::Attempt;
 use crate::channel::Change;
-use crate::channel::Channel;
 use crate::delivery::Delivery;
 use crate::queue::Origin;
-use crate::queue::Queue;
 use crate::shared::Shared;
 use crate::task::Task;
 
@@ -55,31 +54,39 @@ pub enum Plain {}
 pub enum Tasks {}
 
 /// How a receiver of some kind takes an item from the queue.
-pub(crate) trait Receive {
+///
+/// # Safety
+///
+/// `try_pop` and `pop` have written to `out` when they return that an item was removed.
+pub(crate) unsafe trait Receive {
     /// The name of the receiver.
     const RECEIVER: &str;
 
     /// Whether the queue of the channel has a lane.
     const HAS_LANE: bool;
 
-    /// Removes an item in one try. `None` says nothing about the channel.
-    fn try_pop<T>(queue: &Queue<T>) -> Option<T>;
-
-    /// Removes an item. The caller passes `Origin::Storage`, which is replaced if the item came from
-    /// the lane.
-    fn pop<T>(channel: &Channel<T>, origin: &mut Origin) -> Attempt<T>;
-
-    /// Makes what a receiver returns for an item. Also returns what has changed.
+    /// Removes an item in one try, and writes what a receiver returns for it to `out`. Returns what has
+    /// changed. `None` says nothing about the channel.
     ///
     /// # Safety
     ///
-    /// The caller has just removed the item from the queue of this channel, which is of this kind, and
-    /// calls this once for it.
-    unsafe fn received<T>(
+    /// The channel is of this kind.
+    unsafe fn try_pop<T>(
         channel: &Shared<T>,
-        item: T,
-        origin: Origin,
-    ) -> (Self::Received<T>, Change)
+        out: &mut MaybeUninit<Self::Received<T>>,
+    ) -> Option<Change>
+    where
+        Self: Kind;
+
+    /// Removes an item, and writes what a receiver returns for it to `out`. Returns what has changed.
+    ///
+    /// # Safety
+    ///
+    /// The channel is of this kind.
+    unsafe fn pop<T>(
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Received<T>>,
+    ) -> Attempt<Change>
     where
         Self: Kind;
 
@@ -102,23 +109,21 @@ impl Kind for Plain {
     type Received<T> = T;
 }
 
-impl Receive for Plain {
+// SAFETY: the queue has written the item to `out` when it says that it has removed one.
+unsafe impl Receive for Plain {
     const RECEIVER: &str = "Receiver";
     const HAS_LANE: bool = false;
 
     #[inline]
-    fn try_pop<T>(queue: &Queue<T>) -> Option<T> {
-        queue.try_pop_sent()
+    unsafe fn try_pop<T>(channel: &Shared<T>, out: &mut MaybeUninit<T>) -> Option<Change> {
+        let popped = channel.queue.try_pop_sent(out);
+        popped.then_some(Change::Resolved)
     }
 
     #[inline]
-    fn pop<T>(channel: &Channel<T>, _: &mut Origin) -> Attempt<T> {
-        channel.queue.pop_sent()
-    }
-
-    #[inline]
-    unsafe fn received<T>(_: &Shared<T>, item: T, _: Origin) -> (T, Change) {
-        (item, Change::Resolved)
+    unsafe fn pop<T>(channel: &Shared<T>, out: &mut MaybeUninit<T>) -> Attempt<Change> {
+        let popped = channel.queue.pop_sent(out);
+        popped.map(|()| Change::Resolved)
     }
 
     #[inline]
@@ -136,30 +141,33 @@ impl Kind for Tasks {
     type Received<T> = Task<T>;
 }
 
-impl Receive for Tasks {
+// SAFETY: as above, and `deliver` has made a task of the item.
+unsafe impl Receive for Tasks {
     const RECEIVER: &str = "TaskReceiver";
     const HAS_LANE: bool = true;
 
     #[inline]
-    fn try_pop<T>(queue: &Queue<T>) -> Option<T> {
-        queue.try_pop()
+    unsafe fn try_pop<T>(channel: &Shared<T>, out: &mut MaybeUninit<Task<T>>) -> Option<Change> {
+        if !channel.queue.try_pop(Task::place_of_item(out)) {
+            return None;
+        }
+        // SAFETY: just removed; and the channel is of this kind.
+        unsafe { deliver(channel, Origin::Storage, out) };
+        Some(Change::RoomMade)
     }
 
     #[inline]
-    fn pop<T>(channel: &Channel<T>, origin: &mut Origin) -> Attempt<T> {
-        channel.pop_task(origin)
-    }
-
-    #[inline]
-    unsafe fn received<T>(channel: &Shared<T>, item: T, origin: Origin) -> (Task<T>, Change) {
-        // SAFETY: the caller's guarantee.
-        let delivery = unsafe { Delivery::new(channel) };
-        let change = match origin {
-            Origin::Storage => Change::RoomMade,
-            // What leaves the lane makes no room.
-            Origin::Lane { .. } => Change::Nothing,
-        };
-        (Task::new((item, delivery), origin), change)
+    unsafe fn pop<T>(channel: &Shared<T>, out: &mut MaybeUninit<Task<T>>) -> Attempt<Change> {
+        let popped = channel.pop_task(Task::place_of_item(out));
+        popped.map(|origin| {
+            // SAFETY: as above.
+            unsafe { deliver(channel, origin, out) };
+            match origin {
+                Origin::Storage => Change::RoomMade,
+                // What leaves the lane makes no room.
+                Origin::Lane { .. } => Change::Nothing,
+            }
+        })
     }
 
     #[inline]
@@ -169,12 +177,28 @@ impl Receive for Tasks {
         out: &mut Vec<Task<T>>,
     ) -> Attempt<(u64, Change)> {
         let popped = channel.pop_many_tasks(max, out, |item, origin| {
+            let mut task = MaybeUninit::uninit();
+            Task::place_of_item(&mut task).write(item);
             // SAFETY: just removed; and the channel is of this kind, by the caller's guarantee.
-            unsafe { Self::received(channel, item, origin) }.0
+            unsafe { deliver(channel, origin, &mut task) };
+            // SAFETY: now it is whole.
+            unsafe { task.assume_init() }
         });
         popped.map(|batch| {
             let change = Change::room_made(batch.sent);
             (batch.sent + batch.requeued, change)
         })
     }
+}
+
+/// Makes a task of an item that is in its place.
+///
+/// # Safety
+///
+/// The caller has just removed the item from the queue of this task channel, and makes one task of it.
+#[inline]
+unsafe fn deliver<T>(channel: &Shared<T>, origin: Origin, out: &mut MaybeUninit<Task<T>>) {
+    // SAFETY: the caller's guarantee.
+    let delivery = unsafe { Delivery::new(channel) };
+    Task::complete(out, delivery, origin);
 }

@@ -9,7 +9,16 @@
 //! * **O1** An attempt that is done consumes the operation: it is neither used nor dropped after that.
 //! * **O2** Between the last attempt and the notification of others, no user code runs. If a waker
 //!   panics then, the waiter still leaves its list, and the output is dropped.
+//! * **O3** An attempt that is done has written its output to the place that it was given (unless that
+//!   takes no space). Any other attempt has not.
+//!
+//! A large item is moved from one place to another as rarely as possible: an attempt to send copies it
+//! from where it is to its slot, and an attempt to receive from the slot to where its caller wants it.
+//! Without optimisation, each function that takes or returns an item by value has copies of its own on
+//! the stack.
 
+// an operation that waits, as a future
+mod waiting;
 // waiting on a thread
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
@@ -18,13 +27,10 @@ mod tests;
 // waiting until another future is ready
 mod until;
 
-use core::borrow::Borrow;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use core::ops::Deref;
+use core::mem::MaybeUninit;
 use core::task::Context;
 use core::task::Poll;
-use core::task::ready;
 
 use crate::attempt::Attempt;
 use crate::channel::Change;
@@ -32,41 +38,59 @@ use crate::channel::Channel;
 use crate::shared::Shared;
 use crate::sync::atomic::Ordering;
 use crate::sync::atomic::fence;
-use crate::unwind::Guarded;
 use crate::unwind::OnDrop;
 use crate::unwind::protect;
+use crate::unwind::protect_in_place;
 use crate::wait::Wait;
 use crate::wait::WaitList;
 
 pub(crate) use self::until::Until;
+pub(crate) use self::waiting::Waiting;
 
 /// A verb of a channel.
-pub(crate) trait Operation<T>: Sized {
+///
+/// # Safety
+///
+/// O3: an attempt that is done has written its output.
+pub(crate) unsafe trait Operation<T>: Sized {
+    /// What a caller gets from an attempt that is done.
     type Output;
+
+    /// What a caller gets from an attempt that is [`Closed`](Attempt::Closed).
+    type Error;
 
     /// The list in which its callers wait.
     fn list(channel: &Channel<T>) -> WaitList<'_>;
 
     /// Attempts the operation in one try, for callers that have not waited. `None` says nothing about
-    /// the channel.
+    /// the channel. Otherwise it writes its output to `out`, and returns what it has changed.
     ///
     /// # Safety
     ///
     /// O1: the caller does not use the operation after an attempt that was done.
     #[inline]
-    unsafe fn try_attempt(&mut self, _: &Shared<T>) -> Option<(Self::Output, Change)> {
+    unsafe fn try_attempt(
+        &mut self,
+        _: &Shared<T>,
+        _: &mut MaybeUninit<Self::Output>,
+    ) -> Option<Change> {
         None
     }
 
-    /// Attempts the operation. When it is done, also returns what it has changed.
+    /// Attempts the operation. When it is done, it writes its output to `out`, and returns what it has
+    /// changed.
     ///
     /// # Safety
     ///
     /// O1: the caller does not use the operation after an attempt that was done.
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)>;
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change>;
 
-    /// The output of an attempt that is [`Closed`](Attempt::Closed). Required if any is.
-    fn closed(self) -> Self::Output {
+    /// The error after an attempt that is [`Closed`](Attempt::Closed). Required if any is.
+    fn closed(self) -> Self::Error {
         unreachable!("no attempt of this operation is `Closed`")
     }
 
@@ -83,10 +107,16 @@ pub(crate) trait Operation<T>: Sized {
 }
 
 /// Makes an attempt of a check that changes nothing.
-pub(crate) fn look<R>(look: impl FnOnce() -> Attempt<R>) -> Attempt<(R, Change)> {
+pub(crate) fn look<R>(
+    out: &mut MaybeUninit<R>,
+    look: impl FnOnce() -> Attempt<R>,
+) -> Attempt<Change> {
     // Pairs with what precedes the notification (Q3 of `waiters`).
     fence(Ordering::SeqCst);
-    look().map(|output| (output, Change::Nothing))
+    look().map(|output| {
+        out.write(output);
+        Change::Nothing
+    })
 }
 
 /// Polls an operation that needs no memory between two polls, as that of a stream. `wait` is the state
@@ -97,26 +127,58 @@ pub(crate) fn poll<T, O: Operation<T>>(
     channel: &Shared<T>,
     wait: &mut Wait,
     cx: &mut Context<'_>,
-) -> Poll<O::Output> {
+) -> Poll<Result<O::Output, O::Error>> {
+    let done = |output| Poll::Ready(Ok(output));
+    poll_or(operation, channel, wait, done, |operation, wait| {
+        poll_slow(operation, channel, wait, cx)
+    })
+}
+
+/// Makes the first try of [`poll`]. Returns what `done` makes of the output. If the caller may have to
+/// wait, returns what `slow` returns, which is to call [`poll_slow`].
+#[inline]
+pub(crate) fn poll_or<T, O: Operation<T>, R>(
+    operation: O,
+    channel: &Shared<T>,
+    wait: &mut Wait,
+    done: impl FnOnce(O::Output) -> R,
+    slow: impl FnOnce(O, &mut Wait) -> R,
+) -> R {
     let mut operation = ManuallyDrop::new(operation);
+    let mut out = MaybeUninit::uninit();
     // SAFETY: O1: the operation is not used after it is done.
-    match unsafe { poll_first(&mut operation, channel, wait) } {
-        Some(done) => Poll::Ready(complete_first(channel, done)),
-        None => poll_slow(ManuallyDrop::into_inner(operation), channel, wait, cx),
+    match unsafe { poll_first(&mut *operation, channel, wait, &mut out) } {
+        Some(change) => {
+            // SAFETY: O3.
+            unsafe { complete_first(channel, &mut out, change) };
+            // SAFETY: O3; it is taken once.
+            done(unsafe { out.assume_init_read() })
+        }
+        None => slow(ManuallyDrop::into_inner(operation), wait),
     }
 }
 
 #[inline(never)]
-fn poll_slow<T, O: Operation<T>>(
+pub(crate) fn poll_slow<T, O: Operation<T>>(
     operation: O,
     channel: &Shared<T>,
     wait: &mut Wait,
     cx: &mut Context<'_>,
-) -> Poll<O::Output> {
+) -> Poll<Result<O::Output, O::Error>> {
     let mut operation = ManuallyDrop::new(operation);
+    let mut out = MaybeUninit::uninit();
     // SAFETY: O1: the operation is not used after it is done.
-    match unsafe { poll_in_loop(&mut operation, channel, wait, cx) } {
-        Poll::Ready(done) => Poll::Ready(complete::<T, O>(channel, wait, done)),
+    match unsafe { poll_in_loop(&mut *operation, channel, wait, cx, &mut out) } {
+        Poll::Ready(Some(change)) => {
+            // SAFETY: O3.
+            unsafe { complete::<T, O>(channel, wait, &mut out, change) };
+            // SAFETY: O3; it is taken once.
+            Poll::Ready(Ok(unsafe { out.assume_init_read() }))
+        }
+        Poll::Ready(None) => {
+            let error = ManuallyDrop::into_inner(operation).closed();
+            Poll::Ready(Err(protect(error, || leave::<T, O>(channel, wait))))
+        }
         Poll::Pending => {
             drop(ManuallyDrop::into_inner(operation));
             Poll::Pending
@@ -135,52 +197,51 @@ fn poll_slow<T, O: Operation<T>>(
 /// O1: the caller does not use the operation after this returns `Some`.
 #[inline]
 unsafe fn poll_first<T, O: Operation<T>>(
-    operation: &mut ManuallyDrop<O>,
+    operation: &mut O,
     channel: &Shared<T>,
     wait: &Wait,
-) -> Option<(O::Output, Change)> {
+    out: &mut MaybeUninit<O::Output>,
+) -> Option<Change> {
     let yields = O::list(channel).yields;
     let are_due = || yields.is_some_and(|it| it.are_possible() && it.are_due());
     let may_try = wait.is_idle() && !are_due() && cfg!(not(loom));
     // SAFETY: the caller's guarantee.
-    may_try.then(|| unsafe { operation.try_attempt(channel) })?
+    may_try.then(|| unsafe { operation.try_attempt(channel, out) })?
 }
 
-/// Polls in the wait loop.
+/// Polls in the wait loop. Ready with `None` if the last attempt was [`Closed`](Attempt::Closed).
 ///
 /// # Safety
 ///
-/// O1: the caller does not use the operation after this is ready.
+/// O1: the caller does not use the operation after this is ready with `Some`.
 #[inline(always)]
 unsafe fn poll_in_loop<T, O: Operation<T>>(
-    operation: &mut ManuallyDrop<O>,
+    operation: &mut O,
     channel: &Shared<T>,
     wait: &mut Wait,
     cx: &mut Context<'_>,
-) -> Poll<(O::Output, Change)> {
+    out: &mut MaybeUninit<O::Output>,
+) -> Poll<Option<Change>> {
     let pause = || O::pause(channel);
     // SAFETY: O1: the wait loop does not attempt again after it is done.
-    let attempt = || unsafe { operation.attempt(channel) };
-    let done = ready!(wait.poll(O::list(channel), cx, pause, attempt));
-    Poll::Ready(done.unwrap_or_else(|| {
-        // SAFETY: O1: no attempt was done, and by the caller's guarantee the operation is not used
-        // after this.
-        let operation = unsafe { ManuallyDrop::take(operation) };
-        (operation.closed(), Change::Nothing)
-    }))
+    let attempt = || unsafe { operation.attempt(channel, out) };
+    wait.poll(O::list(channel), cx, pause, attempt)
 }
 
 /// Completes an operation after the first try of a caller that has not waited: notifies others of the
-/// change.
+/// change. Drops the output in `out` if a waker panics (O2).
 ///
 /// Usually there is no waiter to notify. Then no code runs that could panic, so the output can stay in
 /// registers: it need not be in memory for unwinding to drop it.
+///
+/// # Safety
+///
+/// O3: the attempt was done, and `out` is its output.
 #[inline]
-fn complete_first<T, R>(channel: &Channel<T>, (output, change): (R, Change)) -> R {
+unsafe fn complete_first<T, R>(channel: &Channel<T>, out: &mut MaybeUninit<R>, change: Change) {
     if channel.must_notify(change) {
-        protect(output, || notify(channel, change))
-    } else {
-        output
+        // SAFETY: the caller's guarantee.
+        unsafe { protect_in_place(out, || notify(channel, change)) };
     }
 }
 
@@ -189,19 +250,26 @@ fn notify<T>(channel: &Channel<T>, change: Change) {
     channel.notify(change);
 }
 
-/// Completes an operation after a ready attempt: notifies others of the change, and leaves the list.
+/// Completes an operation after an attempt in the wait loop: notifies others of the change, and leaves
+/// the list. Drops the output in `out` if a waker panics (O2).
+///
+/// # Safety
+///
+/// O3: the attempt was done, and `out` is its output.
 #[inline]
-fn complete<T, O: Operation<T>>(
+unsafe fn complete<T, O: Operation<T>>(
     channel: &Channel<T>,
     wait: &mut Wait,
-    (output, change): (O::Output, Change),
-) -> O::Output {
-    // O2.
-    protect(output, || {
+    out: &mut MaybeUninit<O::Output>,
+    change: Change,
+) {
+    let run = || {
         let leave = OnDrop(|| leave::<T, O>(channel, wait));
         channel.notify(change);
         drop(leave);
-    })
+    };
+    // SAFETY: the caller's guarantee.
+    unsafe { protect_in_place(out, run) };
 }
 
 /// Leaves the list, with success or without (Q4 of `waiters`).
@@ -224,148 +292,86 @@ pub(crate) fn leave<T, O: Operation<T>>(channel: &Channel<T>, wait: &mut Wait) {
     drop(trace);
 }
 
-/// Completes an operation if it need not wait. Calls `tried` with its output, or with the operation
-/// itself if it would have to wait, and returns what `tried` returns.
+/// Completes an operation without an output, for a caller that has not waited. (A caller whose attempt
+/// has an output protects it meanwhile.)
+#[inline]
+pub(crate) fn complete_now<T>(channel: &Channel<T>, change: Change) {
+    if channel.must_notify(change) {
+        notify(channel, change);
+    }
+}
+
+/// Why an operation is not done.
+pub(crate) enum Refused {
+    Closed,
+    /// It would have to wait.
+    Blocked,
+}
+
+/// Completes an operation if it need not wait. Otherwise drops it, and returns what `error` returns.
 #[inline(always)]
-pub(crate) fn try_now<T, O: Operation<T>, R>(
+pub(crate) fn try_now<T, O: Operation<T>, E>(
     operation: O,
     channel: &Shared<T>,
-    tried: impl FnOnce(Result<O::Output, O>) -> R,
-) -> R {
+    error: impl FnOnce(Refused) -> E,
+) -> Result<O::Output, E> {
     let mut operation = ManuallyDrop::new(operation);
+    let mut out = MaybeUninit::uninit();
     // SAFETY: O1: it is used only if there was no success.
-    match unsafe { operation.try_attempt(channel) } {
-        Some(done) => tried(Ok(complete_first(channel, done))),
-        None => try_now_slow(ManuallyDrop::into_inner(operation), channel, tried),
+    match unsafe { operation.try_attempt(channel, &mut out) } {
+        Some(change) => {
+            // SAFETY: O3.
+            unsafe { complete_first(channel, &mut out, change) };
+            // SAFETY: O3; it is taken once.
+            Ok(unsafe { out.assume_init_read() })
+        }
+        None => try_now_slow(ManuallyDrop::into_inner(operation), channel, error),
     }
 }
 
 #[inline(never)]
-fn try_now_slow<T, O: Operation<T>, R>(
+fn try_now_slow<T, O: Operation<T>, E>(
     operation: O,
     channel: &Shared<T>,
-    tried: impl FnOnce(Result<O::Output, O>) -> R,
-) -> R {
+    error: impl FnOnce(Refused) -> E,
+) -> Result<O::Output, E> {
     let mut operation = ManuallyDrop::new(operation);
+    let mut out = MaybeUninit::uninit();
+    // SAFETY: O1: it is used only if there was no success.
+    match unsafe { attempt_now(&mut *operation, channel, &mut out) } {
+        Ok(change) => {
+            // SAFETY: O3.
+            unsafe { complete_first(channel, &mut out, change) };
+            // SAFETY: O3; it is taken once.
+            Ok(unsafe { out.assume_init_read() })
+        }
+        Err(refused) => {
+            drop(ManuallyDrop::into_inner(operation));
+            Err(error(refused))
+        }
+    }
+}
+
+/// Attempts an operation without waiting. The caller then notifies others of the change.
+///
+/// # Safety
+///
+/// O1: the caller does not use the operation after this returns `Ok`.
+pub(crate) unsafe fn attempt_now<T, O: Operation<T>>(
+    operation: &mut O,
+    channel: &Shared<T>,
+    out: &mut MaybeUninit<O::Output>,
+) -> Result<Change, Refused> {
     // SAFETY: O1: it does not attempt again after it is done.
-    let attempt = || unsafe { operation.attempt(channel) };
-    tried(match Attempt::retry_while_busy(attempt) {
-        Attempt::Done(done) => Ok(complete_first(channel, done)),
-        Attempt::Closed => Ok(ManuallyDrop::into_inner(operation).closed()),
-        Attempt::Blocked | Attempt::Busy => Err(ManuallyDrop::into_inner(operation)),
-    })
-}
-
-/// An operation on a channel, as a future: `C` is a handle, or a reference to one.
-pub(crate) struct Waiting<C: Borrow<Shared<T>>, T, O: Operation<T>> {
-    /// `None` once completed.
-    channel: Option<C>,
-    /// Idle once it has left the list, so there is nothing to drop then.
-    wait: ManuallyDrop<Wait>,
-    /// Initialised while `channel` is `Some` (O1).
-    operation: ManuallyDrop<O>,
-    item: PhantomData<fn() -> T>,
-}
-
-// Items are never pinned.
-impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Unpin for Waiting<C, T, O> {}
-
-impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
-    #[inline]
-    pub(crate) fn new(channel: C, operation: O) -> Self {
-        Self {
-            channel: Some(channel),
-            wait: ManuallyDrop::default(),
-            operation: ManuallyDrop::new(operation),
-            item: PhantomData,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn has_completed(&self) -> bool {
-        self.channel.is_none()
-    }
-
-    /// The channel, unless the future has completed.
-    pub(crate) fn channel(&self) -> Option<&Channel<T>> {
-        self.channel.as_ref().map(|channel| &**channel.borrow())
-    }
-
-    /// Polls the future called `name`.
-    #[inline(always)]
-    pub(crate) fn poll(&mut self, name: &str, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let Some(channel) = &self.channel else {
-            polled_after_completion(name);
-        };
-        let shared = channel.borrow();
-        // Read once: after an exchange, the compiler would read it through `shared` again.
-        let channel: &Channel<T> = shared;
-        // SAFETY: O1: the future is marked as completed before anything else can use the operation.
-        let first = unsafe { poll_first(&mut self.operation, shared, &self.wait) };
-        let Some((output, change)) = first else {
-            return self.poll_slow(cx);
-        };
-        if channel.must_notify(change) {
-            let channel = Guarded::new(self.take_channel());
-            let output = protect(output, || notify(channel.deref().borrow(), change));
-            return Poll::Ready(protect(output, || drop(channel)));
-        }
-        // A handle may be the last of its side, whose destructor runs user code.
-        Poll::Ready(protect(output, || self.channel = None))
-    }
-
-    #[inline(never)]
-    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let Some(channel) = &self.channel else {
-            unreachable!("the future has not completed");
-        };
-        let channel = channel.borrow();
-        let wait = &mut self.wait;
-        // SAFETY: O1: as in `poll`.
-        let done = ready!(unsafe { poll_in_loop(&mut self.operation, channel, wait, cx) });
-        let channel = Guarded::new(self.take_channel());
-        let output = complete::<T, O>(channel.deref().borrow(), &mut self.wait, done);
-        Poll::Ready(protect(output, || drop(channel)))
-    }
-
-    /// Cancels the operation and returns it. Returns `None` if the future has completed, as it then has.
-    pub(crate) fn cancel(&mut self) -> Option<O> {
-        let channel = Guarded::new(self.channel.take()?);
-        // SAFETY: O1: `channel` was `Some`, so the operation is initialised. It is taken once.
-        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
-        leave::<T, O>(channel.deref().borrow(), &mut self.wait);
-        // Here, because both this and the above run user code. If it panicked while this function
-        // returned, the compiler would leak the operation (rust-lang/rust#47949).
-        drop(channel);
-        Some(operation.into_inner())
-    }
-
-    /// Marks the future as completed. After a ready attempt this comes first, so that the operation is
-    /// not used again if a waker panics.
-    #[inline]
-    fn take_channel(&mut self) -> C {
-        match self.channel.take() {
-            Some(channel) => channel,
-            None => unreachable!("the future has not completed"),
-        }
+    let attempt = || unsafe { operation.attempt(channel, out) };
+    match Attempt::retry_while_busy(attempt) {
+        Attempt::Done(change) => Ok(change),
+        Attempt::Closed => Err(Refused::Closed),
+        Attempt::Blocked | Attempt::Busy => Err(Refused::Blocked),
     }
 }
 
 #[cold]
 pub(crate) fn polled_after_completion(name: &str) -> ! {
     panic!("`{name}` polled after completion")
-}
-
-impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Drop for Waiting<C, T, O> {
-    /// Cancels the operation, unless the future has completed.
-    #[inline]
-    fn drop(&mut self) {
-        let Some(channel) = &self.channel else {
-            return;
-        };
-        // SAFETY: O1: `channel` is `Some`, so the operation is initialised. It is taken once.
-        let operation = Guarded::new(unsafe { ManuallyDrop::take(&mut self.operation) });
-        leave::<T, O>(channel.borrow(), &mut self.wait);
-        drop(operation);
-    }
 }

@@ -6,6 +6,8 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 
 use crate::attempt::Attempt;
 use crate::sync::Section;
@@ -24,15 +26,11 @@ pub(crate) use self::lane::Requeued;
 use self::ring::Ring;
 use self::segments::Segments;
 
-/// Where an item came from. It is returned separately, so that the item stays in registers: a larger
-/// value would be copied through memory at each step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where an item came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    #[default]
     Storage,
-    Lane {
-        attempt: u32,
-    },
+    Lane { attempt: u32 },
 }
 
 impl Origin {
@@ -131,15 +129,25 @@ impl<T> Queue<T> {
 
     /// Adds an item in one try. False does not mean that there is no room. `item` is called if there
     /// is, and must not run user code: other callers are held up until it returns.
+    ///
+    /// # Safety
+    ///
+    /// `item` returns a pointer to an item, which has moved out of there if this returns true.
     #[inline]
-    pub(crate) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
-        claim!(self, it => it.try_push(item))
+    pub(crate) unsafe fn try_push(&self, item: impl FnOnce() -> *const T) -> bool {
+        // SAFETY: the caller's guarantee.
+        claim!(self, it => unsafe { it.try_push(item) })
     }
 
     /// Adds an item. `item` is called if there is room, as by [`try_push`](Self::try_push).
+    ///
+    /// # Safety
+    ///
+    /// `item` returns a pointer to an item, which has moved out of there if this is done.
     #[inline]
-    pub(crate) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
-        claim!(self, it => it.push(item))
+    pub(crate) unsafe fn push(&self, item: impl FnOnce() -> *const T) -> Attempt<()> {
+        // SAFETY: the caller's guarantee.
+        claim!(self, it => unsafe { it.push(item) })
     }
 
     /// Moves items from the front of `items` to the storage, as many as there is room for. Returns how
@@ -148,61 +156,65 @@ impl<T> Queue<T> {
         claim!(self, it => it.push_many(items))
     }
 
-    /// Adds an item. If there is no room, removes the oldest sent item and returns it. Never
-    /// [`Blocked`](Attempt::Blocked). See [`Ring::force_push`] for `item` and `evicted`.
+    /// Adds an item. If there is no room, removes the oldest sent item, moves it to `oldest`, and returns
+    /// true. Never [`Blocked`](Attempt::Blocked). See [`Ring::force_push`] for `item` and `evicted`.
+    ///
+    /// # Safety
+    ///
+    /// As [`push`](Self::push).
     #[inline]
-    pub(crate) fn force_push(
+    pub(crate) unsafe fn force_push(
         &self,
-        item: impl FnOnce() -> T,
+        item: impl FnOnce() -> *const T,
         evicted: impl FnOnce(),
-    ) -> Attempt<Option<T>> {
+        oldest: &mut MaybeUninit<T>,
+    ) -> Attempt<bool> {
         let _section = Section::enter();
         match &self.storage {
-            Storage::Bounded(ring) => ring.force_push(item, evicted),
-            // There is always room.
-            Storage::Unbounded(segments) => segments.push(item).map(|()| None),
+            // SAFETY: the caller's guarantee.
+            Storage::Bounded(ring) => unsafe { ring.force_push(item, evicted, oldest) },
+            // There is always room. SAFETY: the caller's guarantee.
+            Storage::Unbounded(segments) => unsafe { segments.push(item) }.map(|()| false),
         }
     }
 
-    /// Removes the oldest sent item in one try. `None` does not mean that there is none.
+    /// Removes the oldest sent item in one try, and moves it to `place`. False does not mean that there is
+    /// none.
     #[inline]
-    pub(crate) fn try_pop_sent(&self) -> Option<T> {
-        claim!(self, it => it.try_pop())
+    pub(crate) fn try_pop_sent(&self, place: &mut MaybeUninit<T>) -> bool {
+        claim!(self, it => it.try_pop(place))
     }
 
-    /// Removes the oldest sent item.
+    /// Removes the oldest sent item, and moves it to `place`.
     #[inline]
-    pub(crate) fn pop_sent(&self) -> Attempt<T> {
-        claim!(self, it => it.pop())
+    pub(crate) fn pop_sent(&self, place: &mut MaybeUninit<T>) -> Attempt<()> {
+        claim!(self, it => it.pop(place))
     }
 
-    /// Removes an item in one try, if nothing was requeued. `None` does not mean that there is none.
+    /// Removes an item in one try, if nothing was requeued, and moves it to `place`. False does not mean
+    /// that there is none.
     #[inline]
-    pub(crate) fn try_pop(&self) -> Option<T> {
-        if self.lane_is_empty() {
-            claim!(self, it => it.try_pop())
-        } else {
-            None
-        }
+    pub(crate) fn try_pop(&self, place: &mut MaybeUninit<T>) -> bool {
+        self.lane_is_empty() && self.try_pop_sent(place)
     }
 
-    /// Removes an item from the storage or the lane, in turn. The caller passes `Origin::Storage`,
-    /// which is replaced if the item came from the lane.
+    /// Removes an item from the storage or the lane, in turn, moves it to `place`, and returns where it
+    /// came from.
     ///
     /// The two are read one after the other. That loses no wakeup: a caller that adds an item to either
     /// notifies a receiver, and Q3 and Q4 of `waiters` hold for each of the two by itself.
     #[inline]
-    pub(crate) fn pop(&self, origin: &mut Origin) -> Attempt<T> {
+    pub(crate) fn pop(&self, place: &mut MaybeUninit<T>) -> Attempt<Origin> {
         if self.lane.as_ref().is_some_and(|lane| lane.is_next()) {
-            if let Some(item) = self.pop_requeued(origin) {
-                return Attempt::Done(item);
+            if let Some(origin) = self.pop_requeued(place) {
+                return Attempt::Done(origin);
             }
         }
-        match claim!(self, it => it.pop()) {
-            Attempt::Done(item) => Attempt::Done(item),
-            nothing => match self.pop_requeued(origin) {
-                Some(item) => Attempt::Done(item),
-                None => nothing,
+        match self.pop_sent(place) {
+            Attempt::Done(()) => Attempt::Done(Origin::Storage),
+            nothing => match self.pop_requeued(place) {
+                Some(origin) => Attempt::Done(origin),
+                None => nothing.map(|()| Origin::Storage),
             },
         }
     }
@@ -258,31 +270,36 @@ impl<T> Queue<T> {
     ) -> u64 {
         self.lane.as_ref().map_or(0, |lane| {
             lane.pop_many(max, out, |Requeued { item, attempt }| {
-                make(item, Origin::Lane { attempt })
+                make(ManuallyDrop::into_inner(item), Origin::Lane { attempt })
             })
         })
     }
 
     #[cold]
-    fn pop_requeued(&self, origin: &mut Origin) -> Option<T> {
-        let Requeued { item, attempt } = self.lane.as_ref()?.pop()?;
-        *origin = Origin::Lane { attempt };
-        Some(item)
+    fn pop_requeued(&self, place: &mut MaybeUninit<T>) -> Option<Origin> {
+        let attempt = self.lane.as_ref()?.pop(place)?;
+        Some(Origin::Lane { attempt })
     }
 
-    /// Pushes an item to the lane. Returns it if no receiver is left. An item with attempt 1 is new
+    /// Pushes an item to the lane. Returns false if no receiver is left. An item with attempt 1 is new
     /// work. The caller holds an unresolved delivery (N2 of `lane`).
-    pub(crate) fn requeue(&self, item: T, attempt: u32) -> Result<(), T> {
+    ///
+    /// # Safety
+    ///
+    /// `item` points to an item, which has moved out of there if this returns true.
+    pub(crate) unsafe fn requeue(&self, item: *const T, attempt: u32) -> bool {
         match &self.lane {
-            Some(lane) => lane.push(item, attempt),
-            None => Err(item),
+            // SAFETY: the caller's guarantee.
+            Some(lane) => unsafe { lane.push(item, attempt) },
+            None => false,
         }
     }
 
-    /// Removes a sent item of a closed queue.
-    pub(crate) fn drain_sent(&self) -> Option<T> {
+    /// Removes a sent item of a closed queue, and moves it to `place`. Returns whether there was one.
+    pub(crate) fn drain_sent(&self, place: &mut MaybeUninit<T>) -> bool {
         // A send that claimed its slot before the close may be about to fill it.
-        Attempt::retry_while_busy(|| claim!(self, it => it.pop())).done()
+        let popped = Attempt::retry_while_busy(|| self.pop_sent(place));
+        matches!(popped, Attempt::Done(()))
     }
 
     /// Removes all requeued items.
@@ -432,9 +449,21 @@ mod tests {
     use std::thread;
 
     use super::Attempt;
+    use super::MaybeUninit;
     use super::Queue;
     use super::Vec;
     use super::VecDeque;
+
+    fn push(queue: &Queue<u32>, item: u32) -> Attempt<()> {
+        // SAFETY: the item is not used after this.
+        unsafe { queue.push(|| &raw const item) }
+    }
+
+    fn force_push(queue: &Queue<u32>, item: u32) -> Attempt<bool> {
+        let mut oldest = MaybeUninit::uninit();
+        // SAFETY: the item is not used after this.
+        unsafe { queue.force_push(|| &raw const item, || (), &mut oldest) }
+    }
 
     fn is_never_busy_in_critical_section(queue: &Queue<u32>) {
         let is_over = &AtomicBool::new(false);
@@ -442,9 +471,9 @@ mod tests {
             scope.spawn(move || {
                 let (mut items, mut taken) = (VecDeque::new(), Vec::new());
                 for item in 0..300_000 {
-                    let _ = queue.push(|| item);
-                    queue.try_pop();
-                    let _ = queue.force_push(|| item, || ());
+                    let _ = push(queue, item);
+                    queue.try_pop(&mut MaybeUninit::uninit());
+                    let _ = force_push(queue, item);
                     items.push_back(item);
                     items.push_back(item);
                     let _ = queue.push_many(&mut items);
@@ -457,8 +486,9 @@ mod tests {
             });
             while !is_over.load(Ordering::Relaxed) {
                 let outcomes = critical_section::with(|_| {
-                    let forced = queue.force_push(|| 0, || ()).map(drop);
-                    (queue.push(|| 0), queue.pop_sent(), forced)
+                    let forced = force_push(queue, 0);
+                    let popped = queue.pop_sent(&mut MaybeUninit::uninit());
+                    (push(queue, 0), popped, forced)
                 });
                 assert!(!matches!(outcomes.0, Attempt::Busy));
                 assert!(!matches!(outcomes.1, Attempt::Busy));

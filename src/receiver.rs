@@ -21,11 +21,13 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 
+use crate::error::TryRecvError;
 use crate::future::RecvItem;
 use crate::future::RecvItems;
 use crate::kind::Kind;
 use crate::kind::Plain;
 use crate::kind::Tasks;
+use crate::operation::Refused;
 use crate::shared::ReceiverSide;
 use crate::shared::Shared;
 
@@ -198,5 +200,12 @@ impl<T, K: Kind> Drop for Receiver<T, K> {
 impl<T, K: Kind> fmt::Debug for Receiver<T, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {{ .. }}", K::RECEIVER)
+    }
+}
+
+fn why_none(refused: Refused) -> TryRecvError {
+    match refused {
+        Refused::Closed => TryRecvError::Closed,
+        Refused::Blocked => TryRecvError::Empty,
     }
 }

@@ -80,7 +80,7 @@ impl<T> Sender<T> {
         &mut self,
         operation: O,
         cx: &mut Context<'_>,
-    ) -> Poll<O::Output> {
+    ) -> Poll<Result<O::Output, O::Error>> {
         poll(operation, &self.0, self.1.get_or_insert_default(), cx)
     }
 

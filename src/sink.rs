@@ -23,6 +23,7 @@ use futures_util::Sink;
 
 use crate::error::SendError;
 use crate::future::SendSlot;
+use crate::operation::Refused;
 use crate::operation::try_now;
 use crate::sender::Sender;
 use crate::sync::Exclusive;
@@ -217,9 +218,13 @@ impl<T> Sink<T> for SendSink<T> {
         *kept = Some(item.into_inner());
         match &this.sender {
             // If the channel is full, the item stays in the slot.
-            Some(sender) => try_now(SendSlot::new(kept), &sender.0, |tried| {
-                tried.unwrap_or(Ok(()))
-            }),
+            Some(sender) => {
+                let sent = try_now(SendSlot::new(kept), &sender.0, |refused| refused);
+                match sent {
+                    Ok(()) | Err(Refused::Blocked) => Ok(()),
+                    Err(Refused::Closed) => Err(SendError(())),
+                }
+            }
             None => Err(SendError(())),
         }
     }

@@ -308,6 +308,7 @@ impl<T> Deref for CachePadded<T> {
 
 /// A value that is only reached through `&mut`. It can therefore be shared between threads,
 /// whatever its type is.
+#[repr(transparent)]
 pub(crate) struct Exclusive<T>(T);
 
 // SAFETY: a `&Exclusive<T>` gives no access to the value.
@@ -322,6 +323,11 @@ impl<T> Exclusive<T> {
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
         &mut self.0
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *const T {
+        &raw const self.0
     }
 
     #[inline]

@@ -5,8 +5,10 @@ use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
 use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ops::DerefMut;
+use core::ptr;
 
 use crate::delivery::Delivery;
 use crate::delivery::ErasedDelivery;
@@ -84,23 +86,53 @@ impl<T> InHand<T> {
     fn attempt(&self) -> u32 {
         self.attempt as u32
     }
-
-    fn into_parts(self) -> (T, Delivery<T>, u32) {
-        let attempt = self.attempt();
-        (self.item, self.delivery, attempt)
-    }
 }
 
 impl<T> Task<T> {
+    /// The place of the item in the place of its task. A large item is moved there once.
     #[inline]
-    pub(crate) fn new((item, delivery): (T, Delivery<T>), origin: Origin) -> Self {
-        Self {
-            in_hand: ManuallyDrop::new(InHand {
-                item,
-                delivery,
-                attempt: origin.attempt().into(),
-            }),
-        }
+    pub(crate) fn place_of_item(task: &mut MaybeUninit<Self>) -> &mut MaybeUninit<T> {
+        let in_hand = Self::place_of_parts(task);
+        // SAFETY: the pointer is that of a reference, and only a field is taken.
+        let item = unsafe { &raw mut (*in_hand).item };
+        // SAFETY: it is part of the task's place, which is borrowed.
+        unsafe { &mut *item.cast::<MaybeUninit<T>>() }
+    }
+
+    /// Writes what a task has beside its item.
+    #[inline]
+    pub(crate) fn complete(task: &mut MaybeUninit<Self>, delivery: Delivery<T>, origin: Origin) {
+        let in_hand = Self::place_of_parts(task);
+        // SAFETY: the pointer is that of a reference, and only a field is taken.
+        let place = unsafe { &raw mut (*in_hand).delivery };
+        // SAFETY: it is part of the task's place, which is borrowed.
+        unsafe { place.write(delivery) };
+        // SAFETY: as above.
+        let place = unsafe { &raw mut (*in_hand).attempt };
+        // SAFETY: as above.
+        unsafe { place.write(origin.attempt().into()) };
+    }
+
+    /// The parts of a task. The item stays where it is.
+    ///
+    /// # Safety
+    ///
+    /// The place holds a task, which is neither used nor dropped after this.
+    unsafe fn take_apart(task: &mut MaybeUninit<Self>) -> (&mut MaybeUninit<T>, Delivery<T>, u32) {
+        // SAFETY: the caller's guarantee.
+        let in_hand = unsafe { &*Self::place_of_parts(task) };
+        let attempt = in_hand.attempt();
+        // SAFETY: as above; it is taken once.
+        let delivery = unsafe { ptr::read(&raw const in_hand.delivery) };
+        (Self::place_of_item(task), delivery, attempt)
+    }
+
+    #[inline]
+    fn place_of_parts(task: &mut MaybeUninit<Self>) -> *mut InHand<T> {
+        // SAFETY: the pointer is that of a reference, and only a field is taken.
+        let in_hand = unsafe { &raw mut (*task.as_mut_ptr()).in_hand };
+        // A `ManuallyDrop` has the layout of what it contains.
+        in_hand.cast()
     }
 
     #[inline]
@@ -123,10 +155,15 @@ impl<T> Task<T> {
     /// ```
     #[inline]
     pub fn done(self) -> T {
-        let InHand { item, delivery, .. } = self.end();
-        match delivery.try_end() {
+        let task = ManuallyDrop::new(self);
+        // SAFETY: the task is not dropped, and this is used once.
+        let delivery = unsafe { ptr::read(&raw const task.in_hand.delivery) };
+        let ended = delivery.try_end();
+        // SAFETY: as above.
+        let item = unsafe { ptr::read(&raw const task.in_hand.item) };
+        match ended {
             Ok(()) => item,
-            Err(delivery) => protect(item, || delivery.end(None)),
+            Err(delivery) => end_slow(item, delivery, None),
         }
     }
 
@@ -155,7 +192,7 @@ impl<T> Task<T> {
     pub fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> T {
         let failure = failed(error);
         let InHand { item, delivery, .. } = self.end();
-        protect(item, || delivery.end(Some(failure)))
+        end_slow(item, delivery, Some(failure))
     }
 
     /// Ends this delivery, and queues the item for another attempt, behind the items that tasks
@@ -194,8 +231,30 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn retry(self) -> Result<(), RetryError<T>> {
-        let (item, delivery, attempt) = self.end().into_parts();
-        delivery.retry(item, attempt, |reason| Failure::Failed(Arc::new(reason)))
+        self.retry_or(|reason| Failure::Failed(Arc::new(reason)))
+    }
+
+    /// Queues the item for another attempt. If that is refused, ends the task with the failure that
+    /// `refused` makes of the reason.
+    fn retry_or(
+        self,
+        refused: impl FnOnce(RetryError<()>) -> Failure,
+    ) -> Result<(), RetryError<T>> {
+        let mut task = MaybeUninit::new(self);
+        // SAFETY: the task is not used after this.
+        let (item, delivery, attempt) = unsafe { Self::take_apart(&mut task) };
+        // SAFETY: the item is not used after this, unless it is returned here.
+        match unsafe { delivery.retry(item, attempt, refused) } {
+            Ok(()) => Ok(()),
+            Err(RetryError::Exhausted(())) => Err(RetryError::Exhausted(
+                // SAFETY: it has not moved out; it is taken once.
+                unsafe { item.assume_init_read() },
+            )),
+            Err(RetryError::Terminated(())) => Err(RetryError::Terminated(
+                // SAFETY: as above.
+                unsafe { item.assume_init_read() },
+            )),
+        }
     }
 
     /// Queues the item for another attempt, like [`retry`](Self::retry); if that is refused, ends
@@ -237,11 +296,10 @@ impl<T> Task<T> {
         self,
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Result<(), RetryError<T>> {
-        let (item, delivery, attempt) = self.end().into_parts();
         // If the item is queued again, the error is dropped unused, perhaps while the panic of a
         // waker unwinds.
         let error = Guarded::new(error);
-        delivery.retry(item, attempt, |_| failed(error.into_inner()))
+        self.retry_or(|_| failed(error.into_inner()))
     }
 
     /// Queues new work, which is received as a task of its own.
@@ -278,7 +336,7 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
-        self.in_hand.delivery.follow_up(item).map_err(SendError)
+        self.in_hand.delivery.follow_up(item)
     }
 
     /// Returns the number of this delivery of the item: 1 for the first, and one more for each
@@ -327,6 +385,11 @@ impl<T> Task<T> {
     }
 }
 
+#[inline(never)]
+fn end_slow<T>(item: T, delivery: Delivery<T>, failure: Option<Failure>) -> T {
+    protect(item, || delivery.end(failure))
+}
+
 fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
     Failure::Failed(Arc::from(error.into()))
 }
@@ -349,10 +412,13 @@ impl<T> Drop for Task<T> {
     /// Abandons the task.
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the task is not used after this, and the methods that end it do not drop it.
-        let in_hand = unsafe { ManuallyDrop::take(&mut self.in_hand) };
-        let (item, delivery, attempt) = in_hand.into_parts();
-        delivery.abandon(item, attempt);
+        // SAFETY: the task is not used after this, and the methods that end it do not drop it. So its
+        // parts may be moved out.
+        let task = unsafe { &mut *ptr::from_mut(self).cast::<MaybeUninit<Self>>() };
+        // SAFETY: as above.
+        let (item, delivery, attempt) = unsafe { Self::take_apart(task) };
+        // SAFETY: as above.
+        unsafe { delivery.abandon(item, attempt) };
     }
 }
 

@@ -19,8 +19,10 @@
 //! [`run_all`] does this for a series of calls. A value that is held while other user code runs, or
 //! that is dropped together with other values, belongs in a [`Guarded`].
 
+use alloc::collections::VecDeque;
+use core::cell::RefCell;
 use core::mem::ManuallyDrop;
-#[cfg(feature = "std")]
+use core::mem::MaybeUninit;
 use core::mem::forget;
 use core::mem::needs_drop;
 use core::ops::Deref;
@@ -96,6 +98,13 @@ impl<N: FnMut() -> Option<I>, E: FnMut(I), I> Drop for Series<N, E, I> {
     }
 }
 
+/// Drops all `items`, each where it is, even if some of the destructors panic. See [`run_all`].
+pub(crate) fn drop_all<T>(items: VecDeque<T>) {
+    let items = RefCell::new(items);
+    let next = || (!items.borrow().is_empty()).then_some(());
+    run_all(next, |()| drop(items.borrow_mut().drain(..1)));
+}
+
 #[cfg(feature = "std")]
 fn catch(run: impl FnOnce()) -> std::thread::Result<()> {
     std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
@@ -140,6 +149,51 @@ pub(crate) fn protect<T>(value: T, run: impl FnOnce()) -> T {
     let value = Guarded::new(value);
     run();
     value.into_inner()
+}
+
+/// Calls `run`, and drops the value in `place` if that panics. Otherwise the value stays there.
+///
+/// Like [`protect`], but a large value is not moved. A small one is held in a copy meanwhile, so that
+/// nothing needs the address of `place`, and the value can stay in registers if `run` is not called
+/// usually.
+///
+/// # Safety
+///
+/// The place holds a value. If this panics, the caller does not use the value any more.
+#[inline]
+pub(crate) unsafe fn protect_in_place<T>(place: &mut MaybeUninit<T>, run: impl FnOnce()) {
+    if const { size_of::<T>() <= 64 } {
+        // SAFETY: the caller's guarantee.
+        unsafe { protect_small(place, run) }
+    } else {
+        // SAFETY: the caller's guarantee.
+        unsafe { protect_large(place, run) }
+    }
+}
+
+/// # Safety
+///
+/// As [`protect_in_place`].
+#[inline]
+unsafe fn protect_small<T>(place: &mut MaybeUninit<T>, run: impl FnOnce()) {
+    // SAFETY: the caller's guarantee. It is written back, unless `run` panics.
+    let value = unsafe { place.assume_init_read() };
+    place.write(protect(value, run));
+}
+
+/// # Safety
+///
+/// As [`protect_in_place`].
+#[inline]
+unsafe fn protect_large<T>(place: &mut MaybeUninit<T>, run: impl FnOnce()) {
+    let drop_value = OnDrop(|| {
+        if needs_drop::<T>() {
+            // SAFETY: the caller's guarantee, and `run` has panicked.
+            run_one(|| unsafe { place.assume_init_drop() });
+        }
+    });
+    run();
+    forget(drop_value);
 }
 
 /// Owns a value whose destructor is user code. If the destructor panics, the panic propagates,

@@ -1,8 +1,10 @@
 //! Waiting for an event of which all waiters are notified at once: the close, quiescence, the end, or
 //! a failure.
 
+use core::convert::Infallible;
 use core::fmt;
 use core::future::Future;
+use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
@@ -22,18 +24,28 @@ use crate::report::Report;
 use crate::shared::Shared;
 use crate::wait::WaitList;
 
+fn without_error<R>(polled: Poll<Result<R, Infallible>>) -> Poll<R> {
+    polled.map(|Ok(output)| output)
+}
+
 /// Waits for the close.
 struct UntilClosed;
 
-impl<T> Operation<T> for UntilClosed {
+// SAFETY: O3: by `look`.
+unsafe impl<T> Operation<T> for UntilClosed {
     type Output = ();
+    type Error = Infallible;
 
     fn list(channel: &Channel<T>) -> WaitList<'_> {
         (&channel.lists.closed).into()
     }
 
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<((), Change)> {
-        look(|| {
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
+        look(out, || {
             if channel.queue.is_closed() {
                 Attempt::Done(())
             } else {
@@ -46,15 +58,21 @@ impl<T> Operation<T> for UntilClosed {
 /// Waits until nothing is queued and no task is in hand.
 struct UntilIdle;
 
-impl<T> Operation<T> for UntilIdle {
+// SAFETY: O3: by `look`.
+unsafe impl<T> Operation<T> for UntilIdle {
     type Output = Result<Report, JoinError>;
+    type Error = Infallible;
 
     fn list(channel: &Channel<T>) -> WaitList<'_> {
         (&channel.lists.idle).into()
     }
 
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        look(|| match channel.account().outcome() {
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
+        look(out, || match channel.account().outcome() {
             Attempt::Done(outcome) => Attempt::Done(outcome),
             _ => {
                 // Request the notification first, then check again: L3 of `accounting`.
@@ -68,30 +86,42 @@ impl<T> Operation<T> for UntilIdle {
 /// Waits until the channel is finished.
 struct UntilFinished;
 
-impl<T> Operation<T> for UntilFinished {
+// SAFETY: O3: by `look`.
+unsafe impl<T> Operation<T> for UntilFinished {
     type Output = Result<Report, JoinError>;
+    type Error = Infallible;
 
     fn list(channel: &Channel<T>) -> WaitList<'_> {
         (&channel.lists.finished).into()
     }
 
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        look(|| channel.account().final_outcome())
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
+        look(out, || channel.account().final_outcome())
     }
 }
 
 /// Waits for the first failure, or until the channel is finished without one.
 struct UntilFailed;
 
-impl<T> Operation<T> for UntilFailed {
+// SAFETY: O3: by `look`.
+unsafe impl<T> Operation<T> for UntilFailed {
     type Output = Option<Failure>;
+    type Error = Infallible;
 
     fn list(channel: &Channel<T>) -> WaitList<'_> {
         (&channel.lists.finished).into()
     }
 
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        look(|| {
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
+        look(out, || {
             // First, so that a failure of the last task is not missed.
             let finished = channel.account().finished();
             match channel.ledger.first_failure() {
@@ -129,7 +159,7 @@ impl<T> Future for Closed<'_, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll("Closed", cx)
+        without_error(self.0.poll("Closed", cx))
     }
 }
 
@@ -162,7 +192,7 @@ impl<'a, T> Join<'a, T> {
         self,
         deadline: Option<Instant>,
     ) -> Option<Result<Report, JoinError>> {
-        self.0.block_until(deadline).ok()
+        self.0.block_until(deadline, drop).ok()
     }
 }
 
@@ -170,7 +200,7 @@ impl<T> Future for Join<'_, T> {
     type Output = Result<Report, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll("Join", cx)
+        without_error(self.0.poll("Join", cx))
     }
 }
 
@@ -207,7 +237,7 @@ impl<'a, T> Finished<'a, T> {
         self,
         deadline: Option<Instant>,
     ) -> Option<Result<Report, JoinError>> {
-        self.0.block_until(deadline).ok()
+        self.0.block_until(deadline, drop).ok()
     }
 }
 
@@ -215,7 +245,7 @@ impl<T> Future for Finished<'_, T> {
     type Output = Result<Report, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll("Finished", cx)
+        without_error(self.0.poll("Finished", cx))
     }
 }
 
@@ -250,7 +280,7 @@ impl<T> Future for Failed<'_, T> {
     type Output = Option<Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll("Failed", cx)
+        without_error(self.0.poll("Failed", cx))
     }
 }
 
@@ -283,7 +313,7 @@ impl<T> Future for IntoJoin<T> {
     type Output = Result<Report, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll("IntoJoin", cx)
+        without_error(self.0.poll("IntoJoin", cx))
     }
 }
 
@@ -316,7 +346,7 @@ impl<T> Future for IntoFinished<T> {
     type Output = Result<Report, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll("IntoFinished", cx)
+        without_error(self.0.poll("IntoFinished", cx))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::future::Future;
+use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
@@ -29,8 +30,10 @@ use crate::wait::WaitList;
 /// the meantime, the receiver that removes that caller's item notifies S.
 pub(crate) struct UntilRoom;
 
-impl<T> Operation<T> for UntilRoom {
-    type Output = Result<(), SendError<()>>;
+// SAFETY: O3: the output takes no space.
+unsafe impl<T> Operation<T> for UntilRoom {
+    type Output = ();
+    type Error = SendError<()>;
 
     #[inline]
     fn list(channel: &Channel<T>) -> WaitList<'_> {
@@ -38,19 +41,23 @@ impl<T> Operation<T> for UntilRoom {
     }
 
     #[inline]
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
+    unsafe fn try_attempt(
+        &mut self,
+        channel: &Shared<T>,
+        _: &mut MaybeUninit<()>,
+    ) -> Option<Change> {
         let room = channel.queue.look_for_room().done();
-        room.map(|()| (Ok(()), Change::Nothing))
+        room.map(|()| Change::Nothing)
     }
 
     #[inline]
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+    unsafe fn attempt(&mut self, channel: &Shared<T>, _: &mut MaybeUninit<()>) -> Attempt<Change> {
         let room = channel.queue.look_for_room();
-        room.map(|()| (Ok(()), Change::Nothing))
+        room.map(|()| Change::Nothing)
     }
 
-    fn closed(self) -> Self::Output {
-        Err(SendError(()))
+    fn closed(self) -> Self::Error {
+        SendError(())
     }
 
     #[inline]

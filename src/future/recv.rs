@@ -3,6 +3,7 @@
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
@@ -20,7 +21,6 @@ use crate::kind::Tasks;
 use crate::operation::Operation;
 use crate::operation::Until;
 use crate::operation::Waiting;
-use crate::queue::Origin;
 use crate::shared::ReceiverSide;
 use crate::shared::Shared;
 use crate::wait::WaitList;
@@ -38,8 +38,10 @@ impl<K> RecvItem<K> {
     }
 }
 
-impl<T, K: Kind> Operation<T> for RecvItem<K> {
-    type Output = Result<K::Received<T>, RecvError>;
+// SAFETY: O3: `Receive` guarantees the same.
+unsafe impl<T, K: Kind> Operation<T> for RecvItem<K> {
+    type Output = K::Received<T>;
+    type Error = RecvError;
 
     #[inline]
     fn list(channel: &Channel<T>) -> WaitList<'_> {
@@ -47,25 +49,27 @@ impl<T, K: Kind> Operation<T> for RecvItem<K> {
     }
 
     #[inline]
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
-        let item = K::try_pop(&channel.queue)?;
-        // SAFETY: just removed; and the channel is of kind `K`, by `new`.
-        let (received, change) = unsafe { K::received(channel, item, Origin::Storage) };
-        Some((Ok(received), change))
+    unsafe fn try_attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Option<Change> {
+        // SAFETY: the channel is of kind `K`, by `new`.
+        unsafe { K::try_pop(channel, out) }
     }
 
     #[inline]
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        let mut origin = Origin::default();
-        K::pop(channel, &mut origin).map(|item| {
-            // SAFETY: as above.
-            let (received, change) = unsafe { K::received(channel, item, origin) };
-            (Ok(received), change)
-        })
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
+        // SAFETY: the channel is of kind `K`, by `new`.
+        unsafe { K::pop(channel, out) }
     }
 
-    fn closed(self) -> Self::Output {
-        Err(RecvError)
+    fn closed(self) -> RecvError {
+        RecvError
     }
 
     #[inline]
@@ -212,12 +216,9 @@ impl<T, F: Future, K: Kind> Future for RecvUntil<'_, T, F, K> {
     type Output = Result<K::Received<T>, RecvUntilError<F::Output>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.project().until.poll("RecvUntil", cx);
-        polled.map(|result| match result {
-            Ok(Ok(received)) => Ok(received),
-            Ok(Err(RecvError)) => Err(RecvUntilError::Closed),
-            Err((_, output)) => Err(RecvUntilError::Stopped(output)),
-        })
+        let closed = |RecvError| RecvUntilError::Closed;
+        let stopped = |_, output| RecvUntilError::Stopped(output);
+        self.project().until.poll("RecvUntil", cx, closed, stopped)
     }
 }
 

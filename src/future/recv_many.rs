@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
+use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
@@ -45,35 +46,46 @@ impl<'a, T, K: Kind> RecvItems<'a, T, K> {
     }
 }
 
-impl<T, K: Kind> Operation<T> for RecvItems<'_, T, K> {
-    type Output = Result<NonZeroUsize, RecvError>;
+// SAFETY: O3: what is done has written a count.
+unsafe impl<T, K: Kind> Operation<T> for RecvItems<'_, T, K> {
+    type Output = NonZeroUsize;
+    type Error = RecvError;
 
     fn list(channel: &Channel<T>) -> WaitList<'_> {
         channel.lists.of_receivers()
     }
 
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
+    unsafe fn try_attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Option<Change> {
         if !channel.queue.looks_filled(1) {
             return None;
         }
         // SAFETY: the caller's guarantee.
-        unsafe { self.attempt(channel) }.done()
+        unsafe { self.attempt(channel, out) }.done()
     }
 
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
         // SAFETY: the channel is of kind `K`, by `new`.
         let popped = unsafe { K::pop_many(channel, self.max, self.buf.get_mut()) };
         popped.map(|(count, change)| {
             // No more than `max`, so it is a `usize`.
             match NonZeroUsize::new(count as usize) {
-                Some(count) => (Ok(count), change),
+                Some(count) => out.write(count),
                 None => unreachable!("an attempt that is done has removed an item"),
-            }
+            };
+            change
         })
     }
 
-    fn closed(self) -> Self::Output {
-        Err(RecvError)
+    fn closed(self) -> Self::Error {
+        RecvError
     }
 
     fn pause(channel: &Channel<T>) -> bool {

@@ -2,6 +2,8 @@
 
 use core::fmt;
 use core::future::Future;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::ptr;
 use core::task::Context;
@@ -23,6 +25,7 @@ use crate::sync::Exclusive;
 use crate::wait::WaitList;
 
 /// Sends an item.
+#[repr(transparent)]
 pub(crate) struct SendItem<T>(Exclusive<T>);
 
 impl<T> SendItem<T> {
@@ -31,14 +34,24 @@ impl<T> SendItem<T> {
         Self(Exclusive::new(item))
     }
 
+    /// The operation on an item that stays where it is until it is sent. Once that is done, the item has
+    /// moved out (O1 of `operation`).
+    #[inline]
+    pub(crate) fn in_place(item: &mut T) -> &mut Self {
+        // SAFETY: the layout is that of the item.
+        unsafe { &mut *ptr::from_mut(item).cast::<Self>() }
+    }
+
     #[inline]
     pub(crate) fn into_item(self) -> T {
         self.0.into_inner()
     }
 }
 
-impl<T> Operation<T> for SendItem<T> {
-    type Output = Result<(), SendError<T>>;
+// SAFETY: O3: the output takes no space.
+unsafe impl<T> Operation<T> for SendItem<T> {
+    type Output = ();
+    type Error = SendError<T>;
 
     #[inline]
     fn list(channel: &Channel<T>) -> WaitList<'_> {
@@ -46,22 +59,25 @@ impl<T> Operation<T> for SendItem<T> {
     }
 
     #[inline]
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
-        // SAFETY: O1.
-        let item = || unsafe { ptr::read(self) }.into_item();
-        let is_sent = channel.queue.try_push(item);
-        is_sent.then_some((Ok(()), Change::Queued))
+    unsafe fn try_attempt(
+        &mut self,
+        channel: &Shared<T>,
+        _: &mut MaybeUninit<()>,
+    ) -> Option<Change> {
+        // SAFETY: O1: if this is done, the item is not used any more.
+        let is_sent = unsafe { channel.queue.try_push(|| self.0.as_ptr()) };
+        is_sent.then_some(Change::Queued)
     }
 
     #[inline]
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        // SAFETY: O1.
-        let item = || unsafe { ptr::read(self) }.into_item();
-        channel.queue.push(item).map(|()| (Ok(()), Change::Queued))
+    unsafe fn attempt(&mut self, channel: &Shared<T>, _: &mut MaybeUninit<()>) -> Attempt<Change> {
+        // SAFETY: O1: as above.
+        let sent = unsafe { channel.queue.push(|| self.0.as_ptr()) };
+        sent.map(|()| Change::Queued)
     }
 
-    fn closed(self) -> Self::Output {
-        Err(SendError(self.into_item()))
+    fn closed(self) -> SendError<T> {
+        SendError(self.into_item())
     }
 
     #[inline]
@@ -74,18 +90,20 @@ impl<T> Operation<T> for SendItem<T> {
     }
 }
 
-/// Sends an item, and evicts another if the channel is full. It never has to wait.
-pub(crate) struct ForceSendItem<T>(SendItem<T>);
-
-impl<T> ForceSendItem<T> {
-    #[inline]
-    pub(crate) fn new(item: T) -> Self {
-        Self(SendItem::new(item))
-    }
+/// Sends an item, and evicts another if the channel is full. It never has to wait. Its output is
+/// whether it has evicted an item.
+///
+/// The item stays where it is until it is sent. Once that is done, it has moved out (O1 of `operation`).
+pub(crate) struct ForceSendItem<'a, T> {
+    pub(crate) item: &'a mut T,
+    /// The place of the evicted item.
+    pub(crate) evicted: &'a mut MaybeUninit<T>,
 }
 
-impl<T> Operation<T> for ForceSendItem<T> {
-    type Output = Result<Option<T>, SendError<T>>;
+// SAFETY: O3: what is done has written whether it has evicted an item.
+unsafe impl<T> Operation<T> for ForceSendItem<'_, T> {
+    type Output = bool;
+    type Error = SendError<()>;
 
     #[inline]
     fn list(channel: &Channel<T>) -> WaitList<'_> {
@@ -93,24 +111,22 @@ impl<T> Operation<T> for ForceSendItem<T> {
     }
 
     #[inline]
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
-        // SAFETY: O1.
-        let (sent, change) = unsafe { self.0.try_attempt(channel) }?;
-        Some((sent.map(|()| None), change))
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<bool>,
+    ) -> Attempt<Change> {
+        // SAFETY: O1: if this is done, the item is not used any more.
+        let sent = unsafe { channel.force_push(self.item, self.evicted) };
+        sent.map(|has_evicted| {
+            out.write(has_evicted);
+            // An eviction makes no room: the new item takes the place.
+            Change::Queued
+        })
     }
 
-    #[inline]
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
-        // SAFETY: O1.
-        let item = || unsafe { ptr::read(&self.0) }.into_item();
-        // An eviction makes no room: the new item takes the place.
-        channel
-            .force_push(item)
-            .map(|evicted| (Ok(evicted), Change::Queued))
-    }
-
-    fn closed(self) -> Self::Output {
-        self.0.closed().map(|()| None)
+    fn closed(self) -> SendError<()> {
+        SendError(())
     }
 }
 
@@ -138,7 +154,9 @@ pub struct Send<'a, T>(Waiting<&'a Shared<T>, T, SendItem<T>>);
 impl<'a, T> Send<'a, T> {
     #[inline]
     pub(crate) fn new(channel: &'a Shared<T>, item: T) -> Self {
-        Self(Waiting::new(channel, SendItem::new(item)))
+        let mut item = ManuallyDrop::new(item);
+        // SAFETY: the item is not used after this.
+        Self(unsafe { Waiting::taking(channel, SendItem::in_place(&mut *item)) })
     }
 
     /// Gives up the send and returns the item. Returns `None` if the future has completed: the item was
@@ -203,7 +221,9 @@ pub struct IntoSend<T>(Waiting<SenderSide<T>, T, SendItem<T>>);
 
 impl<T> IntoSend<T> {
     pub(crate) fn new(sender: SenderSide<T>, item: T) -> Self {
-        Self(Waiting::new(sender, SendItem::new(item)))
+        let mut item = ManuallyDrop::new(item);
+        // SAFETY: the item is not used after this.
+        Self(unsafe { Waiting::taking(sender, SendItem::in_place(&mut *item)) })
     }
 
     /// Gives up the send, drops the sender, and returns the item. Returns `None` if the future has
@@ -275,12 +295,9 @@ impl<T, F: Future> Future for SendUntil<'_, T, F> {
     type Output = Result<(), SendUntilError<T, F::Output>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.project().until.poll("SendUntil", cx);
-        polled.map(|result| match result {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(SendError(item))) => Err(SendUntilError::Closed(item)),
-            Err((operation, output)) => Err(SendUntilError::Stopped(operation.into_item(), output)),
-        })
+        let closed = |SendError(item)| SendUntilError::Closed(item);
+        let stopped = |send: SendItem<T>, output| SendUntilError::Stopped(send.into_item(), output);
+        self.project().until.poll("SendUntil", cx, closed, stopped)
     }
 }
 

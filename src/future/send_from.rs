@@ -2,7 +2,9 @@
 
 use core::fmt;
 use core::future::Future;
+use core::mem::MaybeUninit;
 use core::pin::Pin;
+use core::ptr;
 use core::task::Context;
 use core::task::Poll;
 
@@ -33,18 +35,27 @@ impl<'a, T> SendSlot<'a, T> {
         self.0.get_mut()
     }
 
-    /// Takes the item out of the slot, in which the caller has seen one.
+    /// Where the item is, in a slot that has one.
     #[inline]
-    fn take(&mut self) -> T {
-        match self.slot().take() {
+    fn item(&mut self) -> *const T {
+        match self.slot() {
             Some(item) => item,
             None => unreachable!("the slot has an item"),
         }
     }
+
+    /// Empties the slot, whose item has moved out.
+    #[inline]
+    fn forget(&mut self) {
+        // SAFETY: the pointer is that of a reference.
+        unsafe { ptr::write(self.slot(), None) };
+    }
 }
 
-impl<T> Operation<T> for SendSlot<'_, T> {
-    type Output = Result<(), SendError<()>>;
+// SAFETY: O3: the output takes no space.
+unsafe impl<T> Operation<T> for SendSlot<'_, T> {
+    type Output = ();
+    type Error = SendError<()>;
 
     #[inline]
     fn list(channel: &Channel<T>) -> WaitList<'_> {
@@ -52,28 +63,42 @@ impl<T> Operation<T> for SendSlot<'_, T> {
     }
 
     #[inline]
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
+    unsafe fn try_attempt(
+        &mut self,
+        channel: &Shared<T>,
+        _: &mut MaybeUninit<()>,
+    ) -> Option<Change> {
         if self.slot().is_none() {
-            return (!channel.queue.is_closed()).then_some((Ok(()), Change::Nothing));
+            return (!channel.queue.is_closed()).then_some(Change::Nothing);
         }
-        let is_sent = channel.queue.try_push(|| self.take());
-        is_sent.then_some((Ok(()), Change::Queued))
+        let item = self.item();
+        // SAFETY: if it is sent, the slot is emptied.
+        let is_sent = unsafe { channel.queue.try_push(|| item) };
+        if is_sent {
+            self.forget();
+        }
+        is_sent.then_some(Change::Queued)
     }
 
     #[inline]
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+    unsafe fn attempt(&mut self, channel: &Shared<T>, _: &mut MaybeUninit<()>) -> Attempt<Change> {
         if self.slot().is_none() {
             return match channel.queue.is_closed() {
                 true => Attempt::Closed,
-                false => Attempt::Done((Ok(()), Change::Nothing)),
+                false => Attempt::Done(Change::Nothing),
             };
         }
-        let sent = channel.queue.push(|| self.take());
-        sent.map(|()| (Ok(()), Change::Queued))
+        let item = self.item();
+        // SAFETY: if it is sent, the slot is emptied.
+        let sent = unsafe { channel.queue.push(|| item) };
+        sent.map(|()| {
+            self.forget();
+            Change::Queued
+        })
     }
 
-    fn closed(self) -> Self::Output {
-        Err(SendError(()))
+    fn closed(self) -> Self::Error {
+        SendError(())
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 use core::future::Future;
+use core::mem::MaybeUninit;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
 use core::pin::Pin;
@@ -34,35 +35,51 @@ impl<'a, T> SendItems<'a, T> {
     }
 }
 
-impl<T> Operation<T> for SendItems<'_, T> {
-    type Output = Result<usize, SendError<()>>;
+// SAFETY: O3: what is done has written a count.
+unsafe impl<T> Operation<T> for SendItems<'_, T> {
+    type Output = usize;
+    type Error = SendError<()>;
 
     fn list(channel: &Channel<T>) -> WaitList<'_> {
         channel.lists.of_senders()
     }
 
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
+    unsafe fn try_attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Option<Change> {
         if !channel.queue.looks_vacant(1) {
             return None;
         }
         // SAFETY: the caller's guarantee.
-        unsafe { self.attempt(channel) }.done()
+        unsafe { self.attempt(channel, out) }.done()
     }
 
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
         if self.0.is_empty() {
             return match channel.queue.is_closed() {
                 true => Attempt::Closed,
-                false => Attempt::Done((Ok(0), Change::Nothing)),
+                false => {
+                    out.write(0);
+                    Attempt::Done(Change::Nothing)
+                }
             };
         }
         let pushed = channel.queue.push_many(self.0);
         // No more than were in the deque, so it is a `usize`.
-        pushed.map(|count| (Ok(count as usize), Change::queued(count)))
+        pushed.map(|count| {
+            out.write(count as usize);
+            Change::queued(count)
+        })
     }
 
-    fn closed(self) -> Self::Output {
-        Err(SendError(()))
+    fn closed(self) -> Self::Error {
+        SendError(())
     }
 
     fn pause(channel: &Channel<T>) -> bool {

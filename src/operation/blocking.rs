@@ -3,8 +3,7 @@
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::borrow::Borrow;
-use core::mem::ManuallyDrop;
-use core::ops::Deref;
+use core::mem::MaybeUninit;
 use core::task::Context;
 use core::task::Poll;
 use core::task::Waker;
@@ -14,12 +13,8 @@ use std::time::Instant;
 
 use super::Operation;
 use super::Waiting;
-use super::complete;
 use crate::attempt::Attempt;
-use crate::channel::Change;
 use crate::shared::Shared;
-use crate::unwind::Guarded;
-use crate::unwind::protect;
 
 /// The name of the future. It is not polled after completion, so no user sees it.
 const NAME: &str = "a blocking call";
@@ -38,38 +33,52 @@ impl Wake for Unpark {
 }
 
 impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
-    /// Blocks the thread until the operation completes.
-    pub(crate) fn block(self) -> O::Output {
-        match self.block_until(None) {
-            Ok(output) => output,
-            Err(_) => unreachable!("there is no deadline"),
+    /// Blocks the thread until the operation completes, but not beyond `deadline`. Attempts at least once,
+    /// even if the deadline is past. Returns an error that `error` makes of the operation's own, or of
+    /// `None` if the deadline has passed.
+    #[inline]
+    pub(crate) fn block_until<E>(
+        mut self,
+        deadline: Option<Instant>,
+        error: impl FnOnce(Option<O::Error>) -> E,
+    ) -> Result<O::Output, E> {
+        self.poll_or(NAME, Ok, |this| this.block_slow(deadline, error))
+    }
+
+    #[inline(never)]
+    fn block_slow<E>(
+        &mut self,
+        deadline: Option<Instant>,
+        error: impl FnOnce(Option<O::Error>) -> E,
+    ) -> Result<O::Output, E> {
+        let mut out = MaybeUninit::uninit();
+        match self.block_in_place(deadline, &mut out) {
+            // SAFETY: this says that there is an output. It is taken once.
+            Ok(()) => Ok(unsafe { out.assume_init_read() }),
+            Err(ended) => Err(error(ended)),
         }
     }
 
-    /// Blocks the thread until the operation completes. Returns the operation if it has not completed
-    /// at `deadline`. Attempts at least once, even if the deadline is past.
-    pub(crate) fn block_until(mut self, deadline: Option<Instant>) -> Result<O::Output, O> {
+    /// Waits for an operation after its first try. Its output is in `out` if this returns no error.
+    fn block_in_place(
+        &mut self,
+        deadline: Option<Instant>,
+        out: &mut MaybeUninit<O::Output>,
+    ) -> Result<(), Option<O::Error>> {
         // Often nothing has to be waited for, and then nothing is allocated.
         let cx = &mut Context::from_waker(Waker::noop());
-        match self.poll(NAME, cx) {
-            Poll::Ready(output) => Ok(output),
-            Poll::Pending => self.park_until(deadline),
+        if let Poll::Ready(result) = self.poll_slow_in_place(cx, out) {
+            return result.map_err(Some);
         }
-    }
-
-    /// Waits for an operation that has to wait. A function of its own, so that calls which need not wait
-    /// have no copies of a large item for it on their stack.
-    #[inline(never)]
-    fn park_until(mut self, deadline: Option<Instant>) -> Result<O::Output, O> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let cx = &mut Context::from_waker(&waker);
         loop {
             let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return self.give_up();
+                return self.give_up(out);
             }
-            if let Poll::Ready(output) = self.poll(NAME, cx) {
-                return Ok(output);
+            if let Poll::Ready(result) = self.poll_in_place(NAME, cx, out) {
+                return result.map_err(Some);
             }
             match left {
                 None => thread::park(),
@@ -80,29 +89,23 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>> Waiting<C, T, O> {
 
     /// Attempts for the last time. A poll would not do: it may yield to other waiters, or give up on
     /// [`Busy`](Attempt::Busy), although there is an item.
-    fn give_up(mut self) -> Result<O::Output, O> {
-        let Some(channel) = &self.channel else {
+    fn give_up(&mut self, out: &mut MaybeUninit<O::Output>) -> Result<(), Option<O::Error>> {
+        let Some((channel, _, operation)) = self.pending() else {
             unreachable!("the future has not completed");
         };
         // SAFETY: O1: the operation is used only if no attempt was done.
-        let attempt = || unsafe { self.operation.attempt(channel.borrow()) };
-        let done = match Attempt::retry_while_busy(attempt) {
-            Attempt::Done(done) => Some(done),
-            Attempt::Closed => None,
-            Attempt::Blocked | Attempt::Busy => {
-                let Some(operation) = self.cancel() else {
-                    unreachable!("the future has not completed");
-                };
-                return Err(operation);
+        let attempt = || unsafe { operation.attempt(channel.borrow(), out) };
+        match Attempt::retry_while_busy(attempt) {
+            Attempt::Done(change) => {
+                // SAFETY: O3.
+                unsafe { self.complete_in_place(change, out) };
+                Ok(())
             }
-        };
-        let channel = Guarded::new(self.take_channel());
-        let done = done.unwrap_or_else(|| {
-            // SAFETY: O1: no attempt was done, and it is taken once.
-            let operation = unsafe { ManuallyDrop::take(&mut self.operation) };
-            (operation.closed(), Change::Nothing)
-        });
-        let output = complete::<T, O>(channel.deref().borrow(), &mut self.wait, done);
-        Ok(protect(output, || drop(channel)))
+            Attempt::Closed => Err(Some(self.complete_closed())),
+            Attempt::Blocked | Attempt::Busy => {
+                drop(self.cancel());
+                Err(None)
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::Waiting;
 use super::try_now;
 use crate::channel::Channel;
 use crate::future::RecvItem;
-use crate::future::SendItem;
+use crate::future::SendSlot;
 use crate::kind::Kind;
 use crate::kind::Plain;
 use crate::kind::Tasks;
@@ -19,12 +19,13 @@ use crate::queue::Queue;
 use crate::shared::Shared;
 
 /// An item whose destructor may panic. The `Arc` counts the items that exist.
-struct Item {
+struct Item<const PADDING: usize> {
     panics: bool,
+    _padding: [u8; PADDING],
     _exists: Arc<()>,
 }
 
-impl Drop for Item {
+impl<const PADDING: usize> Drop for Item<PADDING> {
     fn drop(&mut self) {
         assert!(!self.panics, "a destructor panics");
     }
@@ -32,7 +33,7 @@ impl Drop for Item {
 
 /// Receives an item with a future that owns the last receiver. Dropping that receiver then drops
 /// another item, whose destructor panics.
-fn last_receiver_panics<K: Kind>(waits: bool) {
+fn last_receiver_panics<K: Kind, const PADDING: usize>(waits: bool) {
     let queue = Queue::bounded(2, K::HAS_LANE);
     let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
     let exists = Arc::new(());
@@ -44,14 +45,13 @@ fn last_receiver_panics<K: Kind>(waits: bool) {
         assert!(recv.poll("recv", cx).is_pending());
     }
     for panics in [false, true] {
-        let item = Item {
+        let mut slot = Some(Item {
             panics,
+            _padding: [0; PADDING],
             _exists: Arc::clone(&exists),
-        };
-        let is_sent = try_now(SendItem::new(item), &sender, |tried| {
-            tried.is_ok_and(|sent| sent.is_ok())
         });
-        assert!(is_sent);
+        let operation = SendSlot::new(&mut slot);
+        assert!(try_now(operation, &sender, drop).is_ok());
     }
     let polled = catch_unwind(AssertUnwindSafe(|| recv.poll("recv", cx).map(drop)));
     assert!(polled.is_err());
@@ -62,8 +62,11 @@ fn last_receiver_panics<K: Kind>(waits: bool) {
 #[test]
 fn owned_future_drops_output_when_handle_panics() {
     for waits in [false, true] {
-        last_receiver_panics::<Plain>(waits);
-        last_receiver_panics::<Tasks>(waits);
+        last_receiver_panics::<Plain, 0>(waits);
+        last_receiver_panics::<Tasks, 0>(waits);
+        // Guarded in its place.
+        last_receiver_panics::<Plain, 100>(waits);
+        last_receiver_panics::<Tasks, 100>(waits);
     }
 }
 
@@ -82,11 +85,12 @@ mod deadline {
     use super::Policy;
     use super::Queue;
     use super::RecvItem;
-    use super::SendItem;
+    use super::SendSlot;
     use super::Shared;
     use super::Waiting;
     use super::Waker;
     use super::try_now;
+    use crate::error::RecvError;
 
     #[derive(Default)]
     struct Calls(AtomicUsize);
@@ -109,12 +113,13 @@ mod deadline {
         let [mut first, mut second] = [(); 2].map(|()| Waiting::new(&*receiver, operation()));
         assert!(first.poll("recv", cx).is_pending());
         assert!(second.poll("recv", cx).is_pending());
-        let send = || try_now(SendItem::new(1), &sender, |tried| tried.is_ok());
+        let send = || try_now(SendSlot::new(&mut Some(1)), &sender, drop).is_ok();
         assert!(send());
         assert_eq!(calls.0.load(Ordering::Relaxed), 1);
         // Another receiver is quicker than the first, which was notified.
-        assert!(try_now(operation(), &receiver, |tried| tried.is_ok()));
-        assert!(first.block_until(Some(Instant::now())).is_err());
+        assert!(try_now(operation(), &receiver, drop).is_ok());
+        let is_late = |error: Option<RecvError>| error.is_none();
+        assert_eq!(first.block_until(Some(Instant::now()), is_late), Err(true));
         assert!(send());
         assert_eq!(calls.0.load(Ordering::Relaxed), 2);
         assert!(second.poll("recv", cx).is_ready());

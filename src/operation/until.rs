@@ -3,6 +3,7 @@
 use core::borrow::Borrow;
 use core::future::Future;
 use core::mem;
+use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
@@ -18,11 +19,9 @@ use crate::channel::Channel;
 use crate::shared::Shared;
 use crate::unwind::Guarded;
 use crate::unwind::protect;
+use crate::unwind::protect_in_place;
 use crate::unwind::run_one;
 use crate::wait::WaitList;
-
-/// The output of the operation; or, if it was stopped, the operation and the output of `stop`.
-type Ended<T, O, F> = Result<<O as Operation<T>>::Output, (O, <F as Future>::Output)>;
 
 /// An operation that records whether its last attempt was [`Blocked`](Attempt::Blocked).
 struct Recording<O> {
@@ -30,8 +29,10 @@ struct Recording<O> {
     is_blocked: bool,
 }
 
-impl<T, O: Operation<T>> Operation<T> for Recording<O> {
+// SAFETY: O3: it attempts the operation it contains, with the same place.
+unsafe impl<T, O: Operation<T>> Operation<T> for Recording<O> {
     type Output = O::Output;
+    type Error = O::Error;
 
     #[inline]
     fn list(channel: &Channel<T>) -> WaitList<'_> {
@@ -39,20 +40,28 @@ impl<T, O: Operation<T>> Operation<T> for Recording<O> {
     }
 
     #[inline]
-    unsafe fn try_attempt(&mut self, channel: &Shared<T>) -> Option<(Self::Output, Change)> {
+    unsafe fn try_attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Option<Change> {
         // SAFETY: the caller's guarantee.
-        unsafe { self.operation.try_attempt(channel) }
+        unsafe { self.operation.try_attempt(channel, out) }
     }
 
     #[inline]
-    unsafe fn attempt(&mut self, channel: &Shared<T>) -> Attempt<(Self::Output, Change)> {
+    unsafe fn attempt(
+        &mut self,
+        channel: &Shared<T>,
+        out: &mut MaybeUninit<Self::Output>,
+    ) -> Attempt<Change> {
         // SAFETY: the caller's guarantee.
-        let outcome = unsafe { self.operation.attempt(channel) };
+        let outcome = unsafe { self.operation.attempt(channel, out) };
         self.is_blocked = matches!(outcome, Attempt::Blocked);
         outcome
     }
 
-    fn closed(self) -> Self::Output {
+    fn closed(self) -> Self::Error {
         self.operation.closed()
     }
 
@@ -107,22 +116,40 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>, F: Future> Until<C, T, O, F> {
         }
     }
 
+    #[inline]
     pub(crate) fn has_completed(&self) -> bool {
         self.waiting.has_completed()
     }
 
-    /// Polls the future called `name`.
-    pub(crate) fn poll(
+    /// Polls the future called `name`. If the operation ends without an output, returns what `closed`
+    /// makes of its error, or `stopped` of the operation and the output of `stop`.
+    pub(crate) fn poll<E>(
         self: Pin<&mut Self>,
         name: &str,
         cx: &mut Context<'_>,
-    ) -> Poll<Ended<T, O, F>> {
+        closed: impl FnOnce(O::Error) -> E,
+        stopped: impl FnOnce(O, F::Output) -> E,
+    ) -> Poll<Result<O::Output, E>> {
         let mut this = self.project();
-        if let Poll::Ready(output) = this.waiting.poll(name, cx) {
-            return Poll::Ready(Ok(protect(output, || this.stop.set(None))));
+        let mut out = MaybeUninit::uninit();
+        match this.waiting.poll_in_place(name, cx, &mut out) {
+            Poll::Ready(Ok(())) => {
+                // SAFETY: this says that there is an output.
+                unsafe { protect_in_place(&mut out, || this.stop.set(None)) };
+                // SAFETY: as above; it is taken once.
+                return Poll::Ready(Ok(unsafe { out.assume_init_read() }));
+            }
+            Poll::Ready(Err(error)) => {
+                let error = protect(error, || this.stop.set(None));
+                return Poll::Ready(Err(closed(error)));
+            }
+            Poll::Pending => {}
         }
+        let Some((_, _, operation)) = this.waiting.pending() else {
+            unreachable!("the future has not completed");
+        };
         // Taken, so that it is from this poll.
-        if !mem::take(&mut this.waiting.operation.is_blocked) {
+        if !mem::take(&mut operation.is_blocked) {
             return Poll::Pending;
         }
         let Some(stop) = this.stop.as_mut().as_pin_mut() else {
@@ -132,8 +159,7 @@ impl<C: Borrow<Shared<T>>, T, O: Operation<T>, F: Future> Until<C, T, O, F> {
         let Some(Recording { operation, .. }) = this.waiting.cancel() else {
             unreachable!("the future has not completed");
         };
-        let operation = Guarded::new(operation);
-        this.stop.set(None);
-        Poll::Ready(Err((operation.into_inner(), output.into_inner())))
+        let operation = protect(operation, || this.stop.set(None));
+        Poll::Ready(Err(stopped(operation, output.into_inner())))
     }
 }

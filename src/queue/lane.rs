@@ -19,6 +19,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
+use core::ptr;
 
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
@@ -26,9 +29,10 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::with_lock;
 
-/// An item in the lane.
+/// An item in the lane, owned by whoever takes it out. (So an item can be moved out of the list, and be
+/// dropped, where it is.)
 pub(crate) struct Requeued<T> {
-    pub(crate) item: T,
+    pub(crate) item: ManuallyDrop<T>,
     /// The number of its next delivery; the first is 1.
     pub(crate) attempt: u32,
 }
@@ -57,13 +61,19 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Pushes an item. Returns it if the lane has ended. An item with attempt 1 is new work. The
+    /// Pushes an item. Returns false if the lane has ended. An item with attempt 1 is new work. The
     /// caller holds an unresolved delivery (N2).
-    pub(crate) fn push(&self, item: T, attempt: u32) -> Result<(), T> {
+    ///
+    /// # Safety
+    ///
+    /// `item` points to an item, which has moved out of there if this returns true.
+    pub(crate) unsafe fn push(&self, item: *const T, attempt: u32) -> bool {
         with_lock(&self.items, |items| {
             let Some(items) = items else {
-                return Err(item);
+                return false;
             };
+            // SAFETY: the caller's guarantee. It is not dropped here, even if this panics.
+            let item = ManuallyDrop::new(unsafe { item.read() });
             items.push_back(Requeued { item, attempt });
             let count = match attempt {
                 1 => &self.followed_up,
@@ -71,22 +81,26 @@ impl<T> Lane<T> {
             };
             // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`).
             count.fetch_add(1, Ordering::SeqCst);
-            Ok(())
+            true
         })
     }
 
-    /// Removes the oldest item.
-    pub(crate) fn pop(&self) -> Option<Requeued<T>> {
+    /// Removes the oldest item, and moves it to `place`. Returns the number of its next delivery.
+    pub(crate) fn pop(&self, place: &mut MaybeUninit<T>) -> Option<u32> {
         if self.is_empty() {
             return None;
         }
         let mut surplus = VecDeque::new();
         with_lock(&self.items, |items| {
             let items = items.as_mut()?;
-            let first = items.pop_front()?;
+            let Requeued { item, attempt } = items.front()?;
+            let (item, attempt) = (ptr::from_ref(&**item), *attempt);
+            // SAFETY: it is removed from the list, and the place is elsewhere.
+            unsafe { place.as_mut_ptr().copy_from_nonoverlapping(item, 1) };
+            items.drain(..1);
             take_surplus(items, &mut surplus);
             self.count_popped(1);
-            Some(first)
+            Some(attempt)
         })
     }
 

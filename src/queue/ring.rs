@@ -1,7 +1,7 @@
 //! The lock-free bounded queue: a ring of slots after Dmitry Vyukov's bounded MPMC queue
 //! (<https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue>).
 //!
-//! It uses no wakers and no handles. All `unsafe` of queueing is here.
+//! It uses no wakers and no handles.
 //!
 //! # Positions
 //!
@@ -43,6 +43,8 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 
 use super::slot::CLOSED;
 use super::slot::FILLED;
@@ -278,8 +280,12 @@ impl<T> Ring<T> {
     /// the reason. Small, so that callers inline it.
     ///
     /// `item` is called after a claim, and must not run user code (R5).
+    ///
+    /// # Safety
+    ///
+    /// `item` returns a pointer to an item, which has moved out of there if this returns true.
     #[inline]
-    pub(super) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
+    pub(super) unsafe fn try_push(&self, item: impl FnOnce() -> *const T) -> bool {
         let slots = self.slots();
         // Acquire: as in `claim_vacant`.
         let tail = self.tail.load(Ordering::Acquire);
@@ -298,17 +304,21 @@ impl<T> Ring<T> {
         if !self.exchange_tail(tail, 1) {
             return false;
         }
-        // SAFETY: R2: just claimed.
+        // SAFETY: R2: just claimed; and the caller's guarantee.
         unsafe { slot.fill(tail, item()) };
         true
     }
 
     /// Adds an item. `item` is called after a claim, and must not run user code (R5).
+    ///
+    /// # Safety
+    ///
+    /// `item` returns a pointer to an item, which has moved out of there if this is done.
     #[inline]
-    pub(super) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
+    pub(super) unsafe fn push(&self, item: impl FnOnce() -> *const T) -> Attempt<()> {
         let slots = self.slots();
         self.claim_vacant(slots, 1).map(|(position, _)| {
-            // SAFETY: R2: just claimed.
+            // SAFETY: R2: just claimed; and the caller's guarantee.
             unsafe { slots.at(position).fill(position, item()) }
         })
     }
@@ -323,16 +333,17 @@ impl<T> Ring<T> {
             // No more than there are, so this does not panic (R5).
             let claimed = items.drain(..count as usize);
             for (offset, item) in (0..count).zip(claimed) {
+                let item = ManuallyDrop::new(item);
                 let position = advance(first, offset);
-                // SAFETY: R2: just claimed.
-                unsafe { slots.at(position).fill(position, item) };
+                // SAFETY: R2: just claimed. The item is forgotten.
+                unsafe { slots.at(position).fill(position, &raw const *item) };
             }
             count
         })
     }
 
-    /// Adds an item even if the ring is full: then it also removes the oldest item, and returns it.
-    /// Never *blocked*.
+    /// Adds an item even if the ring is full: then it also removes the oldest item, moves it to `oldest`,
+    /// and returns true. Never *blocked*.
     ///
     /// `evicted` is called when the oldest item has been removed, before the new one can be. Neither
     /// `evicted` nor `item` may run user code (R5).
@@ -346,19 +357,24 @@ impl<T> Ring<T> {
     ///
     /// In step 1, B claims nothing until the item at `p - capacity` has gone (R1), and is then to remove
     /// the next one.
-    pub(super) fn force_push(
+    ///
+    /// # Safety
+    ///
+    /// `item` returns a pointer to an item, which has moved out of there if this is done.
+    pub(super) unsafe fn force_push(
         &self,
-        item: impl FnOnce() -> T,
+        item: impl FnOnce() -> *const T,
         evicted: impl FnOnce(),
-    ) -> Attempt<Option<T>> {
+        oldest: &mut MaybeUninit<T>,
+    ) -> Attempt<bool> {
         let slots = self.slots();
         let position = match self.claim_vacant(slots, 1) {
             Attempt::Blocked => self.claim_forced(slots),
             claimed => claimed.map(|(position, _)| position),
         };
         position.map(|position| {
-            let oldest = self.evict(slots, position);
-            if oldest.is_some() {
+            let has_evicted = self.evict(slots, position, oldest);
+            if has_evicted {
                 evicted();
             }
             let mut backoff = Backoff::default();
@@ -366,9 +382,9 @@ impl<T> Ring<T> {
             while slots.run(position, 0, 1) == 0 {
                 backoff.snooze();
             }
-            // SAFETY: R2: just claimed, and found vacant.
+            // SAFETY: R2: just claimed, and found vacant; and the caller's guarantee.
             unsafe { slots.at(position).fill(position, item()) };
-            oldest
+            has_evicted
         })
     }
 
@@ -390,8 +406,8 @@ impl<T> Ring<T> {
     }
 
     /// Removes the item that a claim of `position` has to replace, if that was forced and no receiver
-    /// has taken the item.
-    fn evict(&self, slots: Slots<'_, T>, position: u64) -> Option<T> {
+    /// has taken the item. Returns whether it did.
+    fn evict(&self, slots: Slots<'_, T>, position: u64, place: &mut MaybeUninit<T>) -> bool {
         let oldest = position.wrapping_sub(advance(0, self.capacity));
         // Relaxed: the claim has read the stamp of this slot, and the exchange on `head` alone decides
         // which thread removes the item. Other claims have read a later `head`. An exchange that fails
@@ -399,10 +415,11 @@ impl<T> Ring<T> {
         while self.head.load(Ordering::Relaxed) == oldest {
             if self.exchange_head(oldest, 1) {
                 // SAFETY: just claimed.
-                return Some(unsafe { self.empty(slots, oldest) });
+                unsafe { self.empty(slots, oldest, place) };
+                return true;
             }
         }
-        None
+        false
     }
 
     /// Whether `count` slots are likely to be vacant. While the ring is full, this reads only what
@@ -422,31 +439,32 @@ impl<T> Ring<T> {
         self.capacity == slots.count() || distance(head(), last) < self.capacity
     }
 
-    /// Removes the oldest item in one try. `None` does not mean that the ring is empty:
-    /// [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
+    /// Removes the oldest item in one try, and moves it to `place`. False does not mean that the ring is
+    /// empty: [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
     #[inline]
-    pub(super) fn try_pop(&self) -> Option<T> {
+    pub(super) fn try_pop(&self, place: &mut MaybeUninit<T>) -> bool {
         let slots = self.slots();
         // Acquire: as in `claim_filled`.
         let head = self.head.load(Ordering::Acquire);
         // Acquire: as in `run`.
         if slots.at(head).stamp.load(Ordering::Acquire) != head | FILLED {
-            return None;
+            return false;
         }
         if !self.exchange_head(head, 1) {
-            return None;
+            return false;
         }
         // SAFETY: just claimed.
-        Some(unsafe { self.empty(slots, head) })
+        unsafe { self.empty(slots, head, place) };
+        true
     }
 
-    /// Removes the oldest item.
+    /// Removes the oldest item, and moves it to `place`.
     #[inline]
-    pub(super) fn pop(&self) -> Attempt<T> {
+    pub(super) fn pop(&self, place: &mut MaybeUninit<T>) -> Attempt<()> {
         let slots = self.slots();
         self.claim_filled(slots, 1, |_| ()).map(|(position, _)| {
             // SAFETY: just claimed.
-            unsafe { self.empty(slots, position) }
+            unsafe { self.empty(slots, position, place) }
         })
     }
 
@@ -465,9 +483,11 @@ impl<T> Ring<T> {
         let claimed = self.claim_filled(slots, want, |count| out.reserve(count as usize));
         claimed.map(|(first, count)| {
             for (offset, spare) in (0..count).zip(out.spare_capacity_mut()) {
+                let mut item = MaybeUninit::uninit();
                 // SAFETY: just claimed; each position once.
-                let item = unsafe { self.empty(slots, advance(first, offset)) };
-                spare.write(make(item));
+                unsafe { self.empty(slots, advance(first, offset), &mut item) };
+                // SAFETY: just moved there.
+                spare.write(make(unsafe { item.assume_init() }));
             }
             // SAFETY: the capacity was reserved, and the loop has initialised as many elements.
             unsafe { out.set_len(out.len() + count as usize) };
@@ -484,20 +504,19 @@ impl<T> Ring<T> {
         self.slots().at(last).stamp.load(Ordering::Relaxed) == last | FILLED
     }
 
-    /// Moves an item out.
+    /// Moves an item out, to `place`.
     ///
     /// # Safety
     ///
     /// The caller has claimed the position for emptying, and empties it once.
     #[inline]
-    unsafe fn empty(&self, slots: Slots<'_, T>, position: u64) -> T {
+    unsafe fn empty(&self, slots: Slots<'_, T>, position: u64, place: &mut MaybeUninit<T>) {
         let slot = slots.at(position);
         // SAFETY: R2 and R3, by the caller's claim.
-        let item = unsafe { slot.take() };
+        unsafe { slot.take(place.as_mut_ptr()) };
         let next_lap = advance(position, slots.count());
         // Release: pairs with the Acquire in `run`; the item is out before the slot is filled again.
         slot.stamp.store(next_lap, Ordering::Release);
-        item
     }
 
     /// Sets the closed mark. Returns true if it was not set before.
@@ -553,7 +572,11 @@ impl<T> Ring<T> {
 
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
-        let next = || Attempt::retry_while_busy(|| self.pop()).done();
-        run_all(next, drop);
+        let slots = self.slots();
+        let next = || self.claim_filled(slots, 1, |_| ()).done();
+        run_all(next, |(position, _)| {
+            // SAFETY: just claimed. The slot is not used again, so it may keep its stamp.
+            unsafe { slots.at(position).drop_in_place() }
+        });
     }
 }

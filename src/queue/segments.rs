@@ -47,6 +47,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::mem;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 use core::ptr;
 
 use super::slot::CLOSED;
@@ -200,8 +202,12 @@ impl<T> Segments<T> {
     /// the reason. Small, so that callers inline it.
     ///
     /// `item` is called after a claim, and must not run user code.
+    ///
+    /// # Safety
+    ///
+    /// `item` returns a pointer to an item, which has moved out of there if this returns true.
     #[inline]
-    pub(super) fn try_push(&self, item: impl FnOnce() -> T) -> bool {
+    pub(super) unsafe fn try_push(&self, item: impl FnOnce() -> *const T) -> bool {
         // Acquire: as in `push`.
         let tail = self.tail.word.load(Ordering::Acquire);
         if tail & CLOSED != 0 || Self::is_last(tail) {
@@ -211,14 +217,18 @@ impl<T> Segments<T> {
         if !self.exchange_tail(tail, 1) {
             return false;
         }
-        // SAFETY: just claimed.
+        // SAFETY: just claimed; and the caller's guarantee.
         unsafe { Self::fill(slots, tail, item()) };
         true
     }
 
     /// Adds an item. `item` is called after a claim, and must not run user code.
+    ///
+    /// # Safety
+    ///
+    /// `item` returns a pointer to an item, which has moved out of there if this is done.
     #[inline(never)]
-    pub(super) fn push(&self, item: impl FnOnce() -> T) -> Attempt<()> {
+    pub(super) unsafe fn push(&self, item: impl FnOnce() -> *const T) -> Attempt<()> {
         let mut contention = Contention::default();
         loop {
             // Acquire: pairs with the exchange of the sender that claimed the position before, which
@@ -232,7 +242,7 @@ impl<T> Segments<T> {
                 self.install(Self::lap_after(tail));
             }
             if self.exchange_tail(tail, 1) {
-                // SAFETY: just claimed.
+                // SAFETY: just claimed; and the caller's guarantee.
                 unsafe { Self::fill(slots, tail, item()) };
                 return Attempt::Done(());
             }
@@ -264,8 +274,9 @@ impl<T> Segments<T> {
             // No more than there are, so this does not panic.
             let claimed = items.drain(..count as usize);
             for (offset, item) in (0..count).zip(claimed) {
-                // SAFETY: just claimed; each position once.
-                unsafe { Self::fill(slots, advance(tail, offset), item) };
+                let item = ManuallyDrop::new(item);
+                // SAFETY: just claimed; each position once. The item is forgotten.
+                unsafe { Self::fill(slots, advance(tail, offset), &raw const *item) };
             }
             pushed += count;
         }
@@ -315,9 +326,10 @@ impl<T> Segments<T> {
 
     /// # Safety
     ///
-    /// The caller has claimed the position, which is kept in these slots, and fills it once.
+    /// The caller has claimed the position, which is kept in these slots, and fills it once. It may move
+    /// out of `item`, and neither uses nor drops the item after that.
     #[inline]
-    unsafe fn fill(slots: *mut Slot<T>, position: u64, item: T) {
+    unsafe fn fill(slots: *mut Slot<T>, position: u64, item: *const T) {
         // SAFETY: G2: the segment is alive until this slot has been filled.
         let slot = unsafe { Self::at(slots, position) };
         // SAFETY: G3, by the caller's claim.
@@ -390,27 +402,28 @@ impl<T> Segments<T> {
         unsafe { Self::at(slots, position) }
     }
 
-    /// Takes the item at `head`, if it is there, and unlocks.
+    /// Takes the item at `head`, if it is there, and unlocks. Moves the item to `place`, and returns whether
+    /// there was one.
     ///
     /// # Safety
     ///
     /// The caller has locked `head`.
     #[inline]
-    unsafe fn take_and_unlock(&self, head: u64) -> Option<T> {
+    unsafe fn take_and_unlock(&self, head: u64, place: &mut MaybeUninit<T>) -> bool {
         // SAFETY: the caller has locked it.
         let slot = unsafe { self.slot(head) };
         // Acquire: pairs with the Release store in `Slot::fill`.
         if slot.stamp.load(Ordering::Acquire) != head | FILLED {
             self.unlock(head);
-            return None;
+            return false;
         }
         // SAFETY: G4, and the stamp.
-        let item = unsafe { slot.take() };
+        unsafe { slot.take(place.as_mut_ptr()) };
         if Self::is_last(head) {
             self.leave_segment();
         }
         self.unlock(advance(head, 1));
-        Some(item)
+        true
     }
 
     /// Moves to the next segment, after the last item of this one was taken. The caller has locked
@@ -433,18 +446,20 @@ impl<T> Segments<T> {
         drop(surplus);
     }
 
-    /// Removes the oldest item in one try. `None` does not mean that the queue is empty:
-    /// [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
+    /// Removes the oldest item in one try, and moves it to `place`. False does not mean that the queue is
+    /// empty: [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
     #[inline]
-    pub(super) fn try_pop(&self) -> Option<T> {
-        let head = self.try_lock()?;
+    pub(super) fn try_pop(&self, place: &mut MaybeUninit<T>) -> bool {
+        let Some(head) = self.try_lock() else {
+            return false;
+        };
         // SAFETY: just locked.
-        unsafe { self.take_and_unlock(head) }
+        unsafe { self.take_and_unlock(head, place) }
     }
 
-    /// Removes the oldest item.
+    /// Removes the oldest item, and moves it to `place`.
     #[inline(never)]
-    pub(super) fn pop(&self) -> Attempt<T> {
+    pub(super) fn pop(&self, place: &mut MaybeUninit<T>) -> Attempt<()> {
         let mut contention = Contention::default();
         for _ in 0..TRIES {
             let Some(head) = self.try_lock() else {
@@ -452,8 +467,8 @@ impl<T> Segments<T> {
                 continue;
             };
             // SAFETY: just locked.
-            if let Some(item) = unsafe { self.take_and_unlock(head) } {
-                return Attempt::Done(item);
+            if unsafe { self.take_and_unlock(head, place) } {
+                return Attempt::Done(());
             }
             return self.why_none_at(head);
         }
@@ -524,8 +539,11 @@ impl<T> Segments<T> {
             if slot.stamp.load(Ordering::Acquire) != position | FILLED {
                 break;
             }
+            let mut item = MaybeUninit::uninit();
             // SAFETY: G4, and the stamp.
-            spare.write(make(unsafe { slot.take() }));
+            unsafe { slot.take(item.as_mut_ptr()) };
+            // SAFETY: just moved there.
+            spare.write(make(unsafe { item.assume_init() }));
             count += 1;
         }
         // SAFETY: the loop has initialised as many elements.
@@ -618,7 +636,18 @@ impl<T> Segments<T> {
 
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
-        let next = || Attempt::retry_while_busy(|| self.pop()).done();
-        run_all(next, drop);
+        let mut place = MaybeUninit::uninit();
+        let item = &raw mut place;
+        let next = || {
+            // SAFETY: the item before has been dropped, and no reference is left.
+            let popped = Attempt::retry_while_busy(|| self.pop(unsafe { &mut *item }));
+            popped.done()
+        };
+        run_all(next, |()| {
+            // SAFETY: no reference is left.
+            let item = unsafe { &mut *item };
+            // SAFETY: it has just been moved there.
+            unsafe { item.assume_init_drop() };
+        });
     }
 }

@@ -76,29 +76,41 @@ impl<T> Slot<T> {
     ///
     /// # Safety
     ///
-    /// The caller has claimed this position of the slot for filling, and fills it once.
+    /// The caller has claimed this position of the slot for filling, and fills it once. It may move
+    /// out of `item`, and neither uses nor drops the item after that.
     #[inline]
-    pub(super) unsafe fn fill(&self, position: u64, item: T) {
+    pub(super) unsafe fn fill(&self, position: u64, item: *const T) {
         self.item.with_mut(|slot| {
-            // SAFETY: the caller's claim.
-            unsafe { (*slot).write(item) };
+            // SAFETY: the caller's claim, so the slot is not where the item is.
+            unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) };
         });
         // Release: publishes the item. Pairs with the Acquire load of a caller that empties the slot.
         self.stamp.store(position | FILLED, Ordering::Release);
     }
 
-    /// Moves the item out.
+    /// Moves the item out, to `place`.
     ///
     /// # Safety
     ///
     /// The caller has claimed the slot for emptying after it found it filled, and takes the item once.
+    /// It may write to `place`.
     #[inline]
-    pub(super) unsafe fn take(&self) -> T {
-        let item = self.item.with_mut(|item| {
-            // SAFETY: the caller's claim.
-            unsafe { item.read() }
+    pub(super) unsafe fn take(&self, place: *mut T) {
+        self.item.with_mut(|item| {
+            // SAFETY: the caller's claim, so the place is not the slot.
+            unsafe { place.copy_from_nonoverlapping(item.cast::<T>(), 1) }
         });
-        // SAFETY: the slot was filled.
-        unsafe { item.assume_init() }
+    }
+
+    /// Drops the item where it is.
+    ///
+    /// # Safety
+    ///
+    /// As [`take`](Self::take).
+    pub(super) unsafe fn drop_in_place(&self) {
+        self.item.with_mut(|item| {
+            // SAFETY: the caller's claim, and the slot was filled.
+            unsafe { item.cast::<T>().drop_in_place() }
+        });
     }
 }

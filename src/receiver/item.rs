@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use super::Receiver;
-use crate::error::RecvError;
+use super::why_none;
 use crate::error::TryRecvError;
 use crate::future::IntoRecv;
 use crate::future::Recv;
@@ -180,10 +180,6 @@ impl<T, K: Kind> Receiver<T, K> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<K::Received<T>, TryRecvError> {
-        try_now(Self::operation(), &self.side, |tried| match tried {
-            Ok(Ok(received)) => Ok(received),
-            Ok(Err(RecvError)) => Err(TryRecvError::Closed),
-            Err(_) => Err(TryRecvError::Empty),
-        })
+        try_now(Self::operation(), &self.side, why_none)
     }
 }

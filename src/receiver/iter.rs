@@ -33,9 +33,13 @@ impl<T, K: Kind> Iterator for TryIter<'_, T, K> {
         if self.has_ended {
             return None;
         }
-        let received = self.receiver.try_recv().ok();
-        self.has_ended = received.is_none();
-        received
+        match self.receiver.try_recv() {
+            Ok(received) => Some(received),
+            Err(_) => {
+                self.has_ended = true;
+                None
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -6,7 +6,7 @@ use core::num::NonZeroUsize;
 use super::Receiver;
 use super::iter::Drain;
 use super::iter::TryIter;
-use crate::error::RecvError;
+use super::why_none;
 use crate::error::TryRecvError;
 use crate::future::RecvMany;
 use crate::kind::Kind;
@@ -99,11 +99,7 @@ impl<T, K: Kind> Receiver<T, K> {
         max: NonZeroUsize,
     ) -> Result<NonZeroUsize, TryRecvError> {
         let operation = Self::batch(buf, max);
-        try_now(operation, &self.side, |tried| match tried {
-            Ok(Ok(count)) => Ok(count),
-            Ok(Err(RecvError)) => Err(TryRecvError::Closed),
-            Err(_) => Err(TryRecvError::Empty),
-        })
+        try_now(operation, &self.side, why_none)
     }
 
     /// Returns an iterator over the items that can be received now. It ends when there is none, and

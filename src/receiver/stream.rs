@@ -11,11 +11,13 @@ use futures_core::FusedStream;
 use futures_core::Stream;
 
 use super::Receiver;
+use crate::error::RecvError;
 use crate::future::RecvItem;
 use crate::kind::Kind;
 use crate::kind::Plain;
 use crate::operation::leave;
-use crate::operation::poll;
+use crate::operation::poll_or;
+use crate::operation::poll_slow;
 use crate::shared::Shared;
 use crate::wait::Wait;
 
@@ -38,9 +40,28 @@ impl Streaming {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        let result = ready!(poll(operation, channel, &mut self.wait, cx));
-        self.has_ended = result.is_err();
-        Poll::Ready(result.ok())
+        let Self { wait, has_ended } = self;
+        let received = |received| Poll::Ready(Some(received));
+        poll_or(operation, channel, wait, received, |operation, wait| {
+            Self::poll_slow(operation, channel, wait, has_ended, cx)
+        })
+    }
+
+    #[inline(never)]
+    fn poll_slow<T, K: Kind>(
+        operation: RecvItem<K>,
+        channel: &Shared<T>,
+        wait: &mut Wait,
+        has_ended: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<K::Received<T>>> {
+        match ready!(poll_slow(operation, channel, wait, cx)) {
+            Ok(received) => Poll::Ready(Some(received)),
+            Err(RecvError) => {
+                *has_ended = true;
+                Poll::Ready(None)
+            }
+        }
     }
 
     /// Leaves the list, and passes the notification on.

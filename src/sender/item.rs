@@ -1,6 +1,8 @@
 //! Sending an item.
 
 use core::future::Future;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 
 use super::Sender;
 use crate::error::SendError;
@@ -11,8 +13,12 @@ use crate::future::Send;
 use crate::future::SendFrom;
 use crate::future::SendItem;
 use crate::future::SendUntil;
-use crate::operation::try_now;
+use crate::operation::Operation;
+use crate::operation::Refused;
+use crate::operation::attempt_now;
+use crate::operation::complete_now;
 use crate::unwind::Guarded;
+use crate::unwind::protect_in_place;
 
 /// Sending an item.
 impl<T> Sender<T> {
@@ -232,10 +238,34 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
-        try_now(SendItem::new(item), &self.0, |tried| match tried {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(SendError(item))) => Err(TrySendError::Closed(item)),
-            Err(operation) => Err(TrySendError::Full(operation.into_item())),
+        let mut item = ManuallyDrop::new(item);
+        let operation = SendItem::in_place(&mut *item);
+        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        let first = unsafe { operation.try_attempt(&self.0, &mut MaybeUninit::uninit()) };
+        match first {
+            Some(change) => {
+                complete_now(&self.0, change);
+                Ok(())
+            }
+            None => self.try_send_slow(item),
+        }
+    }
+
+    #[inline(never)]
+    fn try_send_slow(&self, mut item: ManuallyDrop<T>) -> Result<(), TrySendError<T>> {
+        let operation = SendItem::in_place(&mut *item);
+        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        let refused = match unsafe { attempt_now(operation, &self.0, &mut MaybeUninit::uninit()) } {
+            Ok(change) => {
+                complete_now(&self.0, change);
+                return Ok(());
+            }
+            Err(refused) => refused,
+        };
+        let item = ManuallyDrop::into_inner(item);
+        Err(match refused {
+            Refused::Closed => TrySendError::Closed(item),
+            Refused::Blocked => TrySendError::Full(item),
         })
     }
 
@@ -269,10 +299,52 @@ impl<T> Sender<T> {
     /// receiver.close();
     /// assert_eq!(sender.force_send(4).unwrap_err().into_inner(), 4);
     /// ```
+    #[inline]
     pub fn force_send(&self, item: T) -> Result<Option<T>, SendError<T>> {
-        try_now(ForceSendItem::new(item), &self.0, |tried| match tried {
-            Ok(sent) => sent,
-            Err(_) => unreachable!("a forced send does not have to wait"),
-        })
+        let mut item = ManuallyDrop::new(item);
+        let operation = SendItem::in_place(&mut *item);
+        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        let first = unsafe { operation.try_attempt(&self.0, &mut MaybeUninit::uninit()) };
+        match first {
+            Some(change) => {
+                complete_now(&self.0, change);
+                Ok(None)
+            }
+            // SAFETY: the item is not used after this.
+            None => unsafe { self.force_send_slow(&mut item) },
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The item moves out of its place.
+    #[inline(never)]
+    unsafe fn force_send_slow(
+        &self,
+        item: &mut ManuallyDrop<T>,
+    ) -> Result<Option<T>, SendError<T>> {
+        let mut evicted = MaybeUninit::uninit();
+        let mut has_evicted = MaybeUninit::uninit();
+        let operation = &mut ForceSendItem {
+            item: &mut **item,
+            evicted: &mut evicted,
+        };
+        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        match unsafe { attempt_now(operation, &self.0, &mut has_evicted) } {
+            Ok(change) => {
+                // SAFETY: O3 of `operation`.
+                if !unsafe { has_evicted.assume_init() } {
+                    complete_now(&self.0, change);
+                    return Ok(None);
+                }
+                // SAFETY: the attempt has written it.
+                unsafe { protect_in_place(&mut evicted, || complete_now(&self.0, change)) };
+                // SAFETY: as above; it is taken once.
+                Ok(Some(unsafe { evicted.assume_init_read() }))
+            }
+            // SAFETY: it has not moved out; it is taken once.
+            Err(Refused::Closed) => Err(SendError(unsafe { ManuallyDrop::take(item) })),
+            Err(Refused::Blocked) => unreachable!("a forced send does not have to wait"),
+        }
     }
 }

@@ -3,10 +3,10 @@
 use alloc::collections::VecDeque;
 
 use super::Sender;
-use crate::error::SendError;
 use crate::error::TrySendError;
 use crate::future::SendItems;
 use crate::future::SendMany;
+use crate::operation::Refused;
 use crate::operation::try_now;
 
 /// Sending several items at once.
@@ -88,10 +88,9 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.try_send_many(&mut items), Err(TrySendError::Closed(())));
     /// ```
     pub fn try_send_many(&self, items: &mut VecDeque<T>) -> Result<usize, TrySendError<()>> {
-        try_now(SendItems::new(items), &self.0, |tried| match tried {
-            Ok(Ok(count)) => Ok(count),
-            Ok(Err(SendError(()))) => Err(TrySendError::Closed(())),
-            Err(_) => Err(TrySendError::Full(())),
+        try_now(SendItems::new(items), &self.0, |refused| match refused {
+            Refused::Closed => TrySendError::Closed(()),
+            Refused::Blocked => TrySendError::Full(()),
         })
     }
 }

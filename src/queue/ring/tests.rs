@@ -1,5 +1,8 @@
 //! The ring alone, on one thread: every small capacity, and the wrap of its positions.
 
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
+use core::ptr;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -34,11 +37,65 @@ impl<R> From<Attempt<R>> for Outcome<R> {
 }
 
 fn push<T>(ring: &Ring<T>, item: T) -> Outcome<()> {
-    ring.push(|| item).into()
+    let mut item = ManuallyDrop::new(item);
+    // SAFETY: the item is not used after this is done.
+    let pushed = unsafe { ring.push(|| &raw const *item) };
+    if !matches!(pushed, Attempt::Done(())) {
+        // SAFETY: it is dropped once.
+        unsafe { ManuallyDrop::drop(&mut item) };
+    }
+    pushed.into()
+}
+
+/// Leaks the item if this returns false.
+fn try_push<T>(ring: &Ring<T>, item: impl FnOnce() -> T) -> bool {
+    let mut place = MaybeUninit::uninit();
+    // SAFETY: the item is not used after this.
+    unsafe { ring.try_push(|| place.write(item())) }
+}
+
+/// # Safety
+///
+/// As [`Ring::empty`].
+unsafe fn empty<T>(ring: &Ring<T>, position: u64) -> T {
+    let mut place = MaybeUninit::uninit();
+    // SAFETY: the caller's guarantee.
+    unsafe { ring.empty(ring.slots(), position, &mut place) };
+    // SAFETY: the item is in its place.
+    unsafe { place.assume_init() }
 }
 
 fn pop<T>(ring: &Ring<T>) -> Outcome<T> {
-    ring.pop().into()
+    let mut place = MaybeUninit::uninit();
+    // SAFETY: this is done, so the item is in its place.
+    let popped = ring
+        .pop(&mut place)
+        .map(|()| unsafe { place.assume_init() });
+    popped.into()
+}
+
+fn try_pop<T>(ring: &Ring<T>) -> Option<T> {
+    let mut place = MaybeUninit::uninit();
+    // SAFETY: the item is in its place.
+    ring.try_pop(&mut place)
+        .then(|| unsafe { place.assume_init() })
+}
+
+/// Returns the evicted item.
+fn force_push<T>(
+    ring: &Ring<T>,
+    item: impl FnOnce() -> T,
+    evicted: impl FnOnce(),
+) -> Outcome<Option<T>> {
+    let (mut new, mut oldest) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let item = || ptr::from_ref(new.write(item()));
+    // SAFETY: the item is not used after this.
+    let pushed = unsafe { ring.force_push(item, evicted, &mut oldest) };
+    let oldest = |has_evicted: bool| {
+        // SAFETY: this is done, so the item is in its place.
+        has_evicted.then(|| unsafe { oldest.assume_init() })
+    };
+    pushed.map(oldest).into()
 }
 
 fn claim_vacant<T>(ring: &Ring<T>, want: u64) -> Outcome<(u64, u64)> {
@@ -94,18 +151,18 @@ fn first_tries_agree_across_wrap() {
     for capacity in 1..=5 {
         let ring = Ring::starting_at(capacity, WRAP - 2);
         for item in 0..20 {
-            assert!(ring.try_pop().is_none());
-            assert!(ring.try_push(|| item));
+            assert!(try_pop(&ring).is_none());
+            assert!(try_push(&ring, || item));
             assert_eq!(ring.len(), 1);
             assert!(ring.looks_filled(1) && !ring.looks_filled(2));
             assert_eq!(ring.looks_vacant(1), capacity > 1);
-            assert_eq!(ring.try_pop(), Some(item));
+            assert_eq!(try_pop(&ring), Some(item));
             assert!(ring.looks_vacant(1));
         }
         for item in 0..capacity {
-            assert!(ring.try_push(|| item));
+            assert!(try_push(&ring, || item));
         }
-        assert!(!ring.try_push(|| 99));
+        assert!(!try_push(&ring, || 99));
     }
 }
 
@@ -127,16 +184,16 @@ fn forced_pushes_agree_with_model_across_wrap() {
                         let is_over = model.len() > capacity as usize;
                         let oldest = is_over.then(|| model.pop_front()).flatten();
                         let counted = Cell::new(false);
-                        let pushed = ring.force_push(|| item, || counted.set(true));
-                        assert_eq!(Outcome::from(pushed), Outcome::Ready(oldest));
+                        let pushed = force_push(&ring, || item, || counted.set(true));
+                        assert_eq!(pushed, Outcome::Ready(oldest));
                         assert_eq!(counted.get(), is_over);
                     }
                 }
                 assert_eq!(ring.len(), model.len());
             }
             assert!(ring.close());
-            let pushed = ring.force_push(|| unreachable!(), || unreachable!());
-            assert_eq!(Outcome::from(pushed), Outcome::Closed);
+            let pushed = force_push(&ring, || unreachable!(), || unreachable!());
+            assert_eq!(pushed, Outcome::Closed);
             while let Some(item) = model.pop_front() {
                 assert_eq!(pop(&ring), Outcome::Ready(item));
             }
@@ -153,22 +210,23 @@ fn unfinished_forced_push_leaves_ring_full() {
         (0..capacity).for_each(|item| assert_eq!(push(&ring, item), Outcome::Ready(())));
         let look = || {
             assert_eq!(push(&ring, 99), Outcome::Blocked);
-            assert!(!ring.try_push(|| 99));
+            assert!(!try_push(&ring, || 99));
             assert_eq!(ring.len(), capacity);
         };
-        let pushed = ring.force_push(
+        let pushed = force_push(
+            &ring,
             || {
                 look();
                 if capacity == 1 {
                     assert_eq!(pop(&ring), Outcome::Busy);
-                    let pushed = ring.force_push(|| 99, || unreachable!());
-                    assert_eq!(Outcome::from(pushed), Outcome::Busy);
+                    let pushed = force_push(&ring, || 99, || unreachable!());
+                    assert_eq!(pushed, Outcome::Busy);
                 }
                 capacity
             },
             look,
         );
-        assert_eq!(Outcome::from(pushed), Outcome::Ready(Some(0)));
+        assert_eq!(pushed, Outcome::Ready(Some(0)));
         (1..=capacity).for_each(|item| assert_eq!(pop(&ring), Outcome::Ready(item)));
     }
 }
@@ -185,14 +243,15 @@ fn forced_claim_exceeds_capacity_by_one() {
         };
         assert_eq!(ring.len(), capacity);
         assert_eq!(push(&ring, 99), Outcome::Blocked);
-        assert!(!ring.try_push(|| 99) && !ring.looks_vacant(1));
-        let pushed = ring.force_push(|| 99, || unreachable!());
-        assert_eq!(Outcome::from(pushed), Outcome::Busy);
+        assert!(!try_push(&ring, || 99) && !ring.looks_vacant(1));
+        let pushed = force_push(&ring, || 99, || unreachable!());
+        assert_eq!(pushed, Outcome::Busy);
         assert_eq!(pop(&ring), Outcome::Ready(0));
-        assert!(ring.evict(ring.slots(), position).is_none());
+        let mut oldest = MaybeUninit::uninit();
+        assert!(!ring.evict(ring.slots(), position, &mut oldest));
         assert_eq!(push(&ring, 99), Outcome::Blocked);
         // SAFETY: claimed above.
-        unsafe { ring.slots().at(position).fill(position, capacity) };
+        unsafe { ring.slots().at(position).fill(position, &capacity) };
         (1..=capacity).for_each(|item| assert_eq!(pop(&ring), Outcome::Ready(item)));
     }
 }
@@ -213,7 +272,7 @@ fn closed_ring_drains_and_accepts_nothing() {
             for item in 0..capacity {
                 assert_eq!(pop(&ring), Outcome::Ready(item));
                 assert_eq!(push(&ring, 99), Outcome::Closed);
-                assert!(!ring.try_push(|| 99));
+                assert!(!try_push(&ring, || 99));
             }
             assert_eq!(pop(&ring), Outcome::Closed);
             assert_eq!(ring.len(), 0);
@@ -224,7 +283,7 @@ fn closed_ring_drains_and_accepts_nothing() {
 #[test]
 fn unfinished_claim_is_busy() {
     let ring = Ring::starting_at(2, 0);
-    let is_pushed = ring.try_push(|| {
+    let is_pushed = try_push(&ring, || {
         assert_eq!(pop(&ring), Outcome::Busy);
         assert_eq!(push(&ring, 2), Outcome::Ready(()));
         assert_eq!(pop(&ring), Outcome::Busy);
@@ -245,7 +304,7 @@ fn unfinished_claim_is_busy() {
     };
     assert_eq!(push(&ring, 2), Outcome::Busy);
     // SAFETY: claimed above.
-    assert_eq!(unsafe { ring.empty(ring.slots(), position) }, 1);
+    assert_eq!(unsafe { empty(&ring, position) }, 1);
     assert_eq!(push(&ring, 2), Outcome::Ready(()));
 }
 
@@ -262,7 +321,7 @@ fn one_exchange_claims_all_available() {
                 for offset in 0..count {
                     let position = advance(first, offset);
                     // SAFETY: claimed above.
-                    unsafe { ring.slots().at(position).fill(position, offset) };
+                    unsafe { ring.slots().at(position).fill(position, &offset) };
                 }
                 assert_eq!(claim_vacant(&ring, 1), Outcome::Blocked);
                 let Outcome::Ready((first, count)) = claim_filled(&ring, capacity - kept) else {
@@ -271,10 +330,10 @@ fn one_exchange_claims_all_available() {
                 assert_eq!(count, capacity - kept, "no more than wanted");
                 for offset in 0..count {
                     // SAFETY: claimed above.
-                    let item = unsafe { ring.empty(ring.slots(), advance(first, offset)) };
+                    let item = unsafe { empty(&ring, advance(first, offset)) };
                     assert_eq!(item, offset);
                 }
-                while ring.try_pop().is_some() {}
+                while try_pop(&ring).is_some() {}
             }
         }
     }
@@ -331,7 +390,7 @@ fn batch_ends_at_unfinished_claim() {
         push_many(&ring, &mut VecDeque::from([0])),
         Outcome::Ready(1)
     );
-    let is_pushed = ring.try_push(|| {
+    let is_pushed = try_push(&ring, || {
         let sent = push_many(&ring, &mut VecDeque::from([2, 3, 4]));
         assert_eq!(sent, Outcome::Ready(2));
         assert_eq!(pop_many(&ring, 9, &mut out), Outcome::Ready(1));
@@ -358,7 +417,7 @@ fn batch_ends_at_unfinished_claim() {
     assert_eq!(pop_many(&ring, 1, &mut out), Outcome::Ready(1));
     assert_eq!(push_many(&ring, &mut VecDeque::from([2, 3])), Outcome::Busy);
     // SAFETY: claimed above.
-    assert_eq!(unsafe { ring.empty(ring.slots(), first) }, 0);
+    assert_eq!(unsafe { empty(&ring, first) }, 0);
     assert_eq!(
         push_many(&ring, &mut VecDeque::from([2, 3])),
         Outcome::Ready(2)
@@ -381,7 +440,7 @@ fn drop_survives_panicking_destructors() {
     let ring = Ring::starting_at(4, 0);
     // Without `std`, a second panic aborts.
     for panics in [true, false, cfg!(feature = "std")] {
-        assert!(ring.try_push(|| Loud(Rc::clone(&drops), panics)));
+        assert!(try_push(&ring, || Loud(Rc::clone(&drops), panics)));
     }
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(ring)));
     assert!(dropped.is_err());

@@ -1,6 +1,8 @@
 //! The segments alone, on one thread: their borders, and the wrap of positions.
 
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
+use core::mem::MaybeUninit;
 use core::panic::AssertUnwindSafe;
 use std::collections::VecDeque;
 use std::panic::catch_unwind;
@@ -22,7 +24,35 @@ fn starts() -> [u64; 6] {
 }
 
 fn push<T>(queue: &Segments<T>, item: T) {
-    assert!(matches!(queue.push(|| item), Attempt::Done(())));
+    assert!(matches!(attempt_push(queue, item), Attempt::Done(())));
+}
+
+/// Leaks the item if this is not done.
+fn attempt_push<T>(queue: &Segments<T>, item: T) -> Attempt<()> {
+    let item = ManuallyDrop::new(item);
+    // SAFETY: the item is not used after this.
+    unsafe { queue.push(|| &raw const *item) }
+}
+
+/// As above.
+fn try_push<T>(queue: &Segments<T>, item: impl FnOnce() -> T) -> bool {
+    let mut place = MaybeUninit::uninit();
+    // SAFETY: the item is not used after this.
+    unsafe { queue.try_push(|| place.write(item())) }
+}
+
+fn pop<T>(queue: &Segments<T>) -> Attempt<T> {
+    let mut place = MaybeUninit::uninit();
+    let popped = queue.pop(&mut place);
+    // SAFETY: this is done, so the item is in its place.
+    popped.map(|()| unsafe { place.assume_init() })
+}
+
+fn try_pop<T>(queue: &Segments<T>) -> Option<T> {
+    let mut place = MaybeUninit::uninit();
+    let is_popped = queue.try_pop(&mut place);
+    // SAFETY: the item is in its place.
+    is_popped.then(|| unsafe { place.assume_init() })
 }
 
 #[test]
@@ -34,7 +64,7 @@ fn order_holds_across_segments_and_wrap() {
         // Grows and shrinks by varying amounts.
         for round in 0..400 {
             for _ in 0..round * 3 % (2 * LEN) {
-                if !queue.try_push(|| next) {
+                if !try_push(&queue, || next) {
                     push(&queue, next);
                 }
                 model.push_back(next);
@@ -45,9 +75,9 @@ fn order_holds_across_segments_and_wrap() {
                 let expected = model.pop_front();
                 assert_eq!(queue.looks_filled(1), expected.is_some());
                 let popped = if round % 2 == 0 {
-                    queue.try_pop()
+                    try_pop(&queue)
                 } else {
-                    queue.pop().done()
+                    pop(&queue).done()
                 };
                 assert_eq!(popped, expected);
                 assert_eq!(queue.len(), model.len());
@@ -69,12 +99,12 @@ fn closed_queue_drains_and_accepts_nothing() {
                 push(&queue, item);
             }
             assert!(queue.close() && !queue.close() && queue.is_closed());
-            assert!(!queue.try_push(|| 99));
-            assert!(matches!(queue.push(|| 99), Attempt::Closed));
+            assert!(!try_push(&queue, || 99));
+            assert!(matches!(attempt_push(&queue, 99), Attempt::Closed));
             for item in 0..count {
-                assert_eq!(queue.pop().done(), Some(item));
+                assert_eq!(pop(&queue).done(), Some(item));
             }
-            assert!(matches!(queue.pop(), Attempt::Closed));
+            assert!(matches!(pop(&queue), Attempt::Closed));
         }
     }
 }
@@ -82,14 +112,14 @@ fn closed_queue_drains_and_accepts_nothing() {
 #[test]
 fn unfinished_push_and_locked_head_are_busy() {
     let queue = Segments::starting_at(0);
-    assert!(matches!(queue.pop(), Attempt::Blocked));
-    let is_pushed = queue.try_push(|| {
-        assert!(matches!(queue.pop(), Attempt::Busy));
+    assert!(matches!(pop(&queue), Attempt::Blocked));
+    let is_pushed = try_push(&queue, || {
+        assert!(matches!(pop(&queue), Attempt::Busy));
         push(&queue, 2);
-        assert!(matches!(queue.pop(), Attempt::Busy));
+        assert!(matches!(pop(&queue), Attempt::Busy));
         queue.close();
         assert!(
-            matches!(queue.pop(), Attempt::Busy),
+            matches!(pop(&queue), Attempt::Busy),
             "claimed before the close"
         );
         1
@@ -97,14 +127,17 @@ fn unfinished_push_and_locked_head_are_busy() {
     assert!(is_pushed);
 
     let head = queue.try_lock().expect("no other receiver");
-    assert!(queue.try_pop().is_none());
+    assert!(try_pop(&queue).is_none());
     assert!(!queue.looks_filled(1));
-    assert!(matches!(queue.pop(), Attempt::Busy));
+    assert!(matches!(pop(&queue), Attempt::Busy));
     assert_eq!((queue.popped(), queue.settled_popped()), (0, None));
+    let mut place = MaybeUninit::uninit();
     // SAFETY: locked above.
-    assert_eq!(unsafe { queue.take_and_unlock(head) }, Some(1));
+    assert!(unsafe { queue.take_and_unlock(head, &mut place) });
+    // SAFETY: the item is in its place.
+    assert_eq!(unsafe { place.assume_init() }, 1);
     assert_eq!(queue.settled_popped(), Some(1));
-    assert_eq!(queue.try_pop(), Some(2));
+    assert_eq!(try_pop(&queue), Some(2));
 }
 
 #[test]
@@ -127,7 +160,7 @@ fn drained_segments_are_freed() {
         push(&queue, item);
     }
     for item in 0..10_000 * LEN {
-        assert_eq!(queue.try_pop(), Some(item));
+        assert_eq!(try_pop(&queue), Some(item));
     }
     let (segments, memory, has_spare) = with_lock(&queue.chain, |chain| {
         let segments = &chain.segments;
@@ -207,12 +240,16 @@ fn batch_ends_at_unfinished_claim() {
     let mut out = Vec::new();
     push(&queue, 0);
     let pop = |out: &mut Vec<u64>| queue.pop_many(9, out, |item| item);
-    let pushed = queue.push(|| {
+    let mut item = 0;
+    let item = || {
         assert_eq!(queue.push_many(&mut VecDeque::from([2, 3])).done(), Some(2));
         assert_eq!(pop(&mut out).done(), Some(1));
         assert!(matches!(pop(&mut out), Attempt::Busy));
-        1
-    });
+        item = 1;
+        &raw const item
+    };
+    // SAFETY: the item is not used after this.
+    let pushed = unsafe { queue.push(item) };
     assert_eq!(pushed.done(), Some(()));
     assert_eq!(pop(&mut out).done(), Some(3));
     assert!(matches!(pop(&mut out), Attempt::Blocked));
