@@ -7,11 +7,14 @@ use std::sync::Mutex;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally(Arc<Mutex<Vec<u32>>>);
 
-/// An item of a [`Tally`].
+/// An item of a [`Tally`]. It is large and its alignment is high, and its drop checks its content, so that
+/// a copy from or to the wrong place is seen.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Item {
     pub(crate) id: usize,
     tally: Tally,
+    content: [usize; 40],
 }
 
 impl Tally {
@@ -25,6 +28,7 @@ impl Tally {
         Item {
             id: drops.len() - 1,
             tally: self.clone(),
+            content: [drops.len() - 1; 40],
         }
     }
 
@@ -41,6 +45,11 @@ impl Tally {
 
 impl Drop for Item {
     fn drop(&mut self) {
+        assert_eq!(
+            self.content, [self.id; 40],
+            "the content of item {}",
+            self.id
+        );
         self.tally.0.lock().unwrap()[self.id] += 1;
     }
 }

@@ -1,5 +1,7 @@
 //! Every operation in which user code may panic, while futures of every kind wait.
 
+#![expect(clippy::result_large_err, reason = "items are large on purpose")]
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt::Debug;
