@@ -414,7 +414,9 @@ impl<T> Channel<T> {
         });
     }
 
-    /// Drops what was sent. It is moved out of its slot before, because a destructor is user code.
+    /// Drops what was sent. It is moved out of its slot before, because a destructor is user code. (Not
+    /// inlined, so that no other function has the place of a large item on its stack.)
+    #[inline(never)]
     fn drop_sent(&self, count: &dyn Fn(u64)) {
         let mut place = MaybeUninit::uninit();
         let item = &raw mut place;

@@ -94,8 +94,8 @@ impl<T> Delivery<T> {
     ///
     /// # Safety
     ///
-    /// `item` holds an item. It has moved out of there if this returns `Ok`, and is dropped if this
-    /// panics.
+    /// `item` holds an item. It has moved out of there if this returns `Ok`, and has moved out or been
+    /// dropped if this panics.
     pub(crate) unsafe fn retry(
         self,
         item: &mut MaybeUninit<T>,

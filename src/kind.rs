@@ -57,7 +57,7 @@ pub enum Tasks {}
 ///
 /// # Safety
 ///
-/// `try_pop` and `pop` have written to `out` when they return that an item was removed.
+/// When a method returns that items were removed, it has written what it made of them to `out`.
 pub(crate) unsafe trait Receive {
     /// The name of the receiver.
     const RECEIVER: &str;

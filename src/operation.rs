@@ -89,7 +89,7 @@ pub(crate) unsafe trait Operation<T>: Sized {
         out: &mut MaybeUninit<Self::Output>,
     ) -> Attempt<Change>;
 
-    /// The error after an attempt that is [`Closed`](Attempt::Closed). Required if any is.
+    /// The error after an attempt that is [`Closed`](Attempt::Closed). Required if an attempt can be.
     fn closed(self) -> Self::Error {
         unreachable!("no attempt of this operation is `Closed`")
     }

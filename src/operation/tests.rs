@@ -33,7 +33,9 @@ impl<const PADDING: usize> Drop for Item<PADDING> {
 
 /// Receives an item with a future that owns the last receiver. Dropping that receiver then drops
 /// another item, whose destructor panics.
-fn last_receiver_panics<K: Kind, const PADDING: usize>(waits: bool) {
+///
+/// If a send waits for room, the future notifies it before it drops its receiver.
+fn last_receiver_panics<K: Kind, const PADDING: usize>(waits: bool, notifies: bool) {
     let queue = Queue::bounded(2, K::HAS_LANE);
     let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
     let exists = Arc::new(());
@@ -44,29 +46,42 @@ fn last_receiver_panics<K: Kind, const PADDING: usize>(waits: bool) {
     if waits {
         assert!(recv.poll("recv", cx).is_pending());
     }
-    for panics in [false, true] {
-        let mut slot = Some(Item {
+    let item = |panics| {
+        Some(Item {
             panics,
             _padding: [0; PADDING],
             _exists: Arc::clone(&exists),
-        });
+        })
+    };
+    for panics in [false, true] {
+        let mut slot = item(panics);
         let operation = SendSlot::new(&mut slot);
         assert!(try_now(operation, &sender, drop).is_ok());
     }
+    let mut slot = None;
+    let mut send = notifies.then(|| {
+        slot = item(false);
+        Waiting::new(&*sender, SendSlot::new(&mut slot))
+    });
+    if let Some(send) = &mut send {
+        assert!(send.poll("send", cx).is_pending());
+    }
     let polled = catch_unwind(AssertUnwindSafe(|| recv.poll("recv", cx).map(drop)));
     assert!(polled.is_err());
+    drop(send);
+    drop(slot);
     assert_eq!(Arc::strong_count(&exists), 1, "no item is leaked");
     assert_eq!(sender.account().outstanding(), 0);
 }
 
 #[test]
 fn owned_future_drops_output_when_handle_panics() {
-    for waits in [false, true] {
-        last_receiver_panics::<Plain, 0>(waits);
-        last_receiver_panics::<Tasks, 0>(waits);
+    for (waits, notifies) in [(false, false), (false, true), (true, false), (true, true)] {
+        last_receiver_panics::<Plain, 0>(waits, notifies);
+        last_receiver_panics::<Tasks, 0>(waits, notifies);
         // Guarded in its place.
-        last_receiver_panics::<Plain, 100>(waits);
-        last_receiver_panics::<Tasks, 100>(waits);
+        last_receiver_panics::<Plain, 100>(waits, notifies);
+        last_receiver_panics::<Tasks, 100>(waits, notifies);
     }
 }
 

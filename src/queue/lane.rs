@@ -66,13 +66,14 @@ impl<T> Lane<T> {
     ///
     /// # Safety
     ///
-    /// `item` points to an item, which has moved out of there if this returns true.
+    /// `item` points to an item, which has moved out of there if this returns true, or if it panics. (Then
+    /// memory could not be allocated, and the item is leaked.)
     pub(crate) unsafe fn push(&self, item: *const T, attempt: u32) -> bool {
         with_lock(&self.items, |items| {
             let Some(items) = items else {
                 return false;
             };
-            // SAFETY: the caller's guarantee. It is not dropped here, even if this panics.
+            // SAFETY: the caller's guarantee.
             let item = ManuallyDrop::new(unsafe { item.read() });
             items.push_back(Requeued { item, attempt });
             let count = match attempt {

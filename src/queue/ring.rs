@@ -335,7 +335,7 @@ impl<T> Ring<T> {
             for (offset, item) in (0..count).zip(claimed) {
                 let item = ManuallyDrop::new(item);
                 let position = advance(first, offset);
-                // SAFETY: R2: just claimed. The item is forgotten.
+                // SAFETY: R2: just claimed. The item is neither used nor dropped after this.
                 unsafe { slots.at(position).fill(position, &raw const *item) };
             }
             count

@@ -275,7 +275,7 @@ impl<T> Segments<T> {
             let claimed = items.drain(..count as usize);
             for (offset, item) in (0..count).zip(claimed) {
                 let item = ManuallyDrop::new(item);
-                // SAFETY: just claimed; each position once. The item is forgotten.
+                // SAFETY: just claimed; each position once. The item is neither used nor dropped after this.
                 unsafe { Self::fill(slots, advance(tail, offset), &raw const *item) };
             }
             pushed += count;

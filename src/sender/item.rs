@@ -240,7 +240,7 @@ impl<T> Sender<T> {
     pub fn try_send(&self, item: T) -> Result<(), TrySendError<T>> {
         let mut item = ManuallyDrop::new(item);
         let operation = SendItem::in_place(&mut *item);
-        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        // SAFETY: O1 of `operation`: if it is done, the item is neither used nor dropped after this.
         let first = unsafe { operation.try_attempt(&self.0, &mut MaybeUninit::uninit()) };
         match first {
             Some(change) => {
@@ -254,7 +254,7 @@ impl<T> Sender<T> {
     #[inline(never)]
     fn try_send_slow(&self, mut item: ManuallyDrop<T>) -> Result<(), TrySendError<T>> {
         let operation = SendItem::in_place(&mut *item);
-        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        // SAFETY: O1 of `operation`: if it is done, the item is neither used nor dropped after this.
         let refused = match unsafe { attempt_now(operation, &self.0, &mut MaybeUninit::uninit()) } {
             Ok(change) => {
                 complete_now(&self.0, change);
@@ -303,7 +303,7 @@ impl<T> Sender<T> {
     pub fn force_send(&self, item: T) -> Result<Option<T>, SendError<T>> {
         let mut item = ManuallyDrop::new(item);
         let operation = SendItem::in_place(&mut *item);
-        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        // SAFETY: O1 of `operation`: if it is done, the item is neither used nor dropped after this.
         let first = unsafe { operation.try_attempt(&self.0, &mut MaybeUninit::uninit()) };
         match first {
             Some(change) => {
@@ -317,7 +317,7 @@ impl<T> Sender<T> {
 
     /// # Safety
     ///
-    /// The item moves out of its place.
+    /// The caller neither uses nor drops the item after this.
     #[inline(never)]
     unsafe fn force_send_slow(
         &self,
@@ -329,7 +329,7 @@ impl<T> Sender<T> {
             item: &mut **item,
             evicted: &mut evicted,
         };
-        // SAFETY: O1 of `operation`: if it is done, the item is forgotten.
+        // SAFETY: O1 of `operation`: if it is done, the item is neither used nor dropped after this.
         match unsafe { attempt_now(operation, &self.0, &mut has_evicted) } {
             Ok(change) => {
                 // SAFETY: O3 of `operation`.

@@ -90,6 +90,7 @@ fn all_wakers_run_though_each_panics() {
 on_both_kinds! {
     panicking_receiver_waker_still_passes_room,
     panicking_waker_drops_received_item_once,
+    panicking_waker_drops_evicted_item_once,
     panicking_error_is_dropped_once,
     panicking_waker_delays_no_discard,
     panicking_waker_behind_stopped_call_leaks_nothing,
@@ -133,6 +134,22 @@ fn panicking_waker_drops_received_item_once<K: Kind<Item>>() {
     assert_eq!(monitor.outstanding(), 1);
     drop(take_one(&receiver).unwrap());
     assert!(monitor.join().now_or_never().is_some());
+}
+
+fn panicking_waker_drops_evicted_item_once<K: Kind<Item>>() {
+    let tally = Tally::new();
+    let (sender, receiver) = K::channel(1);
+    let mut recvs = [(); 2].map(|()| FaultyWaiter::waiting(receiver.recv().map(|_| None)));
+    assert!(sender.try_send(tally.item()).is_ok());
+    let item = tally.item();
+    let panicked = with_fault(Site::WakerWake, 1, || {
+        call(|| sender.force_send(item));
+    });
+    assert!(panicked && recvs[0].is_woken() && recvs[1].is_woken());
+    assert_eq!(tally.drops(), [1, 0]);
+    drop(take_one(&receiver).unwrap());
+    assert_eq!(tally.drops(), [1, 1]);
+    let _ = recvs.iter_mut().map(FaultyWaiter::poll);
 }
 
 fn panicking_error_is_dropped_once<K: Kind>() {
@@ -213,6 +230,26 @@ fn panicking_conversion_counts_as_panicked() {
     assert_eq!(matches!(error.first, Failure::Panicked), SEEN);
     assert_eq!(dropped_by_panics(&error.report), 2);
     assert_eq!(error.report.failed, 0);
+}
+
+#[test]
+fn panicking_drop_of_requeued_item_still_discards_sent_ones() {
+    let tally = Tally::new();
+    let (sender, receiver) = tollgate::tasks(3);
+    let monitor = sender.monitor();
+    for _ in 0..3 {
+        assert!(sender.try_send(FaultyItem::of(&tally)).is_ok());
+    }
+    let task = receiver.try_recv().unwrap();
+    assert!(task.follow_up(FaultyItem::of(&tally)).is_ok());
+    assert!(task.follow_up(FaultyItem::of(&tally)).is_ok());
+    let panicked = with_fault(Site::ItemDrop, 1, || {
+        call(|| drop(receiver));
+    });
+    assert!(panicked);
+    assert_eq!(tally.drops(), [0, 1, 1, 1, 1]);
+    assert_eq!(monitor.stats().report.discarded, 4);
+    drop(task.done());
 }
 
 #[test]
