@@ -43,7 +43,6 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::mem::ManuallyDrop;
 use core::mem::MaybeUninit;
 
 use super::slot::CLOSED;
@@ -52,6 +51,7 @@ use super::slot::STEP;
 use super::slot::Slot;
 use super::slot::advance;
 use super::slot::distance;
+use super::slot::move_front;
 use crate::attempt::Attempt;
 use crate::sync::Backoff;
 use crate::sync::CachePadded;
@@ -330,14 +330,13 @@ impl<T> Ring<T> {
         let slots = self.slots();
         let want = self.capacity.min(items.len() as u64);
         self.claim_vacant(slots, want).map(|(first, count)| {
+            let mut position = first;
             // No more than there are, so this does not panic (R5).
-            let claimed = items.drain(..count as usize);
-            for (offset, item) in (0..count).zip(claimed) {
-                let item = ManuallyDrop::new(item);
-                let position = advance(first, offset);
-                // SAFETY: R2: just claimed. The item is neither used nor dropped after this.
-                unsafe { slots.at(position).fill(position, &raw const *item) };
-            }
+            move_front(items, count as usize, |item| {
+                // SAFETY: R2: just claimed; and the item is at this place.
+                unsafe { slots.at(position).fill(position, item) };
+                position = advance(position, 1);
+            });
             count
         })
     }

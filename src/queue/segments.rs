@@ -47,7 +47,6 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::mem;
-use core::mem::ManuallyDrop;
 use core::mem::MaybeUninit;
 use core::ptr;
 
@@ -57,6 +56,7 @@ use super::slot::STEP;
 use super::slot::Slot;
 use super::slot::advance;
 use super::slot::distance;
+use super::slot::move_front;
 use crate::attempt::Attempt;
 use crate::sync::CachePadded;
 use crate::sync::Contention;
@@ -271,13 +271,13 @@ impl<T> Segments<T> {
                 contention.lost();
                 continue;
             }
+            let mut position = tail;
             // No more than there are, so this does not panic.
-            let claimed = items.drain(..count as usize);
-            for (offset, item) in (0..count).zip(claimed) {
-                let item = ManuallyDrop::new(item);
-                // SAFETY: just claimed; each position once. The item is neither used nor dropped after this.
-                unsafe { Self::fill(slots, advance(tail, offset), &raw const *item) };
-            }
+            move_front(items, count as usize, |item| {
+                // SAFETY: just claimed; each position once; and the item is at this place.
+                unsafe { Self::fill(slots, position, item) };
+                position = advance(position, 1);
+            });
             pushed += count;
         }
         match pushed {

@@ -4,7 +4,10 @@
 //! so that the lowest bit is free for a mark.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::mem;
+use core::mem::ManuallyDrop;
 use core::mem::MaybeUninit;
 
 use crate::sync::UnsafeCell;
@@ -28,6 +31,29 @@ pub(super) fn advance(position: u64, count: u64) -> u64 {
 #[inline]
 pub(super) fn distance(earlier: u64, later: u64) -> u64 {
     later.wrapping_sub(earlier) / STEP
+}
+
+/// Moves the first `count` items out of `items`, which has as many. `each` gets a pointer to one, which
+/// has then moved out of there. It must not panic.
+pub(super) fn move_front<T>(items: &mut VecDeque<T>, count: usize, mut each: impl FnMut(*const T)) {
+    if count < items.len() {
+        for item in items.drain(..count) {
+            let item = ManuallyDrop::new(item);
+            each(&raw const *item);
+        }
+        return;
+    }
+    // A vector reads its items without the wrap of a deque, and forgets all of them at once. The
+    // conversions keep the memory.
+    let mut all = Vec::from(mem::take(items));
+    // SAFETY: the items are not used as those of the vector after this.
+    unsafe { all.set_len(0) };
+    let first = all.as_ptr();
+    for index in 0..count {
+        // SAFETY: there are `count` items.
+        each(unsafe { first.add(index) });
+    }
+    *items = all.into();
 }
 
 /// A place for an item. The storage that it belongs to says when it may be accessed.
