@@ -169,11 +169,14 @@ impl Builder {
     /// Calls that never wait, such as `try_recv`, use no budget. Calls that block the thread use it, but do
     /// not yield.
     ///
-    /// A call that yields returns `Pending` once although there is an item, or room, and wakes its own
-    /// task. So with a budget, `now_or_never` may find nothing where `try_recv` finds an item. Where
-    /// items are small, 128 is a good value: a yield then costs little per item, and other tasks wait
-    /// for microseconds. With a budget, waiting may be less [fair](crate::guide#fairness), above all with
-    /// a capacity of 1.
+    /// If several tasks use a budget in turn, one that has yielded begins with a random part of it, and so
+    /// yields after fewer calls. Otherwise, the budget might be spent at each turn of the same task, which
+    /// then would get hardly any items. See [the guide](crate::guide#fairness) on how items are shared.
+    ///
+    /// A call that yields returns `Pending` although there is an item, or room, and wakes its own task. So
+    /// with a budget, `now_or_never` may find nothing where `try_recv` finds an item. Where items are
+    /// small, 128 is a good value: a yield then costs little per item, and other tasks wait for
+    /// microseconds.
     ///
     /// # Examples
     ///

@@ -115,12 +115,20 @@
 //! Each item wakes the receiver that has waited longest, and each vacant slot the sender that has
 //! waited longest. If another caller takes the item or the slot first, the woken waiter keeps its
 //! place ahead of all waiters that came later, and gets priority: other calls of `send` or `recv`
-//! on its side let other tasks run once before they try. So every loop of `recv().await` or
-//! `send().await` gets at least half of an even share, on an executor that polls woken tasks in
-//! order or in random order. (It gets at least a third where the loops of one side never yield and
-//! those of the other side do.) An exception is known on executors that poll woken tasks in order. If a
-//! task yields now and then, by itself or because of the channel's budget, it can bring the tasks into an
-//! order in which some of them get far less from then on.
+//! on its side let other tasks run before they try. They do so at least once, and at most twice on
+//! average: a fixed number could be too low each time, if tasks are polled in a rhythm. So every loop of
+//! `recv().await` or `send().await` gets at least half of an even share, or nearly so beside dozens of
+//! others, on an executor that polls woken tasks in order or in random order. This includes channels
+//! with a [budget](crate::Builder::yield_after). Three exceptions are known on executors that poll woken
+//! tasks in order:
+//!
+//! * The loops of one side yield after each item, and those of the other side never do. With up to six
+//!   tasks on each side, each loop gets a third. With more tasks, it may be less: of two senders that
+//!   never yield, beside ten receivers that do, one sends nine items for each item of the other.
+//! * A loop takes all that it finds in its turn. If the turns of the other side differ in a rhythm, as
+//!   those of a sender that fills a large channel and then sends a few items before it yields, one
+//!   receiver may find the many items each time, and another one the few.
+//! * A side has dozens of tasks, and a budget of fewer than ten calls. Some tasks may get a fifth.
 //!
 //! A `ready` waits in line with the senders, but does not hold its place after it has completed. So a
 //! loop of `ready` and `try_send` has no guaranteed share.
@@ -146,7 +154,7 @@
 //! A loop of `recv` or `send` that never has to wait never lets other futures of its task or thread
 //! run. Let it yield now and then, or give the channel a budget by
 //! [`Builder::yield_after`](crate::Builder::yield_after). After that many calls of one side, the next one
-//! returns `Pending` once, and wakes its task. So timeouts around the loop fire, and timers beside it
+//! returns `Pending`, and wakes its task. So timeouts around the loop fire, and timers beside it
 //! are not late. A batch counts as one call each time that it moves items. Calls that return no future,
 //! such as `try_recv` and `recv_blocking`, do not yield. To give only one stream a budget, call its
 //! [`yield_after`](crate::RecvStream::yield_after).

@@ -14,9 +14,19 @@
 //! more items. It may then be polled just before the waiter that was notified of the next item.
 //!
 //! So a waiter that was notified in vain requests that all others [yield](Yields): each other
-//! caller lets other tasks run once before its first try, or before its first try after it was
-//! notified. After that it tries as usual, so a waiter that requests and is never polled again holds
-//! up no other caller.
+//! caller lets other tasks run before its first try, or before its first try after it was notified.
+//!
+//! For callers that are not registered, one yield is not always enough, nor is any other fixed number.
+//! They may be polled in a rhythm in which they are too early each time:
+//!
+//! 1. A and B have yielded, and so are scheduled. The sender finds room for two items, and notifies
+//!    C and D, which have requested. They are scheduled behind A and B.
+//! 2. A takes an item, which notifies the sender. Its next call yields. B does the same.
+//! 3. C and D are polled in vain, and request again. The sender is next, then A and B, as in step 1.
+//!
+//! So while the request stands, such a caller yields again with probability 1/2. It stands for a limited
+//! number of yields (Y2 of `yields`), so a waiter that requests and is never polled again holds up no
+//! other caller for long.
 //!
 //! # Budget
 //!
@@ -24,6 +34,17 @@
 //! budget: after that many calls of one side, the next caller yields before its first try. Only a
 //! caller that is not registered does so. A waiter that was notified does not, so no notification is
 //! held up.
+//!
+//! All callers of a side share its budget. If each merely used what the others had left, some tasks
+//! could get the whole budget in each of their turns, and others nearly none of it:
+//!
+//! 1. Sender A sends as many items as the budget allows. This fills the channel, so A waits.
+//! 2. A receiver takes them all, which notifies A.
+//! 3. Sender B has yielded, and is polled first. It sends one item, finds the budget spent, renews it
+//!    and yields. A is polled next, as in step 1.
+//!
+//! So a caller that has yielded renews the budget when it is polled again. If others have used it
+//! meanwhile, its new size is random, since turns of equal size can also be in step with the capacity.
 
 use core::mem;
 use core::panic::RefUnwindSafe;
@@ -151,7 +172,8 @@ impl Wait {
                 }
                 return is_due;
             }
-            State::Yielded | State::Waiting(Registration::InOverflow(_)) => false,
+            State::Yielded => return yields.take_again(),
+            State::Waiting(Registration::InOverflow(_)) => false,
             State::Waiting(_) if !yields.are_requested() => false,
             State::Waiting(registration) => {
                 let is_notified = list.waiters.is_notified(registration);
@@ -256,6 +278,7 @@ impl Wait {
 mod tests {
     use alloc::sync::Arc;
     use alloc::task::Wake;
+    use alloc::vec::Vec;
     use core::sync::atomic::AtomicUsize;
     use core::sync::atomic::Ordering;
     use core::task::Context;
@@ -264,7 +287,9 @@ mod tests {
 
     use super::Attempt;
     use super::Wait;
+    use super::WaitLists;
     use super::Waiters;
+    use super::Yields;
 
     #[derive(Default)]
     struct Calls(AtomicUsize);
@@ -273,6 +298,39 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Y1 to Y3 of `yields`, for a caller that is not registered.
+    #[test]
+    fn caller_yields_again_while_there_is_request() {
+        let lists = WaitLists::new(None);
+        let list = lists.of_receivers();
+        let call = |before_poll: fn(&Yields)| {
+            let calls = Arc::new(Calls::default());
+            let waker = Waker::from(calls.clone());
+            let mut wait = Wait::default();
+            let mut polls = 0..100;
+            while polls.next().is_some() {
+                before_poll(list.yields.unwrap());
+                let cx = &mut Context::from_waker(&waker);
+                let polled = wait.poll(list, cx, || false, || Attempt::Done(()));
+                if polled.is_ready() {
+                    break;
+                }
+                // It has woken itself.
+                assert_eq!(calls.0.load(Ordering::Relaxed), polls.start);
+                assert!(!list.waiters.has_waiters());
+            }
+            assert!(!wait.leave(list));
+            polls.start - 1
+        };
+        let counts: Vec<_> = (0..100).map(|_| call(Yields::request)).collect();
+        assert!(counts.iter().all(|it| (1..20).contains(it)), "{counts:?}");
+        let sum: usize = counts.iter().sum();
+        assert!((150..250).contains(&sum), "{counts:?}");
+        let counts: Vec<_> = (0..100).map(|_| call(|_| {})).collect();
+        assert!(counts.iter().sum::<usize>() <= Yields::PER_REQUEST);
+        assert_eq!(counts[99], 0);
     }
 
     #[test]

@@ -20,7 +20,7 @@
 //! |---|---|---|
 //! | `Sender` | [`Sender`](crate::Sender) | |
 //! | `try_send` | [`try_send`](crate::Sender::try_send) | |
-//! | `send` | [`send`](crate::Sender::send) | Waiting is fair. After a waiting sender was woken in vain, the futures of other senders return `Pending` once even if there is room. |
+//! | `send` | [`send`](crate::Sender::send) | Waiting is fair. After a waiting sender was woken in vain, the futures of other senders return `Pending` a few times even if there is room. |
 //! | `send_blocking` | [`send_blocking`](crate::Sender::send_blocking) | |
 //! | `force_send` | [`force_send`](crate::Sender::force_send) | On a task channel, what tasks have queued is not evicted. |
 //! | `close` | [`close`](crate::Sender::close) | |

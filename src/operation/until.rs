@@ -82,8 +82,8 @@ pin_project! {
     ///
     /// 1. `stop` is polled only in a poll whose last attempt found nothing to do. A poll may also be
     ///    `Pending` because it yields to a waiter, or because another thread is about to decide the
-    ///    outcome. It has woken its task then, and the next poll attempts. So the operation is done if
-    ///    it can be done, even if `stop` is ready from the start.
+    ///    outcome. It has woken its task then, and one of the next polls attempts. So the operation is
+    ///    done if it can be done, even if `stop` is ready from the start.
     /// 2. Once `stop` was ready, no attempt follows, and its output is returned. The caller may have
     ///    passed a reference to `stop`, and must learn that it may not be polled again.
     /// 3. `stop` is dropped in the poll that completes, while the result is guarded. Otherwise the

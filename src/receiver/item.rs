@@ -17,9 +17,9 @@ impl<T, K: Kind> Receiver<T, K> {
     ///
     /// Waiting receivers are woken in the order in which they started to wait, one for each item
     /// queued. If another caller takes the item first, the woken receiver keeps its place among the
-    /// waiters and waits again. Other calls of `recv` then let other tasks run once before they
-    /// try: their futures return `Pending` once even though an item is queued. To receive without
-    /// waiting, call [`try_recv`](Self::try_recv).
+    /// waiters and waits again. Other calls of `recv` then let other tasks run before they try: their
+    /// futures return `Pending` even though an item is queued, at least once, and at most twice on average. To
+    /// receive without waiting, call [`try_recv`](Self::try_recv).
     ///
     /// Apart from that, `recv` completes immediately while the channel holds items. A loop that
     /// never finds the channel empty never lets other futures of its task or thread run. Let it yield

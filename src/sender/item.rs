@@ -26,9 +26,9 @@ impl<T> Sender<T> {
     ///
     /// Waiting senders are woken in the order in which they started to wait, one for each item
     /// taken. If another caller takes the free slot first, the woken sender keeps its place among
-    /// the waiters and waits again. Other calls of `send` then let other tasks run once before they
-    /// try: their futures return `Pending` once even though there is room. To send without waiting,
-    /// call [`try_send`](Self::try_send).
+    /// the waiters and waits again. Other calls of `send` then let other tasks run before they try:
+    /// their futures return `Pending` even though there is room, at least once, and at most twice on average. To
+    /// send without waiting, call [`try_send`](Self::try_send).
     ///
     /// Apart from that, `send` completes immediately while there is room. A loop that never finds the
     /// channel full never lets other futures of its task or thread run. Let it yield now and then, or

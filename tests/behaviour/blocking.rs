@@ -79,8 +79,8 @@ fn past_deadline_takes_what_is_there<K: Kind>() {
     assert_eq!(empty, Some(RecvTimeoutError::Timeout));
 }
 
-/// A waiter that was notified in vain requests others to yield once, which must not look like the end
-/// of the time.
+/// A waiter that was notified in vain requests others to yield, which must not look like the end of the
+/// time.
 fn past_deadline_succeeds_although_others_request_yield<K: Kind>() {
     let (sender, receiver) = K::channel(2);
     let past = Instant::now();

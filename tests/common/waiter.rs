@@ -119,6 +119,19 @@ impl<'a, R> Waiter<'a, R> {
         poll(&mut self.future, &self.waker)
     }
 
+    /// Polls until a poll is ready, or does not wake the waiter itself. Returns what the last poll returned.
+    #[track_caller]
+    pub(crate) fn poll_while_it_yields(&mut self) -> Poll<R> {
+        for _ in 0..100 {
+            let before = self.wakes();
+            let polled = self.poll();
+            if polled.is_ready() || self.wakes() == before {
+                return polled;
+            }
+        }
+        panic!("it yields again and again");
+    }
+
     pub(crate) fn wakes(&self) -> usize {
         self.waker.wakes()
     }

@@ -1,12 +1,26 @@
 //! Senders and receivers that never pause: no task waits until all others wait.
 //!
 //! Here a task may find an item or a slot again and again without waiting, while woken waiters come
-//! too late. Each must still get half of an even share.
+//! too late. Each must still get half of an even share, also if the channel has a budget.
 //!
-//! If one side yields and the other does not, a third is required. A sender that never yields fills
-//! all vacant slots in one turn, including those that another sender was woken for: with two such
-//! senders and six receivers that yield, one sends five items for each item of the other. To
-//! prevent that, a caller would have to yield whenever a woken waiter is yet to be polled.
+//! In FIFO order, three kinds of traffic are known in which a task gets less:
+//!
+//! * The tasks of one side yield by themselves, and those of the other side do not. A sender that never
+//!   yields fills all vacant slots in one turn, including those that another sender was woken for. With
+//!   two such senders and n receivers that yield, on a channel with room for n items, one sends n - 1
+//!   items for each item of the other. So a third is required here, of up to six tasks on each side. To
+//!   prevent that, a caller would have to yield whenever a woken waiter is yet to be polled. (A budget
+//!   that is not much larger than the capacity prevents it as well.)
+//! * Turns are shared, but a turn takes all that it finds. If the turns of the other side are of
+//!   different size, in a rhythm, so are the shares: a sender sends 128 items, which fill the channel,
+//!   then 22, yields, and so on; and of two receivers, one takes 128 items each time, the other one 22.
+//! * With dozens of tasks on one side and a budget below 10, some may get a fifth of an even share.
+
+use std::num::NonZeroU32;
+
+use tollgate::Builder;
+use tollgate::Receiver;
+use tollgate::Sender;
 
 use super::check;
 use super::sim::Line;
@@ -21,6 +35,7 @@ use super::workload::run_to_end;
 use crate::common::Given;
 use crate::common::Kind;
 use crate::common::Plain;
+use crate::common::ReceiverOf;
 use crate::common::Watchdog;
 use crate::common::on_both_kinds;
 
@@ -40,19 +55,43 @@ struct Traffic {
     polls: usize,
     after_send: After,
     after_recv: After,
+    /// After how many calls of one side one yields; never if 0.
+    budget: u32,
+    /// Whether the first sender yields once in 150 items, so that the rhythm changes.
+    stumbles: bool,
 }
 
 impl Traffic {
+    fn channel(&self) -> (Sender<u32>, Receiver<u32>) {
+        let mut builder = Builder::new().capacity(self.capacity);
+        if let Some(budget) = NonZeroU32::new(self.budget) {
+            builder = builder.yield_after(budget);
+        }
+        builder.build()
+    }
+
     /// Returns the shares of the senders and those of the receivers.
     fn run<K: Kind>(&self) -> Result<[Vec<u64>; 2], String> {
+        self.run_on::<K>(K::channel(self.capacity))
+    }
+
+    fn run_on<K: Kind>(
+        &self,
+        (sender, receiver): (Sender<u32>, ReceiverOf<K>),
+    ) -> Result<[Vec<u64>; 2], String> {
         let (after_send, after_recv) = (self.after_send, self.after_recv);
-        let (sender, receiver) = K::channel(self.capacity);
         let mut sim = Sim::new(self.policy, self.seed);
-        for _ in 0..self.senders {
+        for number in 0..self.senders {
             let sender = sender.clone();
-            sim.spawn(|handle| async move {
+            let stumbles = self.stumbles && number == 0;
+            sim.spawn(move |handle| async move {
+                let mut sent = 0;
                 while let Some(Ok(())) = handle.wait(Line::Room, sender.send(1)).await {
                     handle.count();
+                    sent += 1;
+                    if stumbles && sent % 150 == 20 {
+                        handle.yield_now().await;
+                    }
                     after_send.run(&handle).await;
                 }
             });
@@ -82,7 +121,11 @@ impl Traffic {
     /// Checks that each task gets at least one `part`th of an even share, except for the items that
     /// are in the channel when the run ends, and the next one.
     fn each_gets<K: Kind>(&self, part: u64) -> Result<(), String> {
-        for shares in self.run::<K>()? {
+        self.check_shares(self.run::<K>()?, part)
+    }
+
+    fn check_shares(&self, shares: [Vec<u64>; 2], part: u64) -> Result<(), String> {
+        for shares in shares {
             let even = shares.iter().sum::<u64>() / shares.len() as u64;
             let slack = self.capacity as u64 + 2;
             if shares.iter().any(|share| part * share + slack < even) {
@@ -110,6 +153,8 @@ fn traffic(
             polls,
             after_send,
             after_recv,
+            budget: 0,
+            stumbles: false,
         })
     })
 }
@@ -168,6 +213,48 @@ fn yielding_tasks_share_with_waiters() {
         let patterns = traffic(Policy::Fifo, 200, after_send, after_recv);
         check(patterns, |it| it.each_gets::<Plain>(part));
     }
+}
+
+/// A single yield of one sender changes the order in which tasks are polled. It may become one in which
+/// two receivers take all items, each time just before the waiters that were woken for them, and have
+/// always yielded before the sender made these items available.
+#[test]
+fn single_yield_does_not_end_fairness() {
+    let _watchdog = Watchdog::start();
+    let patterns = traffic(Policy::Fifo, 500, After::Again, After::Again).map(|it| Traffic {
+        stumbles: true,
+        ..it
+    });
+    check(patterns, |it| it.each_gets::<Plain>(2));
+}
+
+/// The yields of a budget can have the same effect. Besides, tasks share the budget: one may find most of
+/// it spent at each of its turns, and so take a single item, while the others take as many as there are.
+#[test]
+fn budget_does_not_end_fairness() {
+    let _watchdog = Watchdog::start();
+    let sizes = [(1, 3), (2, 2), (1, 5), (4, 5), (5, 5), (6, 2)];
+    let budgets = [
+        (1, 2),
+        (2, 3),
+        (8, 3),
+        (4, 6),
+        (10, 24),
+        (128, 2),
+        (128, 128),
+    ];
+    let all = traffic(Policy::Fifo, 400, After::Again, After::Again);
+    let one = all.filter(|it| it.capacity == 1 && sizes.contains(&(it.senders, it.receivers)));
+    let patterns = one.flat_map(|it| {
+        budgets.map(|(budget, capacity)| Traffic {
+            budget,
+            capacity,
+            ..it
+        })
+    });
+    check(patterns, |it| {
+        it.check_shares(it.run_on::<Plain>(it.channel())?, 2)
+    });
 }
 
 /// Senders that send one item in a round, and a consumer that makes room once in a round: newcomers

@@ -34,9 +34,10 @@ fn vainly_woken_receiver_keeps_position<K: Kind>() {
             waiters.extend(mixed::<K>(&receiver, 1));
             // A spurious poll changes no position.
             for waiter in waiters.iter_mut().rev() {
-                assert!(waiter.poll().is_pending());
+                assert!(waiter.poll_while_it_yields().is_pending());
             }
-            // The newcomer has yielded, and so has woken itself.
+            // The newcomer has yielded at least once, and so has woken itself. Now it waits.
+            assert_ne!(waiters[count].wakes(), 0);
             let mut expected = wakes(&waiters);
             for index in 0..=count {
                 sender.try_send(2).unwrap();
@@ -64,9 +65,10 @@ fn vainly_woken_sender_keeps_position<K: Kind>() {
             }
             sends.push(send());
             for send in sends.iter_mut().rev() {
-                assert!(send.poll().is_pending());
+                assert!(send.poll_while_it_yields().is_pending());
             }
-            // The newcomer has yielded, and so has woken itself.
+            // The newcomer has yielded at least once, and so has woken itself. Now it waits.
+            assert_ne!(sends[count].wakes(), 0);
             let mut expected = wakes(&sends);
             for index in 0..=count {
                 take_one(&receiver).unwrap();

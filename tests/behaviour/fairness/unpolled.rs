@@ -1,6 +1,8 @@
 //! Waiters that are woken and not polled, and what they hold back from others; and how a close ends
 //! all waiters.
 
+use std::task::Poll;
+
 use futures_util::StreamExt;
 
 use super::sim::Line;
@@ -9,12 +11,16 @@ use super::sim::Policy;
 use super::sim::Sim;
 use crate::common::Given;
 use crate::common::Kind;
+use crate::common::Waiter;
+use crate::common::now;
 use crate::common::on_both_kinds;
 use crate::common::take_one;
 
 on_both_kinds! {
     unpolled_streams_hide_one_item_each,
     unpolled_senders_hide_one_slot_each,
+    request_of_unpolled_receiver_ends,
+    request_of_unpolled_sender_ends,
     close_ends_all_waiters,
 }
 
@@ -121,6 +127,76 @@ fn run_with_unpolled_senders<K: Kind>(
     match receiver.is_full() {
         true => Ok(()),
         false => Err(String::from("there is room left, and all tasks wait")),
+    }
+}
+
+/// How often calls yield because of a waiter that has requested it, and then is forgotten or not polled.
+#[derive(Default)]
+struct Yields(Vec<usize>);
+
+impl Yields {
+    const CALLS: u32 = 200;
+
+    fn count<R>(&mut self, mut call: Waiter<'_, R>) -> R {
+        let Poll::Ready(output) = call.poll_while_it_yields() else {
+            panic!("it waits");
+        };
+        self.0.push(call.wakes());
+        output
+    }
+
+    fn end_soon(&self) {
+        let (first, last) = self.0.split_at(self.0.len() / 2);
+        assert_ne!(first.iter().sum::<usize>(), 0, "nothing was requested");
+        assert!(last.iter().all(|it| *it == 0), "{:?}", self.0);
+    }
+}
+
+/// A receiver that was woken in vain requests other receivers to yield.
+fn request_of_unpolled_receiver_ends<K: Kind>() {
+    for is_forgotten in [false, true] {
+        let (sender, receiver) = K::channel(1);
+        let mut unpolled = Waiter::waiting(receiver.recv());
+        sender.try_send(0).unwrap();
+        take_one(&receiver).unwrap();
+        assert!(unpolled.poll().is_pending());
+        let unpolled = match is_forgotten {
+            true => Err(unpolled.forget()),
+            false => Ok(unpolled),
+        };
+        let mut yields = Yields::default();
+        for item in 0..Yields::CALLS {
+            // Senders do not yield.
+            assert_eq!(now(sender.send(item)), Ok(()));
+            let received = yields.count(Waiter::new(receiver.recv()));
+            assert_eq!(received.map(Given::end), Ok(item));
+        }
+        yields.end_soon();
+        drop(unpolled);
+    }
+}
+
+/// A sender that was woken in vain requests other senders to yield.
+fn request_of_unpolled_sender_ends<K: Kind>() {
+    for is_forgotten in [false, true] {
+        let (sender, receiver) = K::channel(1);
+        sender.try_send(0).unwrap();
+        let mut unpolled = Waiter::waiting(sender.send(0));
+        take_one(&receiver).unwrap();
+        sender.try_send(0).unwrap();
+        assert!(unpolled.poll().is_pending());
+        let unpolled = match is_forgotten {
+            true => Err(unpolled.forget()),
+            false => Ok(unpolled),
+        };
+        let mut yields = Yields::default();
+        for _ in 0..Yields::CALLS {
+            // Receivers do not yield.
+            assert_eq!(now(receiver.recv()).map(Given::end), Ok(0));
+            assert_eq!(yields.count(Waiter::new(sender.send(0))), Ok(()));
+        }
+        yields.end_soon();
+        drop(unpolled);
     }
 }
 
