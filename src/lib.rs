@@ -81,8 +81,8 @@
 //!   panics that the [`guide`] describes. See [below](#without-std) for what is there without it.
 //! * `critical-section`: without `std`, interrupt handlers may use channels. With `std`, it only
 //!   changes how event-listener locks the waiters beyond the first 128.
-//! * `futures`: `TaskReceiver::run`, a pool of workers inside one future; and `Sender::into_sink`, which
-//!   makes a futures `Sink` of a sender.
+//! * `futures`: `TaskReceiver::run` and `run_tasks`, pools of workers inside one future; and
+//!   `Sender::into_sink`, which makes a futures `Sink` of a sender.
 //! * `tracing`: [events](#events) for subscribers of the crate tracing.
 //!
 //! Where the target has no 64-bit atomics, such as 32-bit PowerPC and MIPS, ARMv5 and Cortex-M, the

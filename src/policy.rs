@@ -36,7 +36,8 @@ pub enum Abandon {
     /// and a receiver is left. After that the task counts as under [`Count`](Self::Count).
     ///
     /// A [`Ticket`](crate::Ticket) has no item to requeue, and neither has a task that
-    /// `TaskReceiver::run` is processing. These always count as under [`Count`](Self::Count).
+    /// `TaskReceiver::run` is processing. These always count as under [`Count`](Self::Count). (In a
+    /// pool of `run_tasks`, the futures have the tasks, and can drop them.)
     ///
     /// An item may therefore be processed more than once. It keeps the changes that its worker made
     /// to it, and any work that the worker queued with [`follow_up`](crate::Task::follow_up) stays

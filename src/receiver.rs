@@ -58,7 +58,8 @@ use self::stream::Streaming;
 /// | all items, until the end | the receiver as a `Stream`, [`stream`](Self::stream), [`into_stream`](Self::into_stream), [`poll_recv`](Self::poll_recv) | [`iter`](Self::iter), a `for` loop | |
 /// | the items that are there | | | [`drain`](Self::drain), [`try_iter`](Self::try_iter) |
 ///
-/// With the feature `futures`, `run` processes the items of a task channel inside one future.
+/// With the feature `futures`, `run` processes the items of a task channel inside one future, and
+/// `run_tasks` its tasks.
 ///
 /// [`close`](Self::close) ends sending. [`close_now`](Self::close_now) also takes out what is queued.
 /// [`closed`](Self::closed) waits until the channel is closed.

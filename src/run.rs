@@ -4,28 +4,36 @@ use alloc::boxed::Box;
 use core::error::Error;
 use core::fmt;
 use core::future::Future;
+use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
-use core::task::ready;
 
 use futures_core::FusedFuture;
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
-use pin_project_lite::pin_project;
 
 use crate::receiver::TaskReceiver;
-use crate::task::Ticket;
+use crate::task::Task;
 use crate::unwind::Guarded;
 use crate::unwind::run_all;
-use crate::unwind::run_one;
+
+// the processing of one item
+mod running;
+
+use self::running::Given;
+use self::running::Outcome;
+use self::running::Running;
 
 /// How many items one poll starts or ends before it lets other futures run. For this many items, the
 /// channel itself takes a few microseconds.
 const BUDGET: usize = 128;
 
-/// The future returned by [`TaskReceiver::run`]. It is a pool of workers.
+/// The future returned by [`TaskReceiver::run`] and [`TaskReceiver::run_tasks`]. It is a pool of workers.
+///
+/// `F` is the closure, and `Fut` the future that it returns. `G` is what the closure is given: the item,
+/// or, in a pool of `run_tasks`, its [`Task`].
 ///
 /// # Examples
 ///
@@ -50,7 +58,7 @@ const BUDGET: usize = 128;
 /// # });
 /// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Run<T, F, Fut> {
+pub struct Run<T, F, Fut, G = T> {
     /// `None` once the channel is finished.
     receiver: Option<TaskReceiver<T>>,
     limit: usize,
@@ -58,63 +66,25 @@ pub struct Run<T, F, Fut> {
     /// Guarded because of the waker that it holds.
     running: Guarded<FuturesUnordered<Running<Fut>>>,
     completed: bool,
-}
-
-pin_project! {
-    /// The processing of one item.
-    struct Running<Fut> {
-        // None if it was abandoned.
-        #[pin]
-        future: Option<Fut>,
-        // None if the task has ended.
-        ticket: Option<Ticket>,
-    }
-
-    impl<Fut> PinnedDrop for Running<Fut> {
-        fn drop(this: Pin<&mut Self>) {
-            this.abandon();
-        }
-    }
-}
-
-impl<Fut> Running<Fut> {
-    /// Drops the future and then the ticket, even if the destructor of the future panics.
-    fn abandon(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let _ticket = this.ticket.take();
-        run_one(|| this.future.set(None));
-    }
-}
-
-impl<Fut, E> Future for Running<Fut>
-where
-    Fut: Future<Output = Result<(), E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
-{
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let Some(future) = this.future.as_mut().as_pin_mut() else {
-            return Poll::Ready(());
-        };
-        let result = Guarded::new(ready!(future.poll(cx)));
-        let ticket = this.ticket.take();
-        // The future is dropped before its task ends, so that everything that it held has been
-        // released when a joiner is woken. If its destructor panics, the task counts as panicked.
-        this.future.set(None);
-        if let Some(ticket) = ticket {
-            match result.into_inner() {
-                Ok(()) => ticket.done(),
-                Err(error) => ticket.fail(error),
-            }
-        }
-        Poll::Ready(())
-    }
+    /// What the closure is given.
+    given: PhantomData<fn() -> G>,
 }
 
 // The closure is never pinned, and the futures are boxed.
-impl<T, F, Fut> Unpin for Run<T, F, Fut> {}
+impl<T, F, Fut, G> Unpin for Run<T, F, Fut, G> {}
+
+impl<T, F, Fut, G> Run<T, F, Fut, G> {
+    fn new(receiver: TaskReceiver<T>, limit: NonZeroUsize, begin: F) -> Self {
+        Self {
+            receiver: Some(receiver),
+            limit: limit.get(),
+            begin: Guarded::new(begin),
+            running: Guarded::new(FuturesUnordered::new()),
+            completed: false,
+            given: PhantomData,
+        }
+    }
+}
 
 impl<T> TaskReceiver<T> {
     /// Processes the tasks of the channel inside this one future. It calls `f` on each item and
@@ -133,7 +103,8 @@ impl<T> TaskReceiver<T> {
     ///
     /// `f` gets only the item, without its task. So an item cannot be
     /// [retried](crate::Task::retry), not even under [`Abandon::Requeue`](crate::Abandon::Requeue),
-    /// and neither `f` nor its futures can call [`follow_up`](crate::Task::follow_up).
+    /// and neither `f` nor its futures can call [`follow_up`](crate::Task::follow_up). For these,
+    /// use [`run_tasks`](Self::run_tasks).
     ///
     /// This method requires the feature `futures`.
     ///
@@ -181,21 +152,87 @@ impl<T> TaskReceiver<T> {
         Fut: Future<Output = Result<(), E>>,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        Run {
-            receiver: Some(self),
-            limit: limit.get(),
-            begin: Guarded::new(f),
-            running: Guarded::new(FuturesUnordered::new()),
-            completed: false,
-        }
+        Run::new(self, limit, f)
+    }
+
+    /// Processes the tasks of the channel inside this one future, like [`run`](Self::run). But `f`
+    /// gets the [`Task`] itself. So `f` and its futures can [retry](Task::retry) the item, queue new
+    /// work by [`follow_up`](Task::follow_up), and read the number of the
+    /// [attempt](Task::attempt).
+    ///
+    /// They must also end the task. A task that a future drops counts as abandoned, or is queued
+    /// again under [`Abandon::Requeue`](crate::Abandon::Requeue). What a future holds while it ends
+    /// the task, it releases only afterwards. So if joiners rely on the release, let the future end
+    /// its task last.
+    ///
+    /// Up to `limit` futures run at once. A future may send its task elsewhere and complete; the
+    /// task then does not count toward the limit. This future completes when the channel is
+    /// finished, and so not before such tasks have ended.
+    ///
+    /// This method requires the feature `futures`.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, it drops the running futures, even if the
+    /// destructors of some of them panic. Each of them drops its task, which then counts as
+    /// abandoned, or as panicked if a panic drops it. Under
+    /// [`Abandon::Requeue`](crate::Abandon::Requeue), its item is queued again while attempts remain.
+    /// Items that had not been received, and those that were queued again, stay in the channel if
+    /// there are other receivers.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if `f` panics, or if one of the futures that `f` returned panics or has a
+    /// destructor that panics. A task that is dropped by the panic then counts as panicked, or is queued
+    /// again, and so do the other running tasks if the panic drops this future. The future also
+    /// panics if it is polled after it has completed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    ///
+    /// use tollgate::Task;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (sender, receiver) = tollgate::tasks(16);
+    /// let monitor = sender.monitor();
+    /// let limit = NonZeroUsize::new(4).unwrap();
+    /// let work = tokio::spawn(receiver.run_tasks(limit, |task: Task<u32>| async move {
+    ///     tokio::task::yield_now().await;
+    ///     if *task % 10 == 0 && task.attempt() == 1 {
+    ///         // If this is refused, the task has failed.
+    ///         let _ = task.retry();
+    ///     } else {
+    ///         task.done();
+    ///     }
+    /// }));
+    ///
+    /// for page in 1..=100 {
+    ///     sender.send(page).await.unwrap();
+    /// }
+    /// drop(sender);
+    ///
+    /// let report = monitor.finished().await.unwrap();
+    /// assert_eq!((report.done, report.retried), (100, 10));
+    /// work.await.unwrap();
+    /// # }
+    /// ```
+    pub fn run_tasks<F, Fut>(self, limit: NonZeroUsize, f: F) -> Run<T, F, Fut, Task<T>>
+    where
+        F: FnMut(Task<T>) -> Fut,
+        Fut: Future<Output = ()>,
+    {
+        Run::new(self, limit, f)
     }
 }
 
-impl<T, F, Fut, E> Run<T, F, Fut>
+impl<T, F, Fut, G> Run<T, F, Fut, G>
 where
-    F: FnMut(T) -> Fut,
-    Fut: Future<Output = Result<(), E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
+    G: Given<T>,
+    F: FnMut(G) -> Fut,
+    Fut: Future<Output: Outcome>,
 {
     /// Starts processing an item. Returns false if the limit is reached, if no item is available
     /// now, or if the channel is finished.
@@ -215,12 +252,9 @@ where
                 false
             }
             Poll::Ready(Some(task)) => {
-                let (item, ticket) = task.split();
-                let future = (self.begin)(item);
-                self.running.push(Running {
-                    future: Some(future),
-                    ticket: Some(ticket),
-                });
+                let (given, ticket) = G::from_task(task);
+                let future = (self.begin)(given);
+                self.running.push(Running::new(future, ticket));
                 true
             }
         }
@@ -233,11 +267,11 @@ where
     }
 }
 
-impl<T, F, Fut, E> Future for Run<T, F, Fut>
+impl<T, F, Fut, G> Future for Run<T, F, Fut, G>
 where
-    F: FnMut(T) -> Fut,
-    Fut: Future<Output = Result<(), E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
+    G: Given<T>,
+    F: FnMut(G) -> Fut,
+    Fut: Future<Output: Outcome>,
 {
     type Output = ();
 
@@ -259,11 +293,11 @@ where
     }
 }
 
-impl<T, F, Fut, E> FusedFuture for Run<T, F, Fut>
+impl<T, F, Fut, G> FusedFuture for Run<T, F, Fut, G>
 where
-    F: FnMut(T) -> Fut,
-    Fut: Future<Output = Result<(), E>>,
-    E: Into<Box<dyn Error + Send + Sync>>,
+    G: Given<T>,
+    F: FnMut(G) -> Fut,
+    Fut: Future<Output: Outcome>,
 {
     /// Returns `true` if the future has completed.
     fn is_terminated(&self) -> bool {
@@ -271,7 +305,7 @@ where
     }
 }
 
-impl<T, F, Fut> Drop for Run<T, F, Fut> {
+impl<T, F, Fut, G> Drop for Run<T, F, Fut, G> {
     /// Drops all running futures, even if the destructor of one panics. In that case,
     /// `FuturesUnordered` by itself would leak the others, and their tasks would never end.
     fn drop(&mut self) {
@@ -280,7 +314,7 @@ impl<T, F, Fut> Drop for Run<T, F, Fut> {
     }
 }
 
-impl<T, F, Fut> fmt::Debug for Run<T, F, Fut> {
+impl<T, F, Fut, G> fmt::Debug for Run<T, F, Fut, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
             .field("limit", &self.limit)

@@ -15,6 +15,8 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use futures_util::Stream;
+#[cfg(feature = "futures")]
+use futures_util::future::FusedFuture;
 use futures_util::stream::FusedStream;
 use static_assertions::assert_impl_all;
 use static_assertions::assert_not_impl_any;
@@ -189,6 +191,25 @@ mod sink {
     assert_impl_all!(SendSink<Fragile>: Clone, Debug);
     assert_impl_all!(SendSink<Lonely>: Send, Sync);
     assert_impl_all!(SendSink<u8>: futures_util::Sink<u8, Error = SendError<()>>);
+}
+
+#[cfg(feature = "futures")]
+mod run {
+    use super::*;
+    use tollgate::Run;
+
+    type Done = future::Ready<Result<(), String>>;
+    type Ended = future::Ready<()>;
+    type Items<T> = Run<T, fn(T) -> Done, Done>;
+    type OfTasks<T> = Run<T, fn(Task<T>) -> Ended, Ended, Task<T>>;
+
+    assert_impl_all!(Items<Lonely>: Send, Sync, Unpin, Debug, FusedFuture<Output = ()>);
+    assert_impl_all!(OfTasks<Lonely>: Send, Sync, Unpin, Debug, FusedFuture<Output = ()>);
+    assert_impl_all!(Run<u8, fn(u8) -> Rooted, Rooted>: Unpin, Debug);
+    assert_not_impl_any!(Items<Local>: Send, Sync);
+    assert_not_impl_any!(OfTasks<Local>: Send, Sync);
+    assert_not_impl_any!(Run<u8, Local, Done>: Send, Sync);
+    assert_not_impl_any!(Run<u8, fn(u8) -> Local, Local>: Send, Sync);
 }
 
 // These borrow the caller's collection; they give no access to it.

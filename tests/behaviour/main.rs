@@ -63,7 +63,7 @@ mod panic;
 mod prelude;
 // Wakers and destructors that use the channel.
 mod reentrancy;
-// `TaskReceiver::run`.
+// Pools inside one future.
 #[cfg(feature = "futures")]
 mod run;
 // Futures that lose in a `select!`.

@@ -1,14 +1,16 @@
-//! `TaskReceiver::run`: it keeps its limit, counts each outcome, and delays no other task.
+//! Pools inside one future, `TaskReceiver::run` and `run_tasks`: they keep their limit, count each
+//! outcome, and delay no other task.
 
 use std::cell::Cell;
+use std::error::Error;
+use std::fmt::Debug;
 use std::future;
 use std::future::Future;
 use std::num::NonZeroUsize;
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
-use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::task::Context;
 use std::task::Poll;
 
 use futures_util::FutureExt;
@@ -18,15 +20,103 @@ use tollgate::Failure;
 use tollgate::Monitor;
 use tollgate::Run;
 use tollgate::Sender;
+use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use crate::common::Waiter;
 use crate::common::Watchdog;
 use crate::common::now;
+use crate::common::panic_text;
 use crate::common::poll_once;
 
-fn limit(limit: usize) -> NonZeroUsize {
+// A panic in an item, which ends the pool.
+mod panics;
+// Futures whose destructors panic.
+#[cfg(feature = "std")]
+mod explosive;
+// What only `run_tasks` can do.
+mod of_tasks;
+
+/// Makes two tests of each generic function: for pools of `run` and for those of `run_tasks`.
+macro_rules! on_all_pools {
+    ($($name:ident,)*) => {
+        $crate::run::on_pools! { items: $crate::run::Items, $($name,)* }
+        $crate::run::on_pools! { tasks: $crate::run::Tasks, $($name,)* }
+    };
+}
+
+/// Makes tests of generic functions for one pool.
+macro_rules! on_pools {
+    ($module:ident: $pool:ty, $($(#[$attribute:meta])* $name:ident,)*) => {
+        mod $module {
+            $($(#[$attribute])*
+            #[test]
+            fn $name() {
+                let _watchdog = $crate::common::Watchdog::of(concat!(module_path!(), "::", stringify!($name)));
+                super::$name::<$pool>();
+            })*
+        }
+    };
+}
+use on_pools;
+
+/// A way to process the items of a channel inside one future.
+trait Pool {
+    fn run<F, Fut, E>(receiver: TaskReceiver<u32>, limit: usize, f: F) -> impl AnyRun
+    where
+        F: FnMut(u32) -> Fut,
+        Fut: Future<Output = Result<(), E>>,
+        E: Into<Box<dyn Error + Send + Sync>>;
+}
+
+/// A [`Run`], whatever its closure is.
+trait AnyRun: FusedFuture<Output = ()> + Unpin + Debug {}
+
+impl<F, Fut, G> AnyRun for Run<u32, F, Fut, G> where Self: FusedFuture<Output = ()> {}
+
+/// [`TaskReceiver::run`].
+enum Items {}
+
+/// [`TaskReceiver::run_tasks`]: each future ends its task as the other pool does.
+enum Tasks {}
+
+impl Pool for Items {
+    fn run<F, Fut, E>(receiver: TaskReceiver<u32>, limit: usize, f: F) -> impl AnyRun
+    where
+        F: FnMut(u32) -> Fut,
+        Fut: Future<Output = Result<(), E>>,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        receiver.run(at_most(limit), f)
+    }
+}
+
+impl Pool for Tasks {
+    fn run<F, Fut, E>(receiver: TaskReceiver<u32>, limit: usize, mut f: F) -> impl AnyRun
+    where
+        F: FnMut(u32) -> Fut,
+        Fut: Future<Output = Result<(), E>>,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        receiver.run_tasks(at_most(limit), move |task: Task<u32>| {
+            let work = f(*task);
+            async move {
+                match work.await {
+                    Ok(()) => task.done(),
+                    Err(error) => task.fail(error),
+                };
+            }
+        })
+    }
+}
+
+fn at_most(limit: usize) -> NonZeroUsize {
     NonZeroUsize::new(limit).unwrap()
+}
+
+/// Processes each item at once, and well.
+fn succeed<T>(_: T) -> future::Ready<Result<(), &'static str>> {
+    future::ready(Ok(()))
 }
 
 /// A closed channel with the numbers up to `count` in it.
@@ -66,10 +156,25 @@ impl Desk {
     }
 }
 
-#[test]
-fn ok_is_done_and_err_is_failed() {
+on_all_pools! {
+    ok_is_done_and_err_is_failed,
+    run_keeps_its_limit,
+    run_waits_for_items_and_futures,
+    full_run_leaves_wake_to_others,
+    run_ends_when_channel_is_finished,
+    run_yields_to_other_futures,
+    dropped_run_abandons_only_running_tasks,
+    dropped_run_drops_last_receiver,
+    task_ends_after_its_future_is_dropped,
+    run_futures_may_borrow,
+    run_polled_after_completion_panics,
+    notified_run_dropped_wakes_next,
+    unpolled_run_takes_nothing,
+}
+
+fn ok_is_done_and_err_is_failed<P: Pool>() {
     let (sender, receiver) = closed_with(10);
-    let run = receiver.run(limit(3), |item| {
+    let run = P::run(receiver, 3, |item| {
         future::ready(if item == 4 { Err("four") } else { Ok(()) })
     });
     now(run);
@@ -78,13 +183,12 @@ fn ok_is_done_and_err_is_failed() {
     assert!(matches!(error.first, Failure::Failed(error) if error.to_string() == "four"));
 }
 
-#[test]
-fn run_keeps_its_limit() {
+fn run_keeps_its_limit<P: Pool>() {
     let (sender, receiver) = closed_with(5);
     let desk = Desk::default();
     let mut run = {
         let desk = desk.clone();
-        Waiter::waiting(receiver.run(limit(2), move |item| desk.work(item)))
+        Waiter::waiting(P::run(receiver, 2, move |item| desk.work(item)))
     };
     assert_eq!(desk.at_work(), [0, 1]);
     assert_eq!((sender.len(), sender.monitor().stats().in_hand), (3, 2));
@@ -102,13 +206,12 @@ fn run_keeps_its_limit() {
     assert_eq!((error.report.done, error.report.failed), (4, 1));
 }
 
-#[test]
-fn run_waits_for_items_and_futures() {
+fn run_waits_for_items_and_futures<P: Pool>() {
     let (sender, receiver) = tollgate::tasks(2);
     let desk = Desk::default();
     let mut run = {
         let desk = desk.clone();
-        Waiter::waiting(receiver.run(limit(2), move |item| desk.work(item)))
+        Waiter::waiting(P::run(receiver, 2, move |item| desk.work(item)))
     };
     sender.try_send(7).unwrap();
     assert_eq!(run.wakes(), 1);
@@ -129,14 +232,13 @@ fn run_waits_for_items_and_futures() {
     assert!(run.poll().is_ready());
 }
 
-#[test]
-fn full_run_leaves_wake_to_others() {
+fn full_run_leaves_wake_to_others<P: Pool>() {
     let (sender, receiver) = tollgate::tasks(2);
     let other = receiver.clone();
     let desk = Desk::default();
     let mut run = {
         let desk = desk.clone();
-        Waiter::waiting(receiver.run(limit(1), move |item| desk.work(item)))
+        Waiter::waiting(P::run(receiver, 1, move |item| desk.work(item)))
     };
     sender.try_send(1).unwrap();
     assert!(run.poll().is_pending());
@@ -150,11 +252,10 @@ fn full_run_leaves_wake_to_others() {
     assert_eq!(task.done(), 2);
 }
 
-#[test]
-fn run_ends_when_channel_is_finished() {
+fn run_ends_when_channel_is_finished<P: Pool>() {
     let (sender, receiver) = closed_with(2);
     let task = receiver.try_recv().unwrap();
-    let mut run = Waiter::waiting(receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(()))));
+    let mut run = Waiter::waiting(P::run(receiver, 1, succeed));
     // The tasks of others may be retried.
     assert_eq!(sender.monitor().stats().report.done, 1);
     task.follow_up(9).unwrap();
@@ -165,10 +266,9 @@ fn run_ends_when_channel_is_finished() {
     assert_eq!(now(sender.join()).unwrap().done, 3);
 }
 
-#[test]
-fn run_yields_to_other_futures() {
+fn run_yields_to_other_futures<P: Pool>() {
     let (sender, receiver) = closed_with(1000);
-    let mut run = Waiter::new(receiver.run(limit(4), |_| future::ready(Ok::<(), &str>(()))));
+    let mut run = Waiter::new(P::run(receiver, 4, succeed));
     let mut polls = 0;
     while run.poll().is_pending() {
         polls += 1;
@@ -178,14 +278,13 @@ fn run_yields_to_other_futures() {
     assert_eq!(now(sender.join()).unwrap().done, 1000);
 }
 
-#[test]
-fn dropped_run_abandons_only_running_tasks() {
+fn dropped_run_abandons_only_running_tasks<P: Pool>() {
     let (sender, receiver) = closed_with(5);
     let other = receiver.clone();
     let desk = Desk::default();
     let run = {
         let desk = desk.clone();
-        Waiter::waiting(receiver.run(limit(2), move |item| desk.work(item)))
+        Waiter::waiting(P::run(receiver, 2, move |item| desk.work(item)))
     };
     drop(run);
     let report = sender.monitor().stats().report;
@@ -199,159 +298,28 @@ fn dropped_run_abandons_only_running_tasks() {
     ));
 }
 
-#[test]
-fn dropped_run_drops_last_receiver() {
+fn dropped_run_drops_last_receiver<P: Pool>() {
     let (sender, receiver) = tollgate::tasks(4);
     for item in 0..3 {
         sender.try_send(item).unwrap();
     }
-    let run = Waiter::waiting(receiver.run(limit(1), |_| future::pending::<Result<(), &str>>()));
+    let run = Waiter::waiting(P::run(receiver, 1, |_| {
+        future::pending::<Result<(), &str>>()
+    }));
     drop(run);
     assert!(sender.is_closed());
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.abandoned, report.discarded), (1, 2));
 }
 
-#[test]
-fn panic_in_run_counts_as_panicked() {
-    fn panics(_: u32) -> future::Ready<Result<(), &'static str>> {
-        resume_unwind(Box::new("in the closure"));
-    }
-    async fn panics_later(item: u32) -> Result<(), &'static str> {
-        match item {
-            1 => resume_unwind(Box::new("in the future")),
-            _ => future::pending().await,
-        }
-    }
-    fn of_a_panic<F, Fut>(f: F) -> tollgate::Report
-    where
-        F: FnMut(u32) -> Fut,
-        Fut: Future<Output = Result<(), &'static str>>,
-    {
-        let (sender, receiver) = closed_with(3);
-        let mut run = Box::new(receiver.run(limit(3), f));
-        catch_unwind(AssertUnwindSafe(|| poll_once(&mut run))).unwrap_err();
-        drop(run);
-        now(sender.join()).unwrap_err().report
-    }
-
-    // Without `std`, panics are not seen.
-    let seen = u64::from(cfg!(feature = "std"));
-    let report = of_a_panic(panics);
-    assert_eq!((report.panicked, report.abandoned), (seen, 1 - seen));
-    assert_eq!(report.discarded, 2);
-    // The future that ran beside it is dropped later, without a panic.
-    let report = of_a_panic(panics_later);
-    assert_eq!((report.panicked, report.abandoned), (seen, 2 - seen));
-    assert_eq!(report.received + report.discarded, 3);
-}
-
-#[cfg(feature = "std")]
-#[test]
-fn panicking_future_drop_harms_no_other_task() {
-    struct Explosive(u32);
-
-    impl Future for Explosive {
-        type Output = Result<(), &'static str>;
-
-        fn poll(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> Poll<Self::Output> {
-            match self.0 {
-                9 => Poll::Ready(Ok(())),
-                _ => Poll::Pending,
-            }
-        }
-    }
-
-    impl Drop for Explosive {
-        fn drop(&mut self) {
-            if self.0 % 2 == 1 {
-                resume_unwind(Box::new("when dropped"));
-            }
-        }
-    }
-
-    // Two of the five futures panic.
-    let (sender, receiver) = closed_with(5);
-    let mut run = receiver.run(limit(5), Explosive);
-    assert!(poll_once(&mut run).is_pending());
-    catch_unwind(AssertUnwindSafe(|| drop(run))).unwrap_err();
-    let report = now(sender.join()).unwrap_err().report;
-    assert_eq!((report.abandoned, report.panicked), (3, 2));
-
-    // While the thread unwinds.
-    let (sender, receiver) = closed_with(5);
-    let unwind = AssertUnwindSafe(|| {
-        let mut run = receiver.run(limit(5), Explosive);
-        assert!(poll_once(&mut run).is_pending());
-        resume_unwind(Box::new("worker"));
-    });
-    catch_unwind(unwind).unwrap_err();
-    assert_eq!(now(sender.join()).unwrap_err().report.panicked, 5);
-
-    // After the future has completed.
-    let (sender, receiver) = closed_with(3);
-    let mut run = receiver.run(limit(3), |item| Explosive(if item == 1 { 9 } else { 2 }));
-    catch_unwind(AssertUnwindSafe(|| poll_once(&mut run))).unwrap_err();
-    drop(run);
-    let report = now(sender.join()).unwrap_err().report;
-    assert_eq!((report.done, report.panicked), (0, 1));
-    assert_eq!(report.abandoned + report.discarded, 2);
-}
-
-/// A second panic would abort the process if it left a destructor during the first.
-#[cfg(feature = "std")]
-#[test]
-fn future_and_error_both_panic_on_drop() {
-    #[derive(Debug)]
-    struct Explosive(&'static str);
-
-    impl std::fmt::Display for Explosive {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str(self.0)
-        }
-    }
-
-    impl std::error::Error for Explosive {}
-
-    impl Future for Explosive {
-        type Output = Result<(), Explosive>;
-
-        fn poll(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> Poll<Self::Output> {
-            Poll::Ready(Err(Explosive("error")))
-        }
-    }
-
-    impl Drop for Explosive {
-        fn drop(&mut self) {
-            resume_unwind(Box::new(self.0));
-        }
-    }
-
-    let (sender, receiver) = closed_with(1);
-    let run = receiver.run(limit(1), |_| Explosive("future"));
-    let panic = catch_unwind(AssertUnwindSafe(|| run.now_or_never())).unwrap_err();
-    assert_eq!(panic.downcast_ref(), Some(&"future"));
-    assert_eq!(now(sender.join()).unwrap_err().report.panicked, 1);
-}
-
 /// Like a task whose item is dropped with it.
-#[test]
-fn task_ends_after_its_future_is_dropped() {
+fn task_ends_after_its_future_is_dropped<P: Pool>() {
     struct Holding<'a>(Result<(), &'static str>, &'a Monitor<u32>, &'a Cell<u32>);
 
     impl Future for Holding<'_> {
         type Output = Result<(), &'static str>;
 
-        fn poll(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> Poll<Self::Output> {
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
             Poll::Ready(self.0)
         }
     }
@@ -367,18 +335,17 @@ fn task_ends_after_its_future_is_dropped() {
         let (sender, receiver) = closed_with(1);
         let monitor = sender.monitor();
         let dropped = Cell::new(0);
-        let run = receiver.run(limit(1), |_| Holding(result, &monitor, &dropped));
+        let run = P::run(receiver, 1, |_| Holding(result, &monitor, &dropped));
         run.now_or_never().unwrap();
         assert_eq!(dropped.get(), 1);
         assert_eq!(now(monitor.join()).is_ok(), result.is_ok());
     }
 }
 
-#[test]
-fn run_futures_may_borrow() {
+fn run_futures_may_borrow<P: Pool>() {
     let sum = Cell::new(0);
     let (sender, receiver) = closed_with(5);
-    let run: Run<u32, _, _> = receiver.run(limit(2), |item| {
+    let run = P::run(receiver, 2, |item| {
         let sum = &sum;
         async move {
             sum.set(sum.get() + item);
@@ -391,15 +358,40 @@ fn run_futures_may_borrow() {
     assert!(now(sender.join()).is_ok());
 }
 
-#[test]
-#[should_panic(expected = "`Run` polled after completion")]
-fn run_polled_after_completion_panics() {
+fn run_polled_after_completion_panics<P: Pool>() {
     let (_sender, receiver) = closed_with(1);
-    let mut run = receiver.run(limit(1), |_| future::ready(Ok::<(), &str>(())));
+    let mut run = P::run(receiver, 1, succeed);
     assert!(!run.is_terminated());
     assert!(poll_once(&mut run).is_ready());
     assert!(run.is_terminated());
-    let _ = poll_once(&mut run);
+    let text = panic_text(|| {
+        let _ = poll_once(&mut run);
+    });
+    assert_eq!(text, "`Run` polled after completion");
+}
+
+fn notified_run_dropped_wakes_next<P: Pool>() {
+    let (sender, receiver) = tollgate::tasks(1);
+    let other = receiver.clone();
+    let run = Waiter::waiting(P::run(receiver, 1, succeed));
+    let mut recv = Waiter::waiting(other.recv());
+    sender.try_send(1).unwrap();
+    assert_eq!((run.wakes(), recv.wakes()), (1, 0));
+    drop(run);
+    assert_eq!(recv.wakes(), 1);
+    let Poll::Ready(Ok(task)) = recv.poll() else {
+        panic!("the dropped pool took nothing");
+    };
+    assert_eq!(task.done(), 1);
+}
+
+fn unpolled_run_takes_nothing<P: Pool>() {
+    let (sender, receiver) = tollgate::tasks(1);
+    let other = receiver.clone();
+    sender.try_send(1).unwrap();
+    drop(P::run(receiver, 1, succeed));
+    assert_eq!(other.try_recv().unwrap().done(), 1);
+    assert_eq!(now(sender.join()).unwrap().received, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -407,17 +399,18 @@ async fn runs_on_several_threads_share_channel() {
     let _watchdog = Watchdog::start();
     let (sender, receiver) = tollgate::tasks(4);
     let monitor = sender.monitor();
-    let pools: Vec<_> = (0..3)
-        .map(|_| {
-            tokio::spawn(receiver.clone().run(limit(3), |item: u32| async move {
-                if item % 2 == 0 {
-                    tokio::task::yield_now().await;
-                }
-                if item % 100 == 99 { Err("99") } else { Ok(()) }
-            }))
-        })
-        .collect();
-    drop(receiver);
+    let work = |item: u32| async move {
+        if item % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        if item % 100 == 99 { Err("99") } else { Ok(()) }
+    };
+    let pools = [
+        tokio::spawn(Items::run(receiver.clone(), 3, work)),
+        tokio::spawn(Items::run(receiver.clone(), 3, work)),
+        tokio::spawn(Tasks::run(receiver.clone(), 3, work)),
+        tokio::spawn(Tasks::run(receiver, 3, work)),
+    ];
     for item in 0..10_000 {
         sender.send(item).await.unwrap();
     }
