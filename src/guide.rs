@@ -170,6 +170,10 @@
 //! swallowed. If the thread is already unwinding, the crate's destructors swallow all of them. (Less is
 //! promised [without `std`](crate#without-std).)
 //!
+//! A panic in an item that `TaskReceiver::run` or `run_tasks` processes propagates out of the pool, and
+//! usually ends it. With `Run::catch_panics`, it ends only that item, which counts as panicked, and the
+//! pool continues.
+//!
 //! If a waker panics in a call that moves a batch, the batch has moved: what `recv_many` has received
 //! is in the caller's vector, and what `send_many` has not sent is in the caller's deque.
 

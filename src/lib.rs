@@ -107,7 +107,7 @@
 //!   usable in interrupt handlers, too.
 //! * Nothing tells whether a panic is unwinding the stack. A task that is dropped by one counts as
 //!   abandoned, not as panicked.
-//! * No panic is caught. If a waker or a destructor panics, destructors still do the rest of the call's
+//! * No panic is caught, so pools have no `catch_panics`. If a waker or a destructor panics, destructors still do the rest of the call's
 //!   work. But a second panic in the same call aborts, as does one in a destructor of this crate while
 //!   the stack is being unwound.
 //! * A caller that waits does not measure time: there is no clock.

@@ -25,6 +25,7 @@ mod running;
 use self::running::Given;
 use self::running::Outcome;
 use self::running::Running;
+use self::running::call;
 
 /// How many items one poll starts or ends before it lets other futures run. For this many items, the
 /// channel itself takes a few microseconds.
@@ -65,6 +66,8 @@ pub struct Run<T, F, Fut, G = T> {
     begin: Guarded<F>,
     /// Guarded because of the waker that it holds.
     running: Guarded<FuturesUnordered<Running<Fut>>>,
+    /// Whether a panic ends only the processing of one item.
+    catches: bool,
     completed: bool,
     /// What the closure is given.
     given: PhantomData<fn() -> G>,
@@ -80,6 +83,7 @@ impl<T, F, Fut, G> Run<T, F, Fut, G> {
             limit: limit.get(),
             begin: Guarded::new(begin),
             running: Guarded::new(FuturesUnordered::new()),
+            catches: false,
             completed: false,
             given: PhantomData,
         }
@@ -119,8 +123,8 @@ impl<T> TaskReceiver<T> {
     ///
     /// The future panics if `f` panics, or if one of the futures that `f` returned panics or has a
     /// destructor that panics. That task then counts as panicked, and so do the other running tasks
-    /// if the panic drops this future. The future also panics if it is polled after it has
-    /// completed.
+    /// if the panic drops this future. [`catch_panics`](Run::catch_panics) lets the pool continue
+    /// instead. The future also panics if it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -184,8 +188,9 @@ impl<T> TaskReceiver<T> {
     ///
     /// The future panics if `f` panics, or if one of the futures that `f` returned panics or has a
     /// destructor that panics. A task that is dropped by the panic then counts as panicked, or is queued
-    /// again, and so do the other running tasks if the panic drops this future. The future also
-    /// panics if it is polled after it has completed.
+    /// again, and so do the other running tasks if the panic drops this future.
+    /// [`catch_panics`](Run::catch_panics) lets the pool continue instead. The future also panics if
+    /// it is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -228,6 +233,68 @@ impl<T> TaskReceiver<T> {
     }
 }
 
+/// The handling of panics.
+#[cfg(feature = "std")]
+impl<T, F, Fut, G> Run<T, F, Fut, G> {
+    /// Continues after a panic in the processing of an item. By default, such a panic propagates out
+    /// of this future, and so usually drops it with all other running futures.
+    ///
+    /// This applies to panics of the closure, of its futures when they are polled or dropped, of the
+    /// conversion of an error, and of wakers that are notified because a task ends meanwhile. (The
+    /// panic hook still prints its message.) All other panics propagate, such as that of a waker that
+    /// is notified because an item is received.
+    ///
+    /// The panic drops the future and its task. So the task counts as
+    /// [panicked](crate::Report::panicked), and [`join`](crate::Monitor::join) returns
+    /// [`Failure::Panicked`](crate::Failure::Panicked) if there was no earlier failure. In a pool of
+    /// [`run_tasks`](TaskReceiver::run_tasks), the item is queued again instead under
+    /// [`Abandon::Requeue`](crate::Abandon::Requeue) while attempts remain; and a task that had ended
+    /// before the panic keeps its outcome. Then the next item takes the place of this one.
+    ///
+    /// The closure is called again after it, or one of its futures, has panicked. So what they share
+    /// must still be usable then. The compiler does not check that it is
+    /// [`UnwindSafe`](std::panic::UnwindSafe).
+    ///
+    /// This method requires the features `futures` and `std`. Where a panic aborts the process, it
+    /// has no effect.
+    ///
+    /// # Examples
+    ///
+    /// Three items that panic do not end a pool of three:
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use std::num::NonZeroUsize;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (sender, receiver) = tollgate::tasks::<&str>(16);
+    /// let monitor = sender.monitor();
+    /// let pool = receiver.run(NonZeroUsize::new(3).unwrap(), |line| async {
+    ///     let _number: u32 = line.parse().unwrap();
+    ///     Ok::<(), Infallible>(())
+    /// });
+    /// let work = tokio::spawn(pool.catch_panics());
+    ///
+    /// for line in ["one", "two", "three", "4", "5"] {
+    ///     sender.send(line).await.unwrap();
+    /// }
+    /// drop(sender);
+    ///
+    /// let error = monitor.finished().await.unwrap_err();
+    /// assert_eq!((error.report.done, error.report.panicked), (2, 3));
+    /// work.await.unwrap();
+    /// # }
+    /// ```
+    pub fn catch_panics(mut self) -> Self {
+        self.catches = true;
+        // The pool may have been polled before.
+        let running = Pin::new(&mut *self.running).iter_pin_mut();
+        running.for_each(Running::catch_panics);
+        self
+    }
+}
+
 impl<T, F, Fut, G> Run<T, F, Fut, G>
 where
     G: Given<T>,
@@ -252,12 +319,20 @@ where
                 false
             }
             Poll::Ready(Some(task)) => {
-                let (given, ticket) = G::from_task(task);
-                let future = (self.begin)(given);
-                self.running.push(Running::new(future, ticket));
+                self.begin_task(task);
                 true
             }
         }
+    }
+
+    fn begin_task(&mut self, task: Task<T>) {
+        let catches = self.catches;
+        // If the closure panics, the task is dropped while the thread unwinds.
+        call(catches, || {
+            let (given, ticket) = G::from_task(task);
+            let future = (self.begin)(given);
+            self.running.push(Running::new(future, ticket, catches));
+        });
     }
 
     /// Completes an item. Returns false if none has ended.
@@ -310,7 +385,7 @@ impl<T, F, Fut, G> Drop for Run<T, F, Fut, G> {
     /// `FuturesUnordered` by itself would leak the others, and their tasks would never end.
     fn drop(&mut self) {
         let mut running = Pin::new(&mut *self.running).iter_pin_mut();
-        run_all(|| running.next(), Running::abandon);
+        run_all(|| running.next(), Running::discard);
     }
 }
 

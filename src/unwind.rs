@@ -16,6 +16,8 @@
 //! Where a panic aborts the process or halts the machine, as it usually does without `std`, there is
 //! nothing to uphold.
 //!
+//! The pools of `run` can contain the panics of single items instead: [`contain`].
+//!
 //! [`run_all`] does this for a series of calls. A value that is held while other user code runs, or
 //! that is dropped together with other values, belongs in a [`Guarded`].
 
@@ -106,8 +108,30 @@ pub(crate) fn drop_all<T>(items: VecDeque<T>) {
 }
 
 #[cfg(feature = "std")]
-fn catch(run: impl FnOnce()) -> std::thread::Result<()> {
+fn catch<R>(run: impl FnOnce() -> R) -> std::thread::Result<R> {
     std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
+}
+
+/// Calls `run`. Returns `None` if it panics.
+///
+/// What `run` owns is dropped while the thread unwinds.
+#[cfg(all(feature = "std", feature = "futures"))]
+pub(crate) fn contain<R>(run: impl FnOnce() -> R) -> Option<R> {
+    let panic = match catch(run) {
+        Ok(result) => return Some(result),
+        Err(panic) => panic,
+    };
+    // The destructor of the panic is user code, too. A second panic is forgotten, as in `run_all`.
+    if let Err(second) = catch(|| drop(panic)) {
+        forget(second);
+    }
+    None
+}
+
+/// Calls `run`. A panic propagates.
+#[cfg(all(not(feature = "std"), feature = "futures"))]
+pub(crate) fn contain<R>(run: impl FnOnce() -> R) -> Option<R> {
+    Some(run())
 }
 
 /// Runs a step when it is dropped, and so even if an earlier step panics.

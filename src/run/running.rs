@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::error::Error;
 use core::future::Future;
+use core::mem::forget;
 use core::pin::Pin;
 use core::task::Context;
 use core::task::Poll;
@@ -13,6 +14,7 @@ use pin_project_lite::pin_project;
 use crate::task::Task;
 use crate::task::Ticket;
 use crate::unwind::Guarded;
+use crate::unwind::contain;
 use crate::unwind::run_one;
 
 /// What the closure of a pool is given for a task.
@@ -58,6 +60,12 @@ impl Outcome for () {
     fn end(self, _: Option<Ticket>) {}
 }
 
+/// Calls `run`, which runs user code for one item. If it panics, the panic propagates, or, if `catches`
+/// is set, this returns `None`.
+pub(super) fn call<R>(catches: bool, run: impl FnOnce() -> R) -> Option<R> {
+    if catches { contain(run) } else { Some(run()) }
+}
+
 pin_project! {
     /// The processing of one item.
     pub(super) struct Running<Fut> {
@@ -66,6 +74,8 @@ pin_project! {
         future: Option<Fut>,
         // None if the task has ended, or if the future has it.
         ticket: Option<Ticket>,
+        // Whether a panic ends only the processing of this item.
+        catches: bool,
     }
 
     impl<Fut> PinnedDrop for Running<Fut> {
@@ -76,25 +86,35 @@ pin_project! {
 }
 
 impl<Fut> Running<Fut> {
-    pub(super) fn new(future: Fut, ticket: Option<Ticket>) -> Self {
+    pub(super) fn new(future: Fut, ticket: Option<Ticket>, catches: bool) -> Self {
         Self {
             future: Some(future),
             ticket,
+            catches,
         }
     }
 
+    #[cfg(feature = "std")]
+    pub(super) fn catch_panics(self: Pin<&mut Self>) {
+        *self.project().catches = true;
+    }
+
+    /// [`abandon`](Self::abandon), by the pool.
+    pub(super) fn discard(self: Pin<&mut Self>) {
+        call(self.catches, || self.abandon());
+    }
+
     /// Drops the future and then the ticket, even if the destructor of the future panics.
-    pub(super) fn abandon(self: Pin<&mut Self>) {
+    fn abandon(self: Pin<&mut Self>) {
         let mut this = self.project();
         let _ticket = this.ticket.take();
         run_one(|| this.future.set(None));
     }
 }
 
-impl<Fut: Future<Output: Outcome>> Future for Running<Fut> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+impl<Fut: Future<Output: Outcome>> Running<Fut> {
+    /// Polls the future. Once it has completed, drops it and ends the task.
+    fn process(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             return Poll::Ready(());
@@ -106,5 +126,31 @@ impl<Fut: Future<Output: Outcome>> Future for Running<Fut> {
         this.future.set(None);
         output.into_inner().end(ticket);
         Poll::Ready(())
+    }
+}
+
+impl<Fut: Future<Output: Outcome>> Future for Running<Fut> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let catches = self.catches;
+        let process = || {
+            // While the thread unwinds, so that the task counts as panicked, even if it is the future
+            // that has it.
+            let mut on_panic = AbandonOnDrop(self);
+            let polled = on_panic.0.as_mut().process(cx);
+            forget(on_panic);
+            polled
+        };
+        call(catches, process).unwrap_or(Poll::Ready(()))
+    }
+}
+
+/// Abandons the processing of an item when it is dropped.
+struct AbandonOnDrop<'a, Fut>(Pin<&'a mut Running<Fut>>);
+
+impl<Fut> Drop for AbandonOnDrop<'_, Fut> {
+    fn drop(&mut self) {
+        self.0.as_mut().abandon();
     }
 }

@@ -32,12 +32,22 @@ pub(crate) enum Site {
     ItemDrop,
     ErrorInto,
     ErrorDrop,
-    /// The closure of a `run`, and the futures that it returns. `JobPoll` and `JobDrop` are also the
+    /// The closure of a pool, and the futures that it returns. `JobPoll` and `JobDrop` are also the
     /// sites of the futures that stop a `send_until` or `recv_until`.
     JobBegin,
     JobPoll,
     JobDrop,
     ClosureDrop,
+}
+
+impl Site {
+    /// Whether it is in the processing of an item by a pool, whenever it is called.
+    fn is_of_one_item(self) -> bool {
+        matches!(
+            self,
+            Self::ErrorInto | Self::JobBegin | Self::JobPoll | Self::JobDrop
+        )
+    }
 }
 
 pub(crate) const SITES: [Site; 10] = [
@@ -78,11 +88,16 @@ thread_local! {
     static CALLING: Cell<bool> = const { Cell::new(false) };
     /// Whether a destructor makes each [`call`], while the thread unwinds.
     static UNWINDING: Cell<bool> = const { Cell::new(false) };
+    /// Whether a pool contains the panics of single items.
+    static CONTAINING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The payload of the n-th injected panic. Its destructor is user code too, and no call should run
-/// it.
-struct Injected(u32);
+/// The payload of the n-th injected panic. Its destructor is user code too. A call should run it only
+/// where the panic of the destructor is contained as well.
+struct Injected {
+    nth: u32,
+    site: Site,
+}
 
 impl Drop for Injected {
     fn drop(&mut self) {
@@ -116,13 +131,22 @@ pub(crate) fn may_panic(site: Site) {
     if fires {
         INJECTED.set(INJECTED.get() + 1);
         // Without the message of `panic!`.
-        resume_unwind(Box::new(Injected(INJECTED.get())));
+        resume_unwind(Box::new(Injected {
+            nth: INJECTED.get(),
+            site,
+        }));
     }
 }
 
 /// Sets whether the calls that follow are made while the thread unwinds.
 pub(crate) fn set_unwinding(unwinding: bool) {
     UNWINDING.set(unwinding);
+}
+
+/// Sets whether the calls that follow poll or drop a pool with `catch_panics`.
+#[cfg(feature = "futures")]
+pub(crate) fn set_containing(containing: bool) {
+    CONTAINING.set(containing);
 }
 
 /// Arms up to two faults.
@@ -155,7 +179,8 @@ pub(crate) fn disarm() -> Outcome {
 }
 
 /// Makes a call of the channel in which user code may panic. The first panic must propagate, and no
-/// other; then there is no result. While the thread unwinds, it may also be swallowed.
+/// other; then there is no result. While the thread unwinds, it may also be swallowed. So may it while
+/// panics are contained; one in the processing of an item then must be.
 pub(crate) fn call<R>(act: impl FnOnce() -> R) -> Option<R> {
     let before = INJECTED.get();
     let mut result = None;
@@ -178,7 +203,7 @@ pub(crate) fn call<R>(act: impl FnOnce() -> R) -> Option<R> {
         Ok(result) => {
             let swallowed = INJECTED.get() - before;
             assert!(
-                UNWINDING.get() || swallowed == 0,
+                UNWINDING.get() || CONTAINING.get() || swallowed == 0,
                 "a panic did not propagate"
             );
             Some(result)
@@ -213,8 +238,13 @@ pub(crate) fn drop_in_panic<L>(load: L) {
 
 fn expect_first(panic: &(dyn Any + Send), before: u32) {
     match panic.downcast_ref() {
+        Some(Injected { site, .. }) if CONTAINING.get() => {
+            assert!(!site.is_of_one_item(), "a panic at {site:?} propagated");
+        }
         Some(_) if UNWINDING.get() => {}
-        Some(&Injected(nth)) => assert_eq!(nth, before + 1, "not the first panic propagated"),
+        Some(Injected { nth, .. }) => {
+            assert_eq!(*nth, before + 1, "not the first panic propagated");
+        }
         None => panic!("the channel panicked by itself: {:?}", message(panic)),
     }
 }

@@ -14,7 +14,7 @@ mod matrix;
 mod nested;
 #[cfg(feature = "std")]
 mod pairs;
-#[cfg(feature = "futures")]
+#[cfg(all(feature = "std", feature = "futures"))]
 mod running;
 #[cfg(feature = "std")]
 mod several;

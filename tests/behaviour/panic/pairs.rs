@@ -19,6 +19,8 @@ use super::matrix::Name;
 use super::matrix::Setup;
 use super::nested::Nested;
 #[cfg(feature = "futures")]
+use super::running::Pool;
+#[cfg(feature = "futures")]
 use super::running::Running;
 use crate::common::Watchdog;
 
@@ -87,7 +89,23 @@ fn pairs_in_wakers_that_use_channel() {
 #[cfg(feature = "futures")]
 #[test]
 fn pairs_in_run() {
-    try_all("pairs_in_run", &Running::all(), 12_000);
+    try_all("pairs_in_run", &Running::all(Pool::Run), 24_000);
+}
+
+#[cfg(feature = "futures")]
+#[test]
+fn pairs_in_run_tasks() {
+    try_all("pairs_in_run_tasks", &Running::all(Pool::RunTasks), 45_000);
+}
+
+#[cfg(feature = "futures")]
+#[test]
+fn pairs_in_requeueing_run_tasks() {
+    try_all(
+        "pairs_in_requeueing_run_tasks",
+        &Running::all(Pool::RunRequeued),
+        45_000,
+    );
 }
 
 /// A scenario, and a pair of faults.

@@ -1,4 +1,5 @@
-//! Panics in a pool inside one future: `TaskReceiver::run`.
+//! Panics in a pool inside one future: `TaskReceiver::run` and `run_tasks`, with `catch_panics` and
+//! without.
 
 use std::future::Future;
 use std::num::NonZeroUsize;
@@ -7,6 +8,8 @@ use std::task::Context;
 use std::task::Poll;
 
 use futures_util::FutureExt;
+use tollgate::Sender;
+use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use super::faults::Fault;
@@ -20,18 +23,32 @@ use super::faults::disarm;
 use super::faults::drop_in_panic;
 use super::faults::may_panic;
 use super::faults::run_until_idle;
+use super::faults::set_containing;
 use super::faults::set_unwinding;
 use super::matrix::expect_each_dropped_once;
 use super::matrix::expect_to_add_up;
 use super::matrix::with_name;
 use crate::common::Item;
+use crate::common::Kind;
+use crate::common::Requeued;
 use crate::common::Tally;
+
+/// What the pool is made by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pool {
+    Run,
+    RunTasks,
+    /// On a channel that requeues dropped tasks.
+    RunRequeued,
+}
 
 /// How the futures of the pool end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Ok,
     Err,
+    /// They retry their tasks once.
+    Retry,
     /// They stay pending.
     Never,
 }
@@ -51,6 +68,8 @@ enum Act {
 /// One case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Running {
+    pool: Pool,
+    catches: bool,
     end: End,
     act: Act,
     limit: usize,
@@ -63,31 +82,49 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn all() -> Vec<Self> {
+    /// All cases of a pool.
+    pub(crate) fn all(pool: Pool) -> Vec<Self> {
         let mut all = Vec::new();
-        for end in [End::Ok, End::Err, End::Never] {
-            for act in [Act::Begin, Act::Move, Act::Drop, Act::Crash] {
-                for limit in [1, 3] {
-                    for (closed, failed) in [(false, false), (false, true), (true, false)] {
-                        for waiters in [0, 2] {
-                            for unwinding in [false, true] {
-                                all.push(Self {
-                                    end,
-                                    act,
-                                    limit,
-                                    closed,
-                                    failed,
-                                    waiters,
-                                    unwinding,
-                                });
-                            }
-                        }
+        for catches in [false, true] {
+            for end in [End::Ok, End::Err, End::Retry, End::Never] {
+                for act in [Act::Begin, Act::Move, Act::Drop, Act::Crash] {
+                    all.extend(Self::of(pool, catches, end, act));
+                }
+            }
+        }
+        all.retain(Self::makes_sense);
+        all
+    }
+
+    fn of(pool: Pool, catches: bool, end: End, act: Act) -> Vec<Self> {
+        let mut all = Vec::new();
+        for limit in [1, 3] {
+            for (closed, failed) in [(false, false), (false, true), (true, false)] {
+                for waiters in [0, 2] {
+                    for unwinding in [false, true] {
+                        all.push(Self {
+                            pool,
+                            catches,
+                            end,
+                            act,
+                            limit,
+                            closed,
+                            failed,
+                            waiters,
+                            unwinding,
+                        });
                     }
                 }
             }
         }
-        all.retain(|it| !(it.act == Act::Crash && it.unwinding));
         all
+    }
+
+    fn makes_sense(&self) -> bool {
+        let crashes_twice = self.act == Act::Crash && self.unwinding;
+        // `run` keeps the tasks.
+        let retries_item = self.pool == Pool::Run && self.end == End::Retry;
+        !crashes_twice && !retries_item
     }
 
     pub(crate) fn run(self, faults: &[Fault]) -> Outcome {
@@ -97,7 +134,9 @@ impl Running {
 
 /// The future for an item.
 struct Job {
+    /// One of the two.
     item: Option<Item>,
+    task: Option<Task<FaultyItem>>,
     tally: Tally,
     end: End,
 }
@@ -105,13 +144,24 @@ struct Job {
 impl Future for Job {
     type Output = Result<(), Reason>;
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         may_panic(Site::JobPoll);
-        match self.end {
-            End::Ok => Poll::Ready(Ok(())),
-            End::Err => Poll::Ready(Err(Reason::of(&self.tally))),
-            End::Never => Poll::Pending,
+        if self.end == End::Never {
+            return Poll::Pending;
         }
+        let result = match self.end {
+            End::Err => Err(Reason::of(&self.tally)),
+            _ => Ok(()),
+        };
+        let Some(task) = self.task.take() else {
+            return Poll::Ready(result);
+        };
+        match result {
+            Err(reason) => drop(task.fail(reason)),
+            Ok(()) if self.end == End::Retry && task.attempt() == 1 => drop(task.retry()),
+            Ok(()) => drop(task.done()),
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -119,6 +169,17 @@ impl Drop for Job {
     fn drop(&mut self) {
         self.item = None;
         may_panic(Site::JobDrop);
+    }
+}
+
+/// A job that ends its task itself.
+struct TaskJob(Job);
+
+impl Future for TaskJob {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_unpin(cx).map(|result| assert!(result.is_ok()))
     }
 }
 
@@ -131,9 +192,20 @@ impl Captured {
         may_panic(Site::JobBegin);
         Job {
             item,
+            task: None,
             tally: tally.clone(),
             end,
         }
+    }
+
+    fn begin_task(&self, task: Task<FaultyItem>, tally: &Tally, end: End) -> TaskJob {
+        may_panic(Site::JobBegin);
+        TaskJob(Job {
+            item: None,
+            task: Some(task),
+            tally: tally.clone(),
+            end,
+        })
     }
 }
 
@@ -147,22 +219,45 @@ fn pool(
     running: Running,
     receiver: TaskReceiver<FaultyItem>,
     tally: Tally,
-) -> impl Future<Output = Option<FaultyItem>> {
+) -> FaultyWaiter<'static> {
+    let Running { end, catches, .. } = running;
     let captured = Captured;
     let limit = NonZeroUsize::new(running.limit).unwrap();
-    let begin = move |new_item| captured.begin(new_item, &tally, running.end);
-    receiver.run(limit, begin).map(|()| None)
+    match running.pool {
+        Pool::Run => {
+            let run = receiver.run(limit, move |item| captured.begin(item, &tally, end));
+            match catches {
+                true => FaultyWaiter::new(run.catch_panics().map(|()| None)),
+                false => FaultyWaiter::new(run.map(|()| None)),
+            }
+        }
+        Pool::RunTasks | Pool::RunRequeued => {
+            let begin = move |task| captured.begin_task(task, &tally, end);
+            let run = receiver.run_tasks(limit, begin);
+            match catches {
+                true => FaultyWaiter::new(run.catch_panics().map(|()| None)),
+                false => FaultyWaiter::new(run.map(|()| None)),
+            }
+        }
+    }
+}
+
+fn channel(running: Running) -> (Sender<FaultyItem>, TaskReceiver<FaultyItem>) {
+    match running.pool {
+        Pool::Run | Pool::RunTasks => tollgate::tasks(2),
+        Pool::RunRequeued => Requeued::channel(2),
+    }
 }
 
 fn run(running: Running, faults: &[Fault]) -> Outcome {
     let tally = Tally::new();
-    let (sender, receiver) = tollgate::tasks(2);
+    let (sender, receiver) = channel(running);
     let monitor = sender.monitor();
     if running.failed {
         assert!(sender.try_send(FaultyItem::of(&tally)).is_ok());
         drop(receiver.try_recv().unwrap().fail(Reason::of(&tally)));
     }
-    let mut waiter = FaultyWaiter::new(pool(running, receiver, tally.clone()));
+    let mut waiter = pool(running, receiver, tally.clone());
     if running.act != Act::Begin {
         // It runs, or waits for items.
         if running.end != End::Never {
@@ -190,6 +285,7 @@ fn run(running: Running, faults: &[Fault]) -> Outcome {
     }
 
     set_unwinding(running.unwinding);
+    set_containing(running.catches);
     arm(faults);
     match running.act {
         Act::Begin => drop(waiter.poll()),
@@ -201,6 +297,7 @@ fn run(running: Running, faults: &[Fault]) -> Outcome {
         Act::Crash => drop_in_panic(waiter.take_future()),
     }
     let outcome = disarm();
+    set_containing(false);
     set_unwinding(false);
 
     // That drops the last receiver.

@@ -31,17 +31,25 @@ use crate::common::poll_once;
 
 // A panic in an item, which ends the pool.
 mod panics;
+// `catch_panics`.
+#[cfg(feature = "std")]
+mod caught;
 // Futures whose destructors panic.
 #[cfg(feature = "std")]
 mod explosive;
 // What only `run_tasks` can do.
 mod of_tasks;
 
-/// Makes two tests of each generic function: for pools of `run` and for those of `run_tasks`.
+/// Makes a test of each generic function for each pool: of `run` and of `run_tasks`, and for both with
+/// `catch_panics`.
 macro_rules! on_all_pools {
     ($($name:ident,)*) => {
-        $crate::run::on_pools! { items: $crate::run::Items, $($name,)* }
-        $crate::run::on_pools! { tasks: $crate::run::Tasks, $($name,)* }
+        $crate::run::on_pools! { items: $crate::run::Items<false>, $($name,)* }
+        $crate::run::on_pools! { tasks: $crate::run::Tasks<false>, $($name,)* }
+        #[cfg(feature = "std")]
+        $crate::run::on_pools! { items_caught: $crate::run::Items<true>, $($name,)* }
+        #[cfg(feature = "std")]
+        $crate::run::on_pools! { tasks_caught: $crate::run::Tasks<true>, $($name,)* }
     };
 }
 
@@ -70,35 +78,46 @@ trait Pool {
 }
 
 /// A [`Run`], whatever its closure is.
-trait AnyRun: FusedFuture<Output = ()> + Unpin + Debug {}
+trait AnyRun: FusedFuture<Output = ()> + Unpin + Debug {
+    #[cfg(feature = "std")]
+    fn catch_panics(self) -> Self;
+}
 
-impl<F, Fut, G> AnyRun for Run<u32, F, Fut, G> where Self: FusedFuture<Output = ()> {}
+impl<F, Fut, G> AnyRun for Run<u32, F, Fut, G>
+where
+    Self: FusedFuture<Output = ()>,
+{
+    #[cfg(feature = "std")]
+    fn catch_panics(self) -> Self {
+        self.catch_panics()
+    }
+}
 
-/// [`TaskReceiver::run`].
-enum Items {}
+/// [`TaskReceiver::run`], perhaps with `catch_panics`.
+enum Items<const CATCHES: bool> {}
 
 /// [`TaskReceiver::run_tasks`]: each future ends its task as the other pool does.
-enum Tasks {}
+enum Tasks<const CATCHES: bool> {}
 
-impl Pool for Items {
+impl<const CATCHES: bool> Pool for Items<CATCHES> {
     fn run<F, Fut, E>(receiver: TaskReceiver<u32>, limit: usize, f: F) -> impl AnyRun
     where
         F: FnMut(u32) -> Fut,
         Fut: Future<Output = Result<(), E>>,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        receiver.run(at_most(limit), f)
+        catch(CATCHES, receiver.run(at_most(limit), f))
     }
 }
 
-impl Pool for Tasks {
+impl<const CATCHES: bool> Pool for Tasks<CATCHES> {
     fn run<F, Fut, E>(receiver: TaskReceiver<u32>, limit: usize, mut f: F) -> impl AnyRun
     where
         F: FnMut(u32) -> Fut,
         Fut: Future<Output = Result<(), E>>,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        receiver.run_tasks(at_most(limit), move |task: Task<u32>| {
+        let run = receiver.run_tasks(at_most(limit), move |task: Task<u32>| {
             let work = f(*task);
             async move {
                 match work.await {
@@ -106,8 +125,18 @@ impl Pool for Tasks {
                     Err(error) => task.fail(error),
                 };
             }
-        })
+        });
+        catch(CATCHES, run)
     }
+}
+
+fn catch<R: AnyRun>(catches: bool, run: R) -> R {
+    #[cfg(feature = "std")]
+    if catches {
+        return run.catch_panics();
+    }
+    assert!(!catches);
+    run
 }
 
 fn at_most(limit: usize) -> NonZeroUsize {
@@ -406,10 +435,10 @@ async fn runs_on_several_threads_share_channel() {
         if item % 100 == 99 { Err("99") } else { Ok(()) }
     };
     let pools = [
-        tokio::spawn(Items::run(receiver.clone(), 3, work)),
-        tokio::spawn(Items::run(receiver.clone(), 3, work)),
-        tokio::spawn(Tasks::run(receiver.clone(), 3, work)),
-        tokio::spawn(Tasks::run(receiver, 3, work)),
+        tokio::spawn(Items::<false>::run(receiver.clone(), 3, work)),
+        tokio::spawn(Items::<false>::run(receiver.clone(), 3, work)),
+        tokio::spawn(Tasks::<false>::run(receiver.clone(), 3, work)),
+        tokio::spawn(Tasks::<{ cfg!(feature = "std") }>::run(receiver, 3, work)),
     ];
     for item in 0..10_000 {
         sender.send(item).await.unwrap();

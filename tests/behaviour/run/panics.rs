@@ -22,11 +22,11 @@ use super::on_pools;
 use crate::common::now;
 use crate::common::poll_once;
 
-/// Makes two tests of each generic function.
+/// Makes two tests of each generic function, for the pools that let panics out.
 macro_rules! on_both_pools {
     ($($names:tt)*) => {
-        on_pools! { items: $crate::run::Items, $($names)* }
-        on_pools! { tasks: $crate::run::Tasks, $($names)* }
+        on_pools! { items: $crate::run::Items<false>, $($names)* }
+        on_pools! { tasks: $crate::run::Tasks<false>, $($names)* }
     };
 }
 
@@ -104,7 +104,7 @@ fn panicking_future_drop_harms_no_other_task<P: Pool>() {
 #[test]
 fn future_and_error_both_panic_on_drop() {
     let (sender, receiver) = closed_with(1);
-    let run = Items::run(receiver, 1, |_| Doomed("future"));
+    let run = Items::<false>::run(receiver, 1, |_| Doomed("future"));
     let panic = catch_unwind(AssertUnwindSafe(|| run.now_or_never())).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"future"));
     assert_eq!(now(sender.join()).unwrap_err().report.panicked, 1);
