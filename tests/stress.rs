@@ -16,8 +16,8 @@
 //! * Every actor completes: no wake is lost.
 //! * The channel is freed, once, with the last handle or task.
 //!
-//! Retries, follow-ups, requeued tasks and `close_now` have a stress test of their own, [`pool`],
-//! which records how each item ends.
+//! Retries, follow-ups, requeued tasks, `close_now` and `run_tasks` have a stress test of their own,
+//! [`pool`], which records how each item ends.
 //!
 //! A failure names its cell and the seed of all decisions; `TOLLGATE_STRESS_SEED=… cargo test
 //! --test stress` makes the same decisions. The threads may still interleave differently, so it may

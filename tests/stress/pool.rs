@@ -1,6 +1,7 @@
 //! A pool of workers that do everything a task allows: they end it well, fail it, retry it, drop
-//! it, panic, split it, and queue follow-ups, with several tasks at a time, in any order. Other
-//! actors join throughout.
+//! it, panic, split it, and queue follow-ups, with several tasks at a time, in any order. Some
+//! workers are loops of `recv`, and some are pools inside one future, of `run_tasks`. Other actors
+//! join throughout.
 //!
 //! The test runs many *cases*, each with a channel, a policy and a way to end. In each case several
 //! producers send items in rounds. After each round but the last, all work is joined. Nothing is
@@ -14,6 +15,11 @@
 //! A *chain* is work that is certainly outstanding for a while: each item is a follow-up of the one
 //! before, with retries in between. A join that begins and ends during the same chain has completed
 //! too early.
+
+// Workers that are pools inside one future.
+#[cfg(all(feature = "std", feature = "futures"))]
+#[path = "pool_in_future.rs"]
+mod in_future;
 
 use std::cell::Cell as ThreadCell;
 use std::num::NonZeroU32;
@@ -294,6 +300,8 @@ struct Case {
     most_attempts: Option<NonZeroU32>,
     abandon: Abandon,
     ending: Ending,
+    /// How many of the workers are pools inside one future, if the crate has them.
+    pools: usize,
     /// The seed of all cases.
     seed: u64,
 }
@@ -312,6 +320,7 @@ impl Case {
             most_attempts,
             abandon,
             ending: ENDINGS[rng.usize(0..4)],
+            pools: [0, 1, WORKERS][rng.usize(0..3)],
             seed,
         }
     }
@@ -355,8 +364,17 @@ impl Case {
         let driver = drive(state(), rounds, self.ending, sender);
         actors.push(Actor::new("driver".into(), driver));
         for number in 0..WORKERS {
-            let worker = work(state(), receiver.clone());
-            actors.push(Actor::new(format!("worker {number}"), worker));
+            let (state, receiver) = (state(), receiver.clone());
+            #[cfg(all(feature = "std", feature = "futures"))]
+            if number < self.pools {
+                let pool = in_future::work(state, receiver);
+                actors.push(Actor::new(format!("pool {number}"), pool));
+                continue;
+            }
+            actors.push(Actor::new(
+                format!("worker {number}"),
+                work(state, receiver),
+            ));
         }
         drop(receiver);
         for number in 0..JOINERS {
@@ -389,11 +407,12 @@ impl Drop for PrintOnPanic {
                 most_attempts,
                 abandon,
                 ending,
+                pools,
                 seed,
             } = self.0;
             eprintln!(
                 "in case {number}: {executor:?}, capacity {capacity}, attempts {most_attempts:?}, \
-                 {abandon:?}, {ending:?}, TOLLGATE_STRESS_SEED={seed}"
+                 {abandon:?}, {ending:?}, {pools} pools, TOLLGATE_STRESS_SEED={seed}"
             );
         }
     }
