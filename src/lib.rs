@@ -65,9 +65,9 @@
 //! # }
 //! ```
 //!
-//! The directory `examples` of the crate has eight short programs: this pool, graceful shutdown,
-//! retries, a pool that feeds its own queue, two stages, threads, a stream, and a timeout in a
-//! `select!`.
+//! The directory `examples` of the crate has nine short programs: this pool, graceful shutdown,
+//! retries, a pool that feeds its own queue, order for each key, two stages, threads, a stream, and a
+//! timeout in a `select!`.
 //!
 //! # Imports
 //!

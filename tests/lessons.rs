@@ -13,7 +13,7 @@ use program::command;
 use program::example;
 
 /// The name of each lesson, and what it prints.
-const LESSONS: [(&str, &str); 8] = [
+const LESSONS: [(&str, &str); 9] = [
     (
         "graceful_shutdown",
         "\
@@ -21,6 +21,10 @@ never started: [\"mail\", \"report\"]
 still running: {\"hang A\", \"hang B\"}
 1 done, 2 aborted
 ",
+    ),
+    (
+        "keyed",
+        "{\"ann\": [3, 6, 9, 12], \"bob\": [1, 4, 7, 10], \"cyd\": [2, 5, 8, 11]}\n",
     ),
     (
         "retry",

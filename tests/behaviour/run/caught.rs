@@ -1,6 +1,7 @@
 //! `catch_panics`: a panic in an item ends only that item.
 
 use std::cell::Cell;
+use std::cell::RefCell;
 use std::error::Error;
 use std::future;
 use std::future::Future;
@@ -17,6 +18,7 @@ use std::task::Waker;
 
 use futures_util::FutureExt;
 use tollgate::Failure;
+use tollgate::Receiver;
 use tollgate::Report;
 use tollgate::Sender;
 use tollgate::Task;
@@ -453,6 +455,43 @@ fn task_that_had_ended_keeps_its_outcome() {
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.done, report.failed, report.retried), (2, 1, 1));
     assert_eq!((report.abandoned, report.panicked), (1, 0));
+}
+
+/// What the example `keyed` does, in a pool: a task waits until the turn of the one before it, of the same
+/// key, has ended, even if a panic ends it.
+#[test]
+fn tasks_of_one_key_take_turns() {
+    let (sender, receiver) = closed_with(30);
+    let (now_at_work, most_at_work) = (&Cell::new(0), &Cell::new(0));
+    let log = &RefCell::new([const { Vec::new() }; 3]);
+    let mut last_turns = [const { None::<Receiver<()>> }; 3];
+    let run = receiver.run_tasks(at_most(8), |task| {
+        let key = *task as usize % 3;
+        let (turn, end) = tollgate::bounded(1);
+        let turn_before = last_turns[key].replace(end);
+        async move {
+            let (_turn, task) = (turn, task);
+            if let Some(end) = turn_before {
+                end.closed().await;
+            }
+            now_at_work.set(now_at_work.get() + 1);
+            most_at_work.set(now_at_work.get().max(most_at_work.get()));
+            tokio::task::yield_now().await;
+            now_at_work.set(now_at_work.get() - 1);
+            log.borrow_mut()[key].push(*task);
+            if *task % 7 == 5 {
+                resume_unwind(Box::new("in its turn"));
+            }
+            task.done();
+        }
+    });
+    finish(run.catch_panics());
+    let report = report_of_panics(&sender);
+    assert_eq!((report.done, report.panicked), (26, 4));
+    assert_eq!(most_at_work.get(), 3, "one of each key");
+    for (key, order) in (0..).zip(&*log.borrow()) {
+        assert!(order.iter().copied().eq((key..30).step_by(3)), "{order:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
