@@ -433,7 +433,9 @@ impl<T> Channel<T> {
         });
     }
 
-    /// Closes the channel and removes what is queued: first what was sent, then what was requeued.
+    /// Closes the channel, removes what is queued, and lets nothing be queued any more: first what was
+    /// sent, then what was requeued. A task that requeues something meanwhile does so before the lane
+    /// ends, or is refused (N3 of `lane`).
     ///
     /// Waiters are notified last: a waker may panic, and the items would then stay queued.
     pub(crate) fn close_now(&self) -> Drained<T> {
@@ -451,7 +453,7 @@ impl<T> Channel<T> {
                 // SAFETY: it has just been moved there, and is taken once.
                 drained.push(unsafe { place.assume_init_read() });
             }
-            for Requeued { item, .. } in self.queue.drain_requeued() {
+            for Requeued { item, .. } in self.queue.end_lane() {
                 count(1);
                 drained.push(ManuallyDrop::into_inner(item));
             }

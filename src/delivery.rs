@@ -78,7 +78,7 @@ impl<T> Delivery<T> {
         unsafe { self.0.as_ref() }
     }
 
-    /// Queues new work. Returns it if no receiver is left.
+    /// Queues new work. Returns it if nothing can be queued any more (N3 of `lane`).
     pub(crate) fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
         let item = ManuallyDrop::new(item);
         // SAFETY: if this returns true, the item is not used any more.

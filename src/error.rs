@@ -18,7 +18,8 @@ pub use self::retry::RetryError;
 /// [`send_many`](crate::Sender::send_many), return `SendError<()>`.
 ///
 /// [`Task::follow_up`](crate::Task::follow_up) also returns it. That method works on a closed
-/// channel, so there the error means that no receiver is left.
+/// channel, so there the error means that [`close_now`](crate::Monitor::close_now) was called, or that
+/// no receiver is left.
 ///
 /// It converts into the errors of the other sending calls.
 ///

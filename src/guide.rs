@@ -27,7 +27,7 @@
 //! | `iter`, and a `for` loop | as `recv`, on a thread | the same | the same | ends |
 //! | `*_blocking`, `*_timeout`, `*_deadline` | as `send`, `recv`, `join`, `finished`; `Timeout` or `None` at the deadline | the same | the same | the same |
 //! | `send_until`, `recv_until` | as `send`, `recv`; `Stopped` once the other future is ready | the same | the same | the same |
-//! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued | |
+//! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued; after `close_now`, an error with the item | |
 //! | `upgrade` of a weak handle | a handle, while one of its side is left | `None` | `None` | `None` |
 //! | `closed()` | waits | ready | ready | ready |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
@@ -35,14 +35,14 @@
 //! | `failed()` | the first failure, or waits | the same | the same | the first failure, or `None` |
 //! | the last receiver is dropped | closes; drops queued items now and counts them as discarded | the same | tasks in hand still count | |
 //! | the last sender is dropped | closes | | | |
-//! | `close_now()` | closes; returns queued items and counts them as discarded | returns them | returns an empty iterator | |
+//! | `close_now()` | closes; returns queued items and counts them as discarded; from then on, nothing is queued | the same | returns an empty iterator; from then on, nothing is queued | returns an empty iterator |
 //!
 //! An unbounded channel is never full, so `send` does not wait there. `into_send`, `into_recv`,
 //! `into_join` and `into_finished` do what `send`, `recv`, `join` and `finished` do.
 //!
-//! When no receiver is left, nothing can be queued: `retry` and `follow_up` return an error with
-//! the item. So does `retry` when the attempts are used up. A task whose retry is refused has
-//! failed.
+//! After `close_now`, and when no receiver is left, nothing can be queued: `retry` and `follow_up` return
+//! an error with the item. So does `retry` when the attempts are used up. A task whose retry is refused
+//! has failed.
 //!
 //! # Cancellation
 //!

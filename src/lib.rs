@@ -15,7 +15,7 @@
 //! On both kinds, [`send`](Sender::send) waits while the channel is full, which an unbounded channel
 //! never is. Receivers are also `Stream`s. [`close`](Sender::close) ends sending; queued items can still
 //! be received. [`close_now`](Monitor::close_now) also ends sending, but takes out the queued items and
-//! returns them.
+//! returns them, and lets tasks queue nothing any more.
 //!
 //! There are more ways to send and to receive: without waiting, for a limited time, several items at
 //! once, or in place of the oldest item. The tables at [`Sender`] and [`Receiver`] show which call to

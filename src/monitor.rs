@@ -285,15 +285,20 @@ impl<T> Monitor<T> {
         self.0.close()
     }
 
-    /// Closes the channel, takes out all queued items and returns them. No worker is processing
-    /// them.
+    /// Closes the channel for good, takes out all queued items and returns them. No worker is
+    /// processing them.
     ///
-    /// Tasks in hand are not affected. They end as usual, and items that they queue later, for
-    /// another attempt or as new work, are received as usual. To stop that too, let the workers
-    /// check [`is_closed`](crate::TaskReceiver::is_closed), or drop the receivers.
+    /// What is in hand is the last of the work. From now on, nothing comes back:
+    /// [`Task::retry`](crate::Task::retry) returns
+    /// [`Terminated`](crate::RetryError::Terminated), [`follow_up`](crate::Task::follow_up) returns
+    /// [`SendError`](crate::SendError), each with the item, and a task that is dropped is not queued again
+    /// under [`Abandon::Requeue`](crate::Abandon::Requeue). Apart from that, the tasks in hand are not
+    /// affected. The channel is finished as soon as all of them have ended. To let workers retry what has
+    /// been queued, call [`close`](Self::close) instead.
     ///
     /// The returned items count as [`discarded`](crate::Report::discarded). Unlike items that are
-    /// discarded because the last receiver is dropped, they are not a failure.
+    /// discarded because the last receiver is dropped, they are not a failure. A retry that is refused
+    /// is one: its task has failed.
     ///
     /// The call may wait for another thread that is within a few instructions of completing a send.
     ///

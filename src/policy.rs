@@ -33,7 +33,8 @@ pub enum Abandon {
     #[default]
     Count,
     /// The item is queued again, as by [`Task::retry`](crate::Task::retry), while attempts remain
-    /// and a receiver is left. After that the task counts as under [`Count`](Self::Count).
+    /// and a receiver is left, and until [`close_now`](crate::Monitor::close_now) is called. After that
+    /// the task counts as under [`Count`](Self::Count).
     ///
     /// A [`Ticket`](crate::Ticket) has no item to requeue, and neither has a task that
     /// `TaskReceiver::run` is processing. These always count as under [`Count`](Self::Count). (In a

@@ -281,7 +281,7 @@ impl<T> Queue<T> {
         Some(Origin::Lane { attempt })
     }
 
-    /// Pushes an item to the lane. Returns false if no receiver is left. An item with attempt 1 is new
+    /// Pushes an item to the lane. Returns false if the lane has ended. An item with attempt 1 is new
     /// work. The caller holds an unresolved delivery (N2 of `lane`).
     ///
     /// # Safety
@@ -302,12 +302,7 @@ impl<T> Queue<T> {
         matches!(popped, Attempt::Done(()))
     }
 
-    /// Removes all requeued items.
-    pub(crate) fn drain_requeued(&self) -> VecDeque<Requeued<T>> {
-        self.lane.as_ref().map(|it| it.drain()).unwrap_or_default()
-    }
-
-    /// Removes all requeued items; from then on, none can be requeued.
+    /// Removes all requeued items; from then on, none can be requeued (N3 of `lane`).
     pub(crate) fn end_lane(&self) -> VecDeque<Requeued<T>> {
         self.lane.as_ref().map(|it| it.end()).unwrap_or_default()
     }

@@ -208,9 +208,10 @@ impl<T> Task<T> {
     ///
     /// # Errors
     ///
-    /// Returns an error with the item if this was the last attempt, or if no receiver is left. The
-    /// task has then ended as failed, with a [`RetryError<()>`](RetryError) as its error. To
-    /// provide an error of your own, call [`retry_or_fail`](Self::retry_or_fail).
+    /// Returns an error with the item if this was the last attempt, after
+    /// [`close_now`](crate::Monitor::close_now), or if no receiver is left. The task has then ended as
+    /// failed, with a [`RetryError<()>`](RetryError) as its error. To provide an error of your own, call
+    /// [`retry_or_fail`](Self::retry_or_fail).
     ///
     /// # Examples
     ///
@@ -263,8 +264,9 @@ impl<T> Task<T> {
     ///
     /// # Errors
     ///
-    /// Returns an error with the item if this was the last attempt, or if no receiver is left. The
-    /// task has then ended as failed with `error`.
+    /// Returns an error with the item if this was the last attempt, after
+    /// [`close_now`](crate::Monitor::close_now), or if no receiver is left. The task has then ended as
+    /// failed with `error`.
     ///
     /// # Panics
     ///
@@ -311,7 +313,8 @@ impl<T> Task<T> {
     ///
     /// # Errors
     ///
-    /// Returns an error with the item if no receiver is left.
+    /// Returns an error with the item after [`close_now`](crate::Monitor::close_now), or if no receiver is
+    /// left.
     ///
     /// # Examples
     ///

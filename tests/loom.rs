@@ -182,6 +182,7 @@
 //! | `end_discarding`, `is_discarding`: `Relaxed` | close_now_races_with_receivers | after |
 //! | `is_discarding`: END_SEEN not checked | seen_end_outlasts_close_now, seen_end_outlasts_last_receiver | |
 //! | `discard`: lane not ended | retry_races_with_last_receiver | |
+//! | `close_now`: lane not ended | close_now_ends_endless_retry, close_now_races_with_retry | |
 //! | `follow_up`: `Nothing` instead of `Queued` | follow_up_races_with_close, join_waits_for_follow_up | |
 //! | `requeue`: `Nothing` instead of `Queued` | join_waits_for_retry_by_other_thread | |
 //! | `requeue`: delivery ended before the item is requeued | join_waits_for_retry | |
@@ -205,7 +206,7 @@
 //! | `Lane::push`: new work counted as a retry | join_waits_for_follow_up | |
 //! | `Lane::pop`: not counted | retry_into_full_channel_is_received | |
 //! | `Lane::count_popped`, `Lane::popped`: `Relaxed` | stats_of_retry_hold_at_one_instant | after |
-//! | `Lane::drain`: removes nothing, or does not count | close_now_returns_ring_and_lane | |
+//! | `Lane::end`: removes nothing, or does not count | close_now_returns_ring_and_lane | |
 //! | `Lane::is_next`: never, or whenever the lane holds an item | two_receivers_alternate_ring_and_lane | |
 //! | `Segments::push`, `Segments::try_push`: `tail` loaded `Relaxed` | `unbounded`: several | |
 //! | `Segments::push`: segment installed after the claim | `unbounded`: several | |

@@ -13,8 +13,8 @@
 //!   hand.
 //! - **Failures.** Any other answer fails the task, and the crawl continues. The report adds up.
 //! - **Stopping early.** Ctrl-C takes the queued pages with `Monitor::close_now`. The workers
-//!   finish the pages in hand and exit; the links that they find are discarded with the last
-//!   worker.
+//!   finish the pages in hand and exit. From then on the channel takes nothing back, so the links that
+//!   they find are refused.
 
 mod args;
 mod backoff;

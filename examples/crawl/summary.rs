@@ -50,10 +50,11 @@ impl Summary {
             discarded,
             ..
         } = *report(&self.finished);
-        let LinkCount { all, known } = self.links;
+        let LinkCount { all, known, .. } = self.links;
+        let left = self.left();
         format!(
             "\
-pages     {done} fetched, {failed} failed, {discarded} left
+pages     {done} fetched, {failed} failed, {left} left
 links     {all} found, {known} of them to pages seen before
 requests  {received} made, {retried} of them retried
 queued    {sent} sent + {followed_up} followed up + {retried} retried \
@@ -71,18 +72,20 @@ received  {received} = {done} done + {failed} failed + {abandoned} abandoned \
             let more = self.failures.len() - NAMED;
             warn(format_args!("and {more} more"));
         }
-        let Report {
-            panicked,
-            discarded,
-            ..
-        } = *report(&self.finished);
+        let panicked = report(&self.finished).panicked;
         if panicked > 0 {
             warn(format_args!("{panicked} workers panicked"));
         }
         if self.interrupted {
+            let left = self.left();
             warn(format_args!(
-                "interrupted: {discarded} pages found and not fetched"
+                "interrupted: {left} pages found and not fetched"
             ));
         }
+    }
+
+    /// How many pages were found and not fetched.
+    fn left(&self) -> u64 {
+        report(&self.finished).discarded + self.links.refused as u64
     }
 }

@@ -92,7 +92,10 @@ impl Worker {
     fn follow_links(&self, page: &str, task: &Task<Url>) {
         for link in links(page, task) {
             if self.seen.is_new(&link) {
-                task.follow_up(link).expect("this worker holds a receiver");
+                // Refused after a stop.
+                if task.follow_up(link).is_err() {
+                    self.seen.count_refused();
+                }
             }
         }
     }
@@ -130,12 +133,14 @@ async fn is_true(flag: &mut watch::Receiver<bool>) {
 /// All pages that have ever been queued, so that no page is fetched twice.
 pub(crate) struct Seen(Mutex<Links>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct LinkCount {
     /// Links on all pages fetched.
     pub(crate) all: usize,
     /// Links to pages that had been seen before.
     pub(crate) known: usize,
+    /// Links to new pages, which were found after a stop and not queued.
+    pub(crate) refused: usize,
 }
 
 struct Links {
@@ -147,7 +152,7 @@ impl Seen {
     pub(crate) fn only(start: Url) -> Self {
         Self(Mutex::new(Links {
             urls: HashSet::from([start]),
-            count: LinkCount { all: 0, known: 0 },
+            count: LinkCount::default(),
         }))
     }
 
@@ -160,6 +165,10 @@ impl Seen {
             return false;
         }
         links.urls.insert(link.clone())
+    }
+
+    fn count_refused(&self) {
+        lock(&self.0).count.refused += 1;
     }
 
     pub(crate) fn links(&self) -> LinkCount {

@@ -68,8 +68,8 @@ Exit status:
   2    invalid arguments
   3    no worker could be started (the system returned an error, or 5 workers in
        a row exited before they were ready, or 100 were killed), or the output
-       could not be written. Items that had attempts left, or whose results may
-       not have been printed, count as left
+       could not be written. Items that were left without a worker, or whose
+       results may not have been printed, count as left
   130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
        quits at once with all workers; results not yet printed are lost";
 

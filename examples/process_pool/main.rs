@@ -18,7 +18,7 @@
 //!   worker at the same time. If the worker dies first, the `recv` that is dropped has taken
 //!   nothing.
 //! - **Stopping early.** At Ctrl-C, `Monitor::close_now` discards the queued items. Items in hand
-//!   are finished, and retried if necessary.
+//!   are finished. From then on the channel takes nothing back, so an item whose worker dies fails.
 //! - **A plain channel.** `tollgate::bounded` carries the results to the thread that prints them.
 //!   If stdout is not read, the lanes wait, and then the producer.
 

@@ -30,7 +30,8 @@ pub enum RetryError<T> {
     /// This was the last of the attempts that
     /// [`Builder::max_attempts`](crate::Builder::max_attempts) allows.
     Exhausted(T),
-    /// No receiver is left that could receive the item.
+    /// Nothing can be queued any more: [`close_now`](crate::Monitor::close_now) was called, or no
+    /// receiver is left.
     Terminated(T),
 }
 
@@ -47,7 +48,8 @@ impl<T> RetryError<T> {
         matches!(self, Self::Exhausted(_))
     }
 
-    /// Returns `true` if no receiver was left.
+    /// Returns `true` if nothing could be queued any more: after
+    /// [`close_now`](crate::Monitor::close_now), or when no receiver is left.
     pub fn is_terminated(&self) -> bool {
         matches!(self, Self::Terminated(_))
     }
@@ -66,7 +68,7 @@ impl<T> fmt::Display for RetryError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Exhausted(_) => "retrying a task that has no attempts left",
-            Self::Terminated(_) => "retrying a task that has no receiver left",
+            Self::Terminated(_) => "retrying a task of a channel that accepts no more work",
         })
     }
 }

@@ -12,8 +12,9 @@
 //! * **N2** Only the holder of an unresolved delivery pushes. So a pushed item is accepted before
 //!   that delivery is resolved, and the channel looks quiescent at no instant in between (see
 //!   `accounting`).
-//! * **N3** When the last receiver is dropped, the items are taken out and the lane is ended. From
-//!   then on it accepts none.
+//! * **N3** When the last receiver is dropped, and by `close_now`, the items are taken out and the lane
+//!   is ended, under the lock. So a push that races with this comes before, and its item is among those
+//!   that are taken out, or after, and is refused. An ended lane accepts no item.
 //! * **N4** No user code runs under the lock.
 
 use alloc::collections::VecDeque;
@@ -132,19 +133,10 @@ impl<T> Lane<T> {
         })
     }
 
-    /// Removes all items.
-    pub(crate) fn drain(&self) -> Items<T> {
-        self.take_all(|items| items.as_mut().map(mem::take))
-    }
-
     /// Removes all items and ends the lane (N3).
     pub(crate) fn end(&self) -> Items<T> {
-        self.take_all(Option::take)
-    }
-
-    fn take_all(&self, take: impl FnOnce(&mut Option<Items<T>>) -> Option<Items<T>>) -> Items<T> {
         with_lock(&self.items, |items| {
-            let all = take(items).unwrap_or_default();
+            let all = items.take().unwrap_or_default();
             self.count_popped(all.len() as u64);
             all
         })

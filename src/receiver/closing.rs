@@ -22,7 +22,7 @@ impl<T, K: Kind> Receiver<T, K> {
         self.side.close()
     }
 
-    /// Closes the channel, takes out all queued items and returns them. See
+    /// Closes the channel for good, takes out all queued items and returns them. See
     /// [`Monitor::close_now`](crate::Monitor::close_now).
     ///
     /// # Examples

@@ -26,7 +26,7 @@ impl<T> Sender<T> {
         self.0.close()
     }
 
-    /// Closes the channel, takes out all queued items and returns them. See
+    /// Closes the channel for good, takes out all queued items and returns them. See
     /// [`Monitor::close_now`](crate::Monitor::close_now).
     ///
     /// # Examples

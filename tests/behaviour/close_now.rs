@@ -1,5 +1,7 @@
-//! `close_now`: it returns and counts what is queued, in order, and touches nothing else.
+//! `close_now`: it returns and counts what is queued, in order, lets nothing be queued any more, and touches
+//! nothing else.
 
+use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
@@ -15,6 +17,7 @@ use std::thread;
 use futures_util::FutureExt;
 use tollgate::Drained;
 use tollgate::Monitor;
+use tollgate::RetryError;
 use tollgate::SendError;
 use tollgate::Sender;
 use tollgate::TryRecvError;
@@ -24,6 +27,7 @@ use crate::common::Item;
 use crate::common::Kind;
 use crate::common::Plain;
 use crate::common::ReceiverOf;
+use crate::common::Requeued;
 use crate::common::Tally;
 use crate::common::Tasks;
 use crate::common::Waiter;
@@ -31,6 +35,7 @@ use crate::common::Watchdog;
 use crate::common::assert_adds_up;
 use crate::common::now;
 use crate::common::on_both_kinds;
+use crate::common::poll_once;
 use crate::common::take_one;
 
 on_both_kinds! {
@@ -286,24 +291,152 @@ fn close_now_reports_are_exact<K: Kind>() {
 
 #[test]
 fn tasks_in_hand_outlive_close_now() {
-    let (sender, receiver) = numbered::<Tasks>(3);
+    let (sender, receiver) = numbered::<Tasks>(4);
     let monitor = sender.monitor();
-    let task = receiver.try_recv().unwrap();
-    assert_eq!(monitor.close_now().collect::<Vec<_>>(), [1, 2]);
+    let [first, second] = [(); 2].map(|()| receiver.try_recv().unwrap());
+    assert_eq!(monitor.close_now().collect::<Vec<_>>(), [2, 3]);
     let mut finished = Waiter::waiting(monitor.finished());
-    task.follow_up(10).unwrap();
-    task.retry().unwrap();
-    let again = receiver.try_recv().unwrap();
-    let follow_up = receiver.try_recv().unwrap();
+    let mut recv = Waiter::waiting(receiver.recv());
     assert_eq!(take_one(&receiver), Err(TryRecvError::Empty));
-    again.done();
-    assert_eq!(finished.wakes(), 0);
-    follow_up.done();
+    first.done();
+    assert_eq!((finished.wakes(), recv.wakes()), (0, 0));
+    second.done();
+    assert_eq!((finished.wakes(), recv.wakes()), (1, 1));
+    assert!(matches!(recv.poll(), Poll::Ready(Err(_))));
     let Poll::Ready(Ok(report)) = finished.poll() else {
         panic!("all work is done");
     };
-    assert_eq!((report.discarded, report.done, report.retried), (2, 2, 1));
+    assert_eq!((report.discarded, report.done), (2, 2));
     assert_adds_up(&report);
+}
+
+/// Even while receivers are left.
+#[test]
+fn nothing_is_queued_after_close_now() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = numbered::<Tasks>(4);
+    let monitor = sender.monitor();
+    let hand = [(); 4].map(|()| receiver.try_recv().unwrap());
+    hand[0].follow_up(10).unwrap();
+    assert_eq!(monitor.close_now().collect::<Vec<_>>(), [10]);
+    // The second time, nothing is left to take out, and nothing changes.
+    assert_eq!(receiver.close_now().len(), 0);
+
+    let mut finished = Waiter::waiting(monitor.finished());
+    assert_eq!(hand[0].follow_up(11), Err(SendError(11)));
+    let [first, second, third, fourth] = hand;
+    assert_eq!(first.retry(), Err(RetryError::Terminated(0)));
+    assert_eq!(second.retry_or_fail("late"), Err(RetryError::Terminated(1)));
+    assert!(monitor.stats().queued == 0 && finished.wakes() <= 1);
+    drop(third);
+    fourth.done();
+    let Poll::Ready(Err(error)) = finished.poll() else {
+        panic!("retries were refused");
+    };
+    let report = error.report;
+    assert_eq!((report.failed, report.abandoned, report.done), (2, 1, 1));
+    assert_eq!((report.followed_up, report.retried), (1, 0));
+    assert_eq!(report.discarded, 1);
+    assert_adds_up(&report);
+    let refused = error.first.source().unwrap();
+    assert_eq!(
+        refused.to_string(),
+        "retrying a task of a channel that accepts no more work"
+    );
+}
+
+/// `close` is gentle: workers may retry as long as they like.
+#[test]
+fn worker_that_retries_forever_ends_at_close_now() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = numbered::<Tasks>(3);
+    let monitor = sender.monitor();
+    let worker = thread::spawn(move || {
+        while let Ok(task) = pollster::block_on(receiver.recv()) {
+            let _ = task.retry();
+        }
+    });
+    sender.close();
+    while monitor.stats().report.retried < 1_000 {
+        thread::yield_now();
+    }
+    assert!(poll_once(&mut monitor.finished()).is_pending());
+    let drained = monitor.close_now().len() as u64;
+    let outcome = pollster::block_on(monitor.finished());
+    worker.join().unwrap();
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) => error.report,
+    };
+    assert_eq!((report.sent, report.discarded), (3, drained));
+    assert_eq!(report.failed, 3 - drained);
+    assert_adds_up(&report);
+}
+
+#[test]
+fn dropped_task_is_not_requeued_after_close_now() {
+    let tally = Tally::new();
+    let (sender, receiver) = <Requeued as Kind<Item>>::channel(2);
+    let monitor = sender.monitor();
+    for _ in 0..2 {
+        assert!(sender.try_send(tally.item()).is_ok());
+    }
+    let [first, second] = [(); 2].map(|()| receiver.try_recv().unwrap());
+    assert_eq!(monitor.close_now().len(), 0);
+    drop(first);
+    let worker = || {
+        let _task = second;
+        resume_unwind(Box::new("worker"));
+    };
+    catch_unwind(AssertUnwindSafe(worker)).unwrap_err();
+    // Each is dropped with its task.
+    assert_eq!(tally.drops(), [1, 1]);
+    let report = now(monitor.finished()).unwrap_err().report;
+    assert_eq!((report.retried, report.discarded), (0, 0));
+    assert_eq!(report.abandoned + report.panicked, 2);
+    assert_eq!(report.panicked, u64::from(cfg!(feature = "std")));
+    assert_adds_up(&report);
+}
+
+/// Workers requeue in every way while another thread closes. What is requeued in time is returned, and
+/// the rest is refused; nothing is both, and nothing stays.
+#[test]
+fn close_now_races_with_requeueing_workers() {
+    let _watchdog = Watchdog::start();
+    let rounds = if cfg!(miri) { 2 } else { 200 };
+    for round in 0..rounds {
+        let (sender, receiver) = numbered::<Requeued>(8);
+        let monitor = sender.monitor();
+        let drained = thread::scope(|scope| {
+            for number in 0..2 {
+                let receiver = receiver.clone();
+                scope.spawn(move || {
+                    while let Ok(task) = pollster::block_on(receiver.recv()) {
+                        match number {
+                            0 if *task % 2 == 0 => drop(task),
+                            0 => drop(task.retry()),
+                            _ => {
+                                let _ = task.follow_up(*task + 100);
+                                task.done();
+                            }
+                        }
+                    }
+                });
+            }
+            while monitor.stats().report.received < round % 16 {
+                thread::yield_now();
+            }
+            monitor.close_now().len() as u64
+        });
+        let report = match now(monitor.finished()) {
+            Ok(report) => report,
+            Err(error) => error.report,
+        };
+        assert_eq!(report.discarded, drained);
+        assert_adds_up(&report);
+        drop(receiver);
+        assert_eq!(monitor.stats().report, report);
+    }
 }
 
 #[test]

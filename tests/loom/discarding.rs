@@ -10,6 +10,7 @@ use tollgate::Failure;
 use tollgate::Monitor;
 use tollgate::Receiver;
 use tollgate::Sender;
+use tollgate::Task;
 use tollgate::TaskReceiver;
 use tollgate::TryRecvError;
 
@@ -26,6 +27,8 @@ use crate::support::large_model;
 use crate::support::model;
 use crate::support::operation;
 use crate::support::poll;
+use crate::support::report_of;
+use crate::support::requeuing_tasks;
 use crate::support::send;
 use crate::support::shared;
 use crate::support::tasks;
@@ -280,26 +283,117 @@ fn task_in_hand_outlives_close_now() {
     });
 }
 
+/// The worker retries for as long as it may: its item is returned by `close_now`, or to the worker.
 #[test]
-fn close_now_races_with_retry() {
-    large_model(|tally| {
+fn close_now_ends_endless_retry() {
+    model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let closer = thread::spawn({
             let sender = sender.clone();
             move || sender.close_now().count() as u64
         });
-        let worker = thread::spawn({
-            let receiver = receiver.clone();
-            move || {
-                task.retry().unwrap();
-                work_until_the_end(&receiver)
+        let mut refused = 0;
+        let mut retry = |task: Task<Item>| match task.retry() {
+            Ok(()) => {}
+            Err(error) => {
+                assert!(error.is_terminated());
+                refused += 1;
             }
+        };
+        retry(task);
+        // At most twice, as loom explores no endless loop.
+        if let Ok(task) = block_on(receiver.recv()) {
+            retry(task);
+        }
+        let drained = closer.join().unwrap();
+        let report = report_of(block_on(sender.monitor().finished()));
+        assert_eq!((report.failed, report.discarded), (refused, drained));
+        assert_eq!((report.sent, refused + drained), (1, 1));
+        assert!(block_on(receiver.recv()).is_err());
+    });
+}
+
+#[test]
+fn close_now_races_with_retry() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let worker = thread::spawn(move || u64::from(task.retry().is_ok()));
+        let report = report_of(block_on(sender.monitor().finished()));
+        let drained = closer.join().unwrap();
+        let retried = worker.join().unwrap();
+        assert_eq!((report.retried, report.discarded), (retried, drained));
+        assert_eq!((drained, report.failed), (retried, 1 - retried));
+    });
+}
+
+#[test]
+fn close_now_races_with_requeued_task() {
+    model(|tally| {
+        let (sender, receiver) = shared(requeuing_tasks(2));
+        send(&sender, tally.item(1));
+        let task = receiver.try_recv().unwrap();
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let worker = thread::spawn(move || drop(task));
+        let report = report_of(block_on(sender.monitor().finished()));
+        let drained = closer.join().unwrap();
+        assert_eq!((report.retried, report.discarded), (drained, drained));
+        assert_eq!(report.abandoned, 1 - drained);
+        worker.join().unwrap();
+        assert_eq!(tally.alive(), 0);
+    });
+}
+
+#[test]
+fn close_now_races_with_follow_up() {
+    model(|tally| {
+        let (sender, _receiver, [task]) = in_hand(tally);
+        let item = tally.item(1);
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let worker = thread::spawn(move || {
+            let queued = match task.follow_up(item) {
+                Ok(()) => 1,
+                Err(refused) => {
+                    assert_eq!(refused.into_inner().number, 1);
+                    0
+                }
+            };
+            drop(task.done());
+            queued
         });
         let report = account(block_on(sender.monitor().finished()));
         let drained = closer.join().unwrap();
-        let received = worker.join().unwrap();
-        assert_eq!((report.done, report.discarded), (received, drained));
-        assert_eq!((report.retried, received + drained), (1, 1));
+        let queued = worker.join().unwrap();
+        assert_eq!((report.followed_up, report.discarded), (queued, drained));
+        assert_eq!((drained, report.done), (queued, 1));
+    });
+}
+
+/// Whichever ends the lane, the other finds nothing.
+#[test]
+fn close_now_and_last_receiver_race_with_retry() {
+    large_model(|tally| {
+        let (sender, receiver, [task]) = in_hand(tally);
+        let receiver = Arc::into_inner(receiver).unwrap();
+        let closer = thread::spawn({
+            let sender = sender.clone();
+            move || sender.close_now().count() as u64
+        });
+        let last = thread::spawn(move || drop(receiver));
+        let retried = u64::from(task.retry().is_ok());
+        let report = report_of(block_on(sender.monitor().finished()));
+        assert!(closer.join().unwrap() <= report.discarded);
+        assert_eq!((report.retried, report.discarded), (retried, retried));
+        last.join().unwrap();
     });
 }
 

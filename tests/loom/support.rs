@@ -240,6 +240,15 @@ pub(crate) fn failed_account(outcome: Result<Report, JoinError>) -> JoinError {
     error
 }
 
+/// The report of work, whether all of it succeeded or not, after checking that it adds up.
+#[track_caller]
+pub(crate) fn report_of(outcome: Result<Report, JoinError>) -> Report {
+    match outcome {
+        Ok(report) => account(Ok(report)),
+        Err(error) => failed_account(Err(error)).report,
+    }
+}
+
 /// Runs a future as an executor does. Unlike loom's `block_on`, it polls only after a wake, and its
 /// wakers are counted outside of loom, so that cloning one is not a step of the model.
 ///

@@ -302,7 +302,7 @@ fn interrupt_finishes_items_in_hand_and_counts_rest() {
 }
 
 #[test]
-fn item_is_retried_after_interrupt() {
+fn item_is_not_retried_after_interrupt() {
     let pool = Program::new();
     let options = ["--crash-on=1", "--pause=1000", "-n9", "-w1"];
     let mut run = pool.invoke().args(options).start();
@@ -314,7 +314,8 @@ fn item_is_retried_after_interrupt() {
 
     output.assert_code(130);
     let account = Account::of(&output, 1..10);
-    assert_eq!((account.received, account.failed), (3, 1));
+    assert_eq!((account.received, account.retried), (1, 0));
+    assert_eq!((account.failed, account.died), (1, 1));
     assert_eq!((account.done, account.left), (0, 8));
     pool.assert_gone();
 }
