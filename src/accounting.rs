@@ -45,6 +45,18 @@
 //!   that time, the channel is not quiescent, and no waiter need be notified. A caller that reads
 //!   `resolved` later and finds the channel quiescent sees the eviction: the receiver of the item has
 //!   acquired from the send.
+//! * **L8** A sender that fails records this before it counts as gone. So if the last sender closes the
+//!   channel, a caller that finds it closed sees the failures of all senders. A sender may also fail
+//!   after another handle has closed the channel, and be late:
+//!
+//!   1. Reader R reads the verdict: nothing has failed.
+//!   2. Sender S fails, and records this.
+//!   3. R reports the end without a failure, and later readers report it with one.
+//!
+//!   So R first sets END_SEEN, and then reads the verdict, under the lock of the failures. S looks for
+//!   END_SEEN under that lock, and records nothing if it is set. Either S comes first, and R reads what it
+//!   has recorded, or S sees the mark. The count of failed senders and the first failure are also read
+//!   together, under the lock, so they agree even on an open channel.
 
 use core::mem;
 
@@ -134,15 +146,30 @@ impl<T> Account<'_, T> {
             // The call that discards notifies when it is done.
             return Attempt::Blocked;
         }
-        let is_finished = self.queue.is_closed();
+        if self.queue.is_closed() {
+            return self.at_end(resolved, read);
+        }
         let read = read(resolved);
         if resolved != self.queue.accepted() {
             return Attempt::Blocked;
         }
-        if is_finished {
-            self.ledger.set_end_seen();
+        Attempt::Done(AtRest {
+            read,
+            is_finished: false,
+        })
+    }
+
+    /// [`at_rest`](Self::at_rest) of a closed channel. If all is resolved, the channel is finished. Only a
+    /// late failure of a sender could change what is read then, and the mark prevents that (L8).
+    fn at_end<R>(&self, resolved: u64, read: impl FnOnce(u64) -> R) -> Attempt<AtRest<R>> {
+        if resolved != self.queue.accepted() {
+            return Attempt::Blocked;
         }
-        Attempt::Done(AtRest { read, is_finished })
+        self.ledger.set_end_seen();
+        Attempt::Done(AtRest {
+            read: read(resolved),
+            is_finished: true,
+        })
     }
 
     /// Is done if the channel is closed and quiescent, for good, and its counts are complete.
@@ -163,8 +190,12 @@ impl<T> Account<'_, T> {
     }
 
     fn read_outcome(&self, resolved: u64) -> Result<Report, JoinError> {
-        let report = self.read_report(resolved, resolved);
-        match self.ledger.first_failure() {
+        let verdict = self.ledger.verdict();
+        let report = Report {
+            failed_senders: verdict.failed_senders,
+            ..self.read_report(resolved, resolved)
+        };
+        match verdict.first {
             None => Ok(report),
             Some(first) => Err(JoinError { report, first }),
         }
@@ -179,6 +210,7 @@ impl<T> Account<'_, T> {
             panicked,
             evicted,
             discarded,
+            failed_senders,
         } = self.ledger.outcomes();
         // What left the queue and was not delivered.
         let lost = evicted + discarded;
@@ -194,6 +226,7 @@ impl<T> Account<'_, T> {
             retried,
             evicted,
             discarded,
+            failed_senders,
         }
     }
 

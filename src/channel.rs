@@ -529,6 +529,17 @@ impl<T> Channel<T> {
         drop(resolve);
     }
 
+    /// Records that a sender has failed, before it counts as gone (L8 of `accounting`). The caller holds a
+    /// handle.
+    #[cold]
+    pub(crate) fn fail_sender(&self, failure: Failure) {
+        // If the channel is finished, the failure is late, even if no call has seen the end. This marks it.
+        let _ = self.account().finished();
+        if self.ledger.record_sender(failure) {
+            self.notify_quiescent(true);
+        }
+    }
+
     /// If the channel is quiescent, notifies the waiters for quiescence and for the end. If the first
     /// failure was just recorded, notifies the waiters for a failure.
     #[cold]

@@ -35,6 +35,7 @@
 //! | `failed()` | the first failure, or waits | the same | the same | the first failure, or `None` |
 //! | the last receiver is dropped | closes; drops queued items now and counts them as discarded | the same | tasks in hand still count | |
 //! | the last sender is dropped | closes | | | |
+//! | a sender ends with `fail`, or a panic drops it | as if it were dropped, and counts as a failure | counts as a failure | counts as a failure | |
 //! | `close_now()` | closes; returns queued items and counts them as discarded; from then on, nothing is queued | the same | returns an empty iterator; from then on, nothing is queued | returns an empty iterator |
 //!
 //! An unbounded channel is never full, so `send` does not wait there. `into_send`, `into_recv`,
@@ -80,6 +81,11 @@
 //!   one way.
 //!
 //! On a plain channel, each delivery counts as done.
+//!
+//! A sender that a panic drops may not have sent everything. So this is a failure, on channels of both
+//! kinds, which [`failed_senders`](crate::Report::failed_senders) counts; and so is a sender that ends with
+//! [`fail`](crate::Sender::fail). The outcome of a finished channel is final: a sender that fails after the
+//! end changes nothing.
 //!
 //! [`force_send`](crate::Sender::force_send) evicts the oldest sent item of a full channel, and returns
 //! it to its caller. That is no failure, and nothing waits for that item any more.

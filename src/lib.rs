@@ -21,6 +21,8 @@
 //! once, or in place of the oldest item. The tables at [`Sender`] and [`Receiver`] show which call to
 //! use.
 //!
+//! A producer that panics, or that says by [`Sender::fail`] that it could not send everything, is a failure.
+//!
 //! A [`Monitor`] counts neither as a sender nor as a receiver, so it does not keep the channel open.
 //! Its [`join`](Monitor::join) completes when nothing is queued and no task is in hand. Its
 //! [`finished`](Monitor::finished) completes when the channel is closed as well. Both return a
@@ -106,10 +108,10 @@
 //!   or while a list of waiters grows and allocates. (So keep batches small.) The allocator must then be
 //!   usable in interrupt handlers, too.
 //! * Nothing tells whether a panic is unwinding the stack. A task that is dropped by one counts as
-//!   abandoned, not as panicked.
-//! * No panic is caught, so pools have no `catch_panics`. If a waker or a destructor panics, destructors still do the rest of the call's
-//!   work. But a second panic in the same call aborts, as does one in a destructor of this crate while
-//!   the stack is being unwound.
+//!   abandoned, not as panicked. A sender that is dropped by one is no failure.
+//! * No panic is caught, so pools have no `catch_panics`. If a waker or a destructor panics, destructors
+//!   still do the rest of the call's work. But a second panic in the same call aborts, as does one in a
+//!   destructor of this crate while the stack is being unwound.
 //! * A caller that waits does not measure time: there is no clock.
 //!
 //! # Events

@@ -78,7 +78,8 @@ impl<T> Monitor<T> {
     /// Returns a [`JoinError`](crate::JoinError) with the first failure and the complete report if
     /// anything has failed since the channel was created, or since the last
     /// [`take_failure`](Self::take_failure). It still waits for the rest of the work first. To
-    /// learn of a failure early, await [`failed`](Self::failed).
+    /// learn of a failure early, await [`failed`](Self::failed). A sender that was dropped by a panic, or
+    /// that ended with [`fail`](crate::Sender::fail), is a failure too.
     ///
     /// # Panics
     ///
@@ -118,7 +119,8 @@ impl<T> Monitor<T> {
     /// # Errors
     ///
     /// Returns a [`JoinError`](crate::JoinError) if anything has failed, as [`join`](Self::join)
-    /// does.
+    /// does. The outcome of a finished channel does not change any more: a sender that fails later is no
+    /// failure of it.
     ///
     /// # Panics
     ///

@@ -64,6 +64,10 @@ pub struct Report {
     /// Items that were queued but never delivered, because the last receiver was dropped, which is
     /// a failure, or because [`close_now`](crate::Monitor::close_now) returned them, which is not.
     pub discarded: u64,
+    /// Senders that ended with [`Sender::fail`](crate::Sender::fail), or that were dropped by a panic. Each
+    /// is a failure, on channels of both kinds. (Without the feature `std`, the latter are not known, and
+    /// not counted.) Senders are no items, so this count is no part of the sums above.
+    pub failed_senders: u64,
 }
 
 /// A snapshot of a channel's state. [`Monitor::stats`](crate::Monitor::stats) returns it.
@@ -117,8 +121,8 @@ pub struct Stats {
     pub report: Report,
 }
 
-/// The reason why an item was not processed successfully. Its [`source`](Error::source) is the
-/// task's own error, if the task provided one.
+/// The reason why an item was not processed successfully, or why a sender may not have sent everything. Its
+/// [`source`](Error::source) is the error of the task or the sender, if it provided one.
 ///
 /// # Examples
 ///
@@ -150,6 +154,12 @@ pub enum Failure {
     Panicked,
     /// The last receiver was dropped while items were queued.
     Discarded,
+    /// A sender ended with [`fail`](crate::Sender::fail): its producer could not send everything.
+    SenderFailed(Arc<dyn Error + Send + Sync>),
+    /// A sender was dropped by a panic, so its producer may not have sent everything. A sender that a
+    /// destructor drops while the thread unwinds counts too. Without the feature `std`, that is not known,
+    /// and no failure.
+    SenderPanicked,
 }
 
 impl fmt::Display for Failure {
@@ -159,15 +169,17 @@ impl fmt::Display for Failure {
             Self::Abandoned => f.write_str("a task was dropped before it was done"),
             Self::Panicked => f.write_str("a task's worker panicked"),
             Self::Discarded => f.write_str("the last receiver was dropped while items were queued"),
+            Self::SenderFailed(_) => f.write_str("a sender failed"),
+            Self::SenderPanicked => f.write_str("a sender was dropped by a panic"),
         }
     }
 }
 
 impl Error for Failure {
-    /// Returns the task's own error, if it provided one.
+    /// Returns the error of the task or the sender, if it provided one.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed(error) => Some(&**error),
+            Self::Failed(error) | Self::SenderFailed(error) => Some(&**error),
             _ => None,
         }
     }
@@ -213,13 +225,19 @@ impl fmt::Display for JoinError {
             abandoned,
             panicked,
             discarded,
+            failed_senders,
             ..
         } = self.report;
         write!(
             f,
             "not all work ended well: {failed} failed, {abandoned} abandoned, {panicked} panicked, \
              {discarded} discarded"
-        )
+        )?;
+        match failed_senders {
+            0 => Ok(()),
+            1 => f.write_str(", 1 sender failed"),
+            _ => write!(f, ", {failed_senders} senders failed"),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ mod observing;
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ptr;
 use core::task::Context;
 use core::task::Poll;
 
@@ -29,6 +31,11 @@ use crate::wait::Wait;
 ///
 /// It can be cloned, and shared between threads. Dropping the last sender closes the channel;
 /// queued items can still be received.
+///
+/// A sender that a panic drops is a failure, which `join`, `finished` and `failed` report: its producer may
+/// not have sent everything. So is a future of [`into_send`](Self::into_send) or a sink that a panic drops,
+/// because each owns a sender. A producer that ends early with an error says so by [`fail`](Self::fail).
+/// (Without the feature `std`, it is not known whether a panic drops a sender.)
 ///
 /// # Which call to use
 ///
@@ -45,7 +52,8 @@ use crate::wait::Wait;
 /// With the feature `futures`, `into_sink` makes a futures `Sink` of a sender.
 ///
 /// [`close`](Self::close) ends sending. [`close_now`](Self::close_now) also takes out what is queued.
-/// [`closed`](Self::closed) waits until the channel is closed.
+/// [`closed`](Self::closed) waits until the channel is closed. [`fail`](Self::fail) ends one sender with
+/// an error.
 ///
 /// # Examples
 ///
@@ -82,6 +90,15 @@ impl<T> Sender<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<O::Output, O::Error>> {
         poll(operation, &self.0, self.1.get_or_insert_default(), cx)
+    }
+
+    /// The side of this sender, which has stopped polling.
+    pub(crate) fn into_side(mut self) -> SenderSide<T> {
+        self.stop_polling();
+        self.1 = None;
+        let sender = ManuallyDrop::new(self);
+        // SAFETY: `sender` is neither used nor dropped after this, and its other field needs no drop.
+        unsafe { ptr::read(&raw const sender.0) }
     }
 
     /// Leaves the list in which this sender waits since [`poll_ready`](Self::poll_ready), and passes its

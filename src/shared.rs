@@ -16,14 +16,18 @@
 
 use alloc::boxed::Box;
 use core::borrow::Borrow;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
+use core::ptr;
 use core::ptr::NonNull;
 
 use crate::accounting::Ledger;
 use crate::channel::Channel;
+use crate::report::Failure;
 use crate::unwind::OnDrop;
+use crate::unwind::is_unwinding;
 
 /// A handle's pointer to its channel.
 pub(crate) struct Shared<T>(NonNull<Channel<T>>);
@@ -109,7 +113,8 @@ pub(crate) unsafe fn free_channel<T>(channel: NonNull<Channel<T>>) {
     drop(unsafe { Box::from_raw(channel.as_ptr()) });
 }
 
-/// A [`Shared`] that counts as a sender. The last to be dropped closes the channel.
+/// A [`Shared`] that counts as a sender. The last to be dropped closes the channel. One that is dropped
+/// while the thread unwinds has failed: whoever owned it may not have sent everything.
 pub(crate) struct SenderSide<T>(Shared<T>);
 
 impl<T> Deref for SenderSide<T> {
@@ -144,10 +149,38 @@ impl<T> Clone for SenderSide<T> {
     }
 }
 
+impl<T> SenderSide<T> {
+    /// Gives up this sender, which has failed.
+    pub(crate) fn fail(self, failure: Failure) {
+        let side = ManuallyDrop::new(self);
+        // SAFETY: `side` is neither used nor dropped after this.
+        let channel = unsafe { ptr::read(&raw const side.0) };
+        Self::leave_failed(&channel, failure);
+    }
+
+    /// Counts one sender less. The last closes the channel.
+    fn leave(channel: &Shared<T>) {
+        if channel.senders.last_down() {
+            channel.close();
+        }
+    }
+
+    #[cold]
+    fn leave_failed(channel: &Shared<T>, failure: Failure) {
+        // In this order: L8 of `accounting`. On drop, because a waker may panic, and so may the destructor
+        // of a failure that is not kept.
+        let leave = OnDrop(|| Self::leave(channel));
+        channel.fail_sender(failure);
+        drop(leave);
+    }
+}
+
 impl<T> Drop for SenderSide<T> {
     fn drop(&mut self) {
-        if self.senders.last_down() {
-            self.close();
+        if is_unwinding() {
+            Self::leave_failed(&self.0, Failure::SenderPanicked);
+        } else {
+            Self::leave(&self.0);
         }
     }
 }

@@ -160,7 +160,7 @@
 //! | `outcome`: failure read after `at_rest` | report_adds_up_on_active_channel | |
 //! | `at_rest`: `is_discarding` not checked, or before the resolved count | failed_returns_discard_of_last_item, report_separates_received_from_discarded | |
 //! | `at_rest`: `is_discarding` checked after the counts | close_now_races_with_receivers | |
-//! | `at_rest`: the end not marked | seen_end_outlasts_close_now, seen_end_outlasts_last_receiver, task_receiver_ends_when_channel_is_finished | |
+//! | `at_end`: the end not marked | seen_end_outlasts_close_now, seen_end_outlasts_last_receiver, task_receiver_ends_when_channel_is_finished | |
 //! | `at_rest`: the end of an open channel marked | join_of_open_channel_is_no_end | |
 //! | `at_rest`: closed read last | join_racing_with_close_is_no_end, no_clean_end_when_close_races_with_discard, task_join_racing_with_close_is_no_end | |
 //! | `is_finished`: only whether the channel is closed | failed_sees_failure_of_last_task | |
@@ -191,6 +191,11 @@
 //! | `delivery::end`: resolves a failure as done | report_of_two_outcomes_adds_up | |
 //! | `end_and_notify`: `no_handles` false | `freeing`: 10 | |
 //! | `delivery::try_resolve`: the last does not free | `freeing`: 10 | |
+//! | `leave_failed`: leaves before the failure is recorded | finished_sees_failed_sender, finished_sees_failed_sender_of_tasks | |
+//! | `fail_sender`: does not notify | failed_returns_sender_of_open_channel | |
+//! | `record_sender`: END_SEEN not checked | last_task_races_with_failing_sender, seen_end_outlasts_failing_senders | |
+//! | `at_end`: END_SEEN set after the outcome is read | last_task_races_with_failing_sender | |
+//! | `read_outcome`: `failed_senders` not read under the lock | join_agrees_with_failing_sender | |
 //! | `Shared::drop`: always frees, or never | `freeing`: 10 | |
 //! | `Shared::drop`: accepted read after `set_no_handles` | `freeing`: 10 | |
 //! | `set_no_handles`: `Relaxed` or `Acquire` | `freeing`: 10 | |
@@ -233,7 +238,6 @@
 //! * A batch notifies only one waiter: each passes its notification on.
 //! * `notify_quiescent` reads `is_closed` first, ignores it, or does not clear NOTICE.
 //! * `is_quiescent` reads accepted first. `plain_is_quiescent` reads `sent` first.
-//! * `at_rest` reads `is_closed` after the report.
 //! * `UntilIdle` sets NOTICE only after registering.
 //! * `Waiters::unregister` returns true for a waiter that it has removed. `pass_item_on` or
 //!   `pass_room_on` always notifies.
@@ -266,6 +270,8 @@ mod batches;
 mod discarding;
 #[path = "loom/ending.rs"]
 mod ending;
+#[path = "loom/failing.rs"]
+mod failing;
 #[path = "loom/forcing.rs"]
 mod forcing;
 #[path = "loom/freeing.rs"]

@@ -32,6 +32,8 @@ pub(crate) struct Ledger {
     panicked: AtomicU64,
     evicted: AtomicU64,
     discarded: AtomicU64,
+    /// Changes under the lock of `first` only (L8).
+    failed_senders: AtomicU64,
     /// How many calls are discarding items; and END_SEEN.
     discarding: AtomicUsize,
     first: Mutex<Guarded<Option<Failure>>>,
@@ -57,6 +59,14 @@ pub(crate) struct Outcomes {
     pub(crate) panicked: u64,
     pub(crate) evicted: u64,
     pub(crate) discarded: u64,
+    pub(crate) failed_senders: u64,
+}
+
+/// What decides whether the work has failed, at one instant (L8).
+pub(crate) struct Verdict {
+    /// The first failure since one was last taken.
+    pub(crate) first: Option<Failure>,
+    pub(crate) failed_senders: u64,
 }
 
 impl Ledger {
@@ -68,6 +78,7 @@ impl Ledger {
             panicked: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
+            failed_senders: AtomicU64::new(0),
             discarding: AtomicUsize::new(0),
             first: Mutex::new(Guarded::new(None)),
         }
@@ -183,6 +194,7 @@ impl Ledger {
             Failure::Abandoned => &self.abandoned,
             Failure::Panicked => &self.panicked,
             Failure::Discarded => &self.discarded,
+            Failure::SenderFailed(_) | Failure::SenderPanicked => &self.failed_senders,
         };
         // Release: pairs with the Acquire in `outcomes`; the items were accepted before.
         count.fetch_add(1, Ordering::Release);
@@ -192,14 +204,24 @@ impl Ledger {
     /// Keeps a failure unless there is one. Returns true for the first.
     pub(crate) fn note(&self, failure: Failure) -> bool {
         // A later failure is dropped outside the lock: the destructor of an error is user code.
-        let later = with_lock(&self.first, |first| match **first {
-            None => {
-                **first = Some(failure);
-                None
-            }
-            Some(_) => Some(failure),
-        });
+        let later = with_lock(&self.first, |first| keep(first, failure));
         later.is_none()
+    }
+
+    /// Records that a sender has failed, before it counts as gone, unless the end was seen (L8). Returns
+    /// true for the first failure.
+    pub(crate) fn record_sender(&self, failure: Failure) -> bool {
+        // As in `note`.
+        let late = with_lock(&self.first, |first| {
+            // Relaxed: the lock orders this and what a caller does after it has set the mark.
+            if self.discarding.load(Ordering::Relaxed) & END_SEEN != 0 {
+                return Some(failure);
+            }
+            // Relaxed: read under the lock, except by `outcomes`, where nothing depends on it.
+            self.failed_senders.fetch_add(1, Ordering::Relaxed);
+            keep(first, failure)
+        });
+        late.is_none()
     }
 
     /// Records that an item was evicted, before it is resolved and before the item that replaces it can
@@ -248,6 +270,14 @@ impl Ledger {
         self.discarding.fetch_or(END_SEEN, Ordering::Relaxed);
     }
 
+    /// The first failure, and how many senders have failed.
+    pub(crate) fn verdict(&self) -> Verdict {
+        with_lock(&self.first, |first| Verdict {
+            first: (*first).clone(),
+            failed_senders: self.failed_senders.load(Ordering::Relaxed),
+        })
+    }
+
     /// The first failure since one was last taken.
     pub(crate) fn first_failure(&self) -> Option<Failure> {
         with_lock(&self.first, |first| first.clone())
@@ -266,6 +296,19 @@ impl Ledger {
             panicked: self.panicked.load(Ordering::Acquire),
             evicted: self.evicted.load(Ordering::Acquire),
             discarded: self.discarded.load(Ordering::Acquire),
+            // Relaxed: senders end no deliveries.
+            failed_senders: self.failed_senders.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// Keeps a failure unless there is one. Returns what is not kept.
+fn keep(first: &mut Option<Failure>, failure: Failure) -> Option<Failure> {
+    match first {
+        None => {
+            *first = Some(failure);
+            None
+        }
+        Some(_) => Some(failure),
     }
 }

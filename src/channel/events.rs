@@ -127,6 +127,7 @@ impl<T> Channel<T> {
             retried = report.retried,
             evicted = report.evicted,
             discarded = report.discarded,
+            failed_senders = report.failed_senders,
         } "channel finished");
     }
 

@@ -79,10 +79,10 @@ impl<T> Sender<T> {
     /// assert_eq!(receiver.try_recv(), Ok(1));
     /// # });
     /// ```
-    pub fn into_send(mut self, item: T) -> IntoSend<T> {
+    pub fn into_send(self, item: T) -> IntoSend<T> {
         let item = Guarded::new(item);
-        self.stop_polling();
-        IntoSend::new(self.0.clone(), item.into_inner())
+        let side = self.into_side();
+        IntoSend::new(side, item.into_inner())
     }
 
     /// Sends the item of `slot`, waiting while the channel is full. It takes the item out of the slot

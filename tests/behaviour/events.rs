@@ -142,6 +142,7 @@ on_both_kinds! {
     close_now_reports_close_and_end,
     end_is_reported_with_whole_report,
     discarded_items_are_first_failure,
+    failed_sender_is_first_failure,
     short_waits_are_not_reported,
     panicking_subscriber_keeps_no_task_waiting,
     subscriber_may_use_channel,
@@ -206,7 +207,7 @@ fn end_is_reported_with_whole_report<K: Kind>() {
         .split(", ")
         .map(|it| it.split_once(": ").unwrap())
         .collect();
-    assert_eq!(counts.len(), 10, "{report}");
+    assert_eq!(counts.len(), 11, "{report}");
     for (name, count) in counts {
         assert_eq!(records[1].fields[name], count, "{name}");
     }
@@ -221,6 +222,26 @@ fn discarded_items_are_first_failure<K: Kind>() {
     });
     assert_eq!(messages(&records), [CLOSED, FAILED, FINISHED]);
     assert_eq!(records[2].fields["is_ok"], "false");
+}
+
+fn failed_sender_is_first_failure<K: Kind>() {
+    let records = events(|| {
+        let (sender, _receiver) = K::channel(1);
+        sender.clone().fail("disk full");
+        sender.fail("not the first");
+    });
+    assert_eq!(messages(&records), [FAILED, CLOSED, FINISHED]);
+    assert_eq!(records[0].fields["failure"], "a sender failed");
+    assert_eq!(records[0].fields["error"], "disk full");
+    assert_eq!(records[2].fields["failed_senders"], "2");
+    assert_eq!(records[2].fields["is_ok"], "false");
+
+    // The failure comes before the close and the end.
+    let records = events(|| {
+        let (sender, _receiver) = K::channel(1);
+        sender.fail("the last");
+    });
+    assert_eq!(messages(&records), [FAILED, CLOSED, FINISHED]);
 }
 
 #[test]

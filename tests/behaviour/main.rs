@@ -41,6 +41,8 @@ mod drain;
 // Events for subscribers of tracing.
 #[cfg(all(feature = "std", feature = "tracing"))]
 mod events;
+// Senders that fail.
+mod failing_senders;
 // Which waiter is woken, how often, and what share each one gets.
 mod fairness;
 // Sends that evict the oldest item.

@@ -63,6 +63,7 @@ enum Action {
     Close,
     CloseNow,
     DropAnother,
+    FailSender,
     DropLastSender,
     DropLastReceiver,
 }
@@ -88,7 +89,7 @@ struct Case {
 }
 
 const HOOKS: [Hook; 3] = [Hook::Clone, Hook::Wake, Hook::Drop];
-const ACTIONS: [Action; 13] = [
+const ACTIONS: [Action; 14] = [
     Action::TrySend,
     Action::ForceSend,
     Action::PollSend,
@@ -100,6 +101,7 @@ const ACTIONS: [Action; 13] = [
     Action::Close,
     Action::CloseNow,
     Action::DropAnother,
+    Action::FailSender,
     Action::DropLastSender,
     Action::DropLastReceiver,
 ];
@@ -251,6 +253,7 @@ impl<K: Kind<Item>> Scene<K> {
             }
             Action::CloseNow => world.monitor.close_now().for_each(drop),
             Action::DropAnother => drop(self.another.take()),
+            Action::FailSender => world.fail_sender(),
             Action::DropLastSender => world.drop_sender(),
             Action::DropLastReceiver => world.drop_receiver(),
         }

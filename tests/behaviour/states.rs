@@ -62,6 +62,7 @@ on_both_kinds! {
     last_receiver_wakes_senders,
     last_receiver_with_empty_queue_is_clean,
     failed_is_none_at_clean_end,
+    failing_sender_is_failure_until_the_end,
 }
 
 fn closed_with_an_item<K: Kind>() -> (Sender<u32>, ReceiverOf<K>) {
@@ -687,6 +688,34 @@ fn every_task_outcome_is_counted() {
         error.to_string(),
         "not all work ended well: 1 failed, 1 abandoned, 1 panicked, 1 discarded"
     );
+}
+
+fn failing_sender_is_failure_until_the_end<K: Kind>() {
+    let (sender, receiver) = K::channel(1);
+    let counts = |sender: Sender<u32>| {
+        let monitor = sender.monitor();
+        sender.fail("an error");
+        let counted = monitor.stats().report.failed_senders;
+        assert_eq!(monitor.take_failure().is_some(), counted == 1);
+        counted == 1
+    };
+    // Open.
+    assert!(counts(sender.clone()) && !sender.is_closed());
+    drop((sender, receiver));
+    let (sender, _receiver) = closed_with_an_item::<K>();
+    assert!(counts(sender));
+    let (sender, _receiver) = finished::<K>();
+    assert!(!counts(sender));
+}
+
+#[test]
+fn failing_sender_is_failure_while_task_is_in_hand() {
+    let (sender, receiver, task) = closed_with_a_task_in_hand();
+    sender.fail("an error");
+    task.done();
+    let error = now(receiver.monitor().finished()).unwrap_err();
+    assert_report(error.report, 1, 1, [0; 4]);
+    assert!(matches!(error.first, Failure::SenderFailed(_)));
 }
 
 /// The error of a failed task, as text.

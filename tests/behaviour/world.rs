@@ -159,7 +159,18 @@ impl<K: Kind<Item>> World<K> {
                 if let Some(given) = self.receive() {
                     self.record_delivered(given.peek().id);
                 }
+                // Dropping a plain item is none.
+                if self.monitor.stats().report.abandoned == 0 {
+                    self.fail_sender();
+                }
             }
+        }
+    }
+
+    /// Ends another sender with an error, if there is a sender.
+    pub(crate) fn fail_sender(&self) {
+        if let Some(sender) = self.sender() {
+            sender.fail("an error");
         }
     }
 

@@ -111,6 +111,8 @@ pub(crate) enum Act {
     CloseNowAndCount,
     CloseNowAndKeepLast,
     DropLastSender,
+    /// The last sender waits, and ends with an error.
+    FailLastSender,
     DropLastReceiver,
     DropWaiters,
     DropEverything,
@@ -161,6 +163,7 @@ const ACTS: &[Act] = &[
     Act::CloseNowAndCount,
     Act::CloseNowAndKeepLast,
     Act::DropLastSender,
+    Act::FailLastSender,
     Act::DropLastReceiver,
     Act::DropWaiters,
     Act::DropEverything,
@@ -670,6 +673,15 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
             call(|| drained.map(Iterator::last));
         }
         Act::DropLastSender => drop_in_call(sender.take()),
+        Act::FailLastSender => {
+            let mut last = sender.take().unwrap();
+            if stage == Stage::Full {
+                let waker = Arc::new(FaultyWaker::default()).waker();
+                let _ = call(|| last.poll_ready(&mut Context::from_waker(&waker)));
+            }
+            let reason = reason();
+            call(|| last.fail(reason));
+        }
         Act::DropLastReceiver => drop_in_call(receiver.take()),
         Act::DropWaiters => waiters.iter_mut().rev().for_each(FaultyWaiter::drop_future),
         Act::DropEverything => {
