@@ -66,7 +66,9 @@ use crate::queue::stable_difference;
 use crate::report::JoinError;
 use crate::report::Report;
 
-// the counters, and the first failure
+// the failures that are kept
+mod kept;
+// the counters, and the failures
 mod ledger;
 
 pub(crate) use self::ledger::Ledger;
@@ -197,7 +199,7 @@ impl<T> Account<'_, T> {
         };
         match verdict.first {
             None => Ok(report),
-            Some(first) => Err(JoinError { report, first }),
+            Some(first) => Err(JoinError::new(report, first, verdict.kept)),
         }
     }
 

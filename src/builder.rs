@@ -139,6 +139,33 @@ impl Builder {
         self
     }
 
+    /// Sets how many failures are kept, in the order in which they are recorded. By default, only the first
+    /// is. 0 means the same as 1: the first failure is always kept.
+    ///
+    /// [`JoinError::failures`](crate::JoinError::failures) returns them, and `Display` of the error writes
+    /// them, one a line. The report counts all failures, also those that are not kept. A failed item is none
+    /// of this: it stays with the worker that called [`fail`](crate::Task::fail).
+    ///
+    /// A failure is kept, with its error, until it is [taken](crate::Monitor::take_failure), or until the
+    /// last handle and task are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tollgate::Builder::new().keep_failures(100).build_tasks();
+    /// for page in 1..=3 {
+    ///     sender.try_send(page)?;
+    ///     receiver.try_recv()?.fail("disk full");
+    /// }
+    /// let error = sender.monitor().join_blocking().unwrap_err();
+    /// assert_eq!((error.failures().len(), error.report.failed), (3, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep_failures(mut self, most: usize) -> Self {
+        self.policy.keep_failures = most;
+        self
+    }
+
     /// Sets how long a caller has to wait for an item or for room until that is reported, by an event of
     /// the crate tracing. The default is one second. See the [events](crate#events).
     ///

@@ -180,7 +180,7 @@ impl<T> Channel<T> {
         Self {
             queue,
             lists: WaitLists::new(policy.yield_after),
-            ledger: Ledger::new(),
+            ledger: Ledger::new(policy.keep_failures),
             policy,
             senders: Count::new(1),
             receivers: Count::new(1),

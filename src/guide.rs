@@ -93,7 +93,8 @@
 //! A task that is dropped is never a success. It counts as abandoned, or as panicked while its
 //! thread unwinds; under [`Abandon::Requeue`](crate::Abandon::Requeue) it is queued again while
 //! attempts remain. `join` returns the first failure until
-//! [`take_failure`](crate::Monitor::take_failure) takes it.
+//! [`take_failure`](crate::Monitor::take_failure) takes it. [`Builder::keep_failures`](crate::Builder::keep_failures)
+//! makes it return more of them.
 //!
 //! What a worker did before `done()` happens before what follows `join().await`.
 //!

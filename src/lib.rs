@@ -26,8 +26,8 @@
 //! A [`Monitor`] counts neither as a sender nor as a receiver, so it does not keep the channel open.
 //! Its [`join`](Monitor::join) completes when nothing is queued and no task is in hand. Its
 //! [`finished`](Monitor::finished) completes when the channel is closed as well. Both return a
-//! [`Report`], or a [`JoinError`] with the first [`Failure`]. [`failed`](Monitor::failed) returns
-//! that failure early.
+//! [`Report`], or a [`JoinError`] with the first [`Failure`], or with
+//! [more](Builder::keep_failures). [`failed`](Monitor::failed) returns the first failure early.
 //!
 //! Threads use the blocking calls, such as [`send_blocking`](Sender::send_blocking) and
 //! [`recv_timeout`](Receiver::recv_timeout), and iterate over a receiver. (These are absent on

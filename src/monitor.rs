@@ -254,6 +254,8 @@ impl<T> Monitor<T> {
     /// Takes the first failure, so that [`join`](Self::join) no longer returns it. The counts in
     /// the report do not change.
     ///
+    /// If the channel [keeps several](crate::Builder::keep_failures), the next one is then the first.
+    ///
     /// # Examples
     ///
     /// ```

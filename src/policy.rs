@@ -51,7 +51,7 @@ pub enum Abandon {
 }
 
 /// What a channel does beyond queueing: the limit on deliveries of an item of a task channel, what
-/// happens to its dropped tasks, and when callers yield.
+/// happens to its dropped tasks, when callers yield, and how many failures are kept.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Policy {
     /// `None` means no limit.
@@ -62,6 +62,8 @@ pub(crate) struct Policy {
     pub(crate) warn_after: Option<core::time::Duration>,
     /// `None` means never, except for fairness.
     pub(crate) yield_after: Option<NonZeroU32>,
+    /// 0 and 1 mean the first only.
+    pub(crate) keep_failures: usize,
 }
 
 impl Policy {

@@ -1,8 +1,14 @@
-//! The outcome of a channel's work: counts, and the first failure.
+//! The outcome of a channel's work: counts, and failures.
 
 use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
+
+// the error of joining, and the failures that it lists
+mod join_error;
+
+pub(crate) use self::join_error::Failures;
+pub use self::join_error::JoinError;
 
 /// An exact account of a channel's items at one instant. [`join`](crate::Monitor::join) and
 /// [`finished`](crate::Monitor::finished) return it.
@@ -182,68 +188,5 @@ impl Error for Failure {
             Self::Failed(error) | Self::SenderFailed(error) => Some(&**error),
             _ => None,
         }
-    }
-}
-
-/// The error of [`join`](crate::Monitor::join) and [`finished`](crate::Monitor::finished) when some
-/// of the work failed. It contains the first failure and the complete report.
-///
-/// The failure is kept: every later [`join`](crate::Monitor::join) returns the same `first`, until
-/// [`take_failure`](crate::Monitor::take_failure) removes it.
-///
-/// # Examples
-///
-/// ```
-/// use std::error::Error;
-///
-/// # futures_lite::future::block_on(async {
-/// let (sender, receiver) = tollgate::tasks(1);
-/// sender.send(7).await?;
-/// receiver.recv().await?.fail("disk full");
-///
-/// let error = sender.join().await.unwrap_err();
-/// assert_eq!(error.report.failed, 1);
-/// assert_eq!(error.to_string(), "not all work ended well: 1 failed, 0 abandoned, 0 panicked, 0 discarded");
-/// let first = error.source().unwrap();
-/// assert_eq!(first.to_string(), "a task failed");
-/// assert_eq!(first.source().unwrap().to_string(), "disk full");
-/// # Ok::<(), Box<dyn Error>>(())
-/// # }).unwrap();
-/// ```
-#[derive(Clone, Debug)]
-pub struct JoinError {
-    /// The counts at the instant at which no work was left.
-    pub report: Report,
-    /// The first failure.
-    pub first: Failure,
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            failed,
-            abandoned,
-            panicked,
-            discarded,
-            failed_senders,
-            ..
-        } = self.report;
-        write!(
-            f,
-            "not all work ended well: {failed} failed, {abandoned} abandoned, {panicked} panicked, \
-             {discarded} discarded"
-        )?;
-        match failed_senders {
-            0 => Ok(()),
-            1 => f.write_str(", 1 sender failed"),
-            _ => write!(f, ", {failed_senders} senders failed"),
-        }
-    }
-}
-
-impl Error for JoinError {
-    /// Returns the first failure. Its own source is the task's own error.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.first)
     }
 }

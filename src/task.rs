@@ -169,7 +169,8 @@ impl<T> Task<T> {
 
     /// Ends the task as failed, and returns the item.
     ///
-    /// `join` returns the first failure of a channel; later failures are only counted.
+    /// `join` returns the first failure of a channel. Later failures are only counted, unless the channel
+    /// [keeps them](crate::Builder::keep_failures).
     ///
     /// # Panics
     ///

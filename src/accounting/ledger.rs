@@ -1,7 +1,11 @@
-//! The counters behind the account, and the first failure. The invariants are those of
+//! The counters behind the account, and the failures. The invariants are those of
 //! [`accounting`](super).
 
+use alloc::sync::Arc;
+
+use super::kept::Kept;
 use crate::report::Failure;
+use crate::report::Failures;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::AtomicUsize;
@@ -32,11 +36,11 @@ pub(crate) struct Ledger {
     panicked: AtomicU64,
     evicted: AtomicU64,
     discarded: AtomicU64,
-    /// Changes under the lock of `first` only (L8).
+    /// Changes under the lock of `failures` only (L8).
     failed_senders: AtomicU64,
     /// How many calls are discarding items; and END_SEEN.
     discarding: AtomicUsize,
-    first: Mutex<Guarded<Option<Failure>>>,
+    failures: Mutex<Guarded<Kept>>,
 }
 
 /// The outcome of [`Ledger::try_resolve`].
@@ -66,11 +70,14 @@ pub(crate) struct Outcomes {
 pub(crate) struct Verdict {
     /// The first failure since one was last taken.
     pub(crate) first: Option<Failure>,
+    /// All that are kept, if that may be more than the first.
+    pub(crate) kept: Option<Arc<Failures>>,
     pub(crate) failed_senders: u64,
 }
 
 impl Ledger {
-    pub(crate) fn new() -> Self {
+    /// Up to `keep_failures` failures are kept, and at least one.
+    pub(crate) fn new(keep_failures: usize) -> Self {
         Self {
             word: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -80,7 +87,7 @@ impl Ledger {
             discarded: AtomicU64::new(0),
             failed_senders: AtomicU64::new(0),
             discarding: AtomicUsize::new(0),
-            first: Mutex::new(Guarded::new(None)),
+            failures: Mutex::new(Guarded::new(Kept::up_to(keep_failures))),
         }
     }
 
@@ -201,27 +208,27 @@ impl Ledger {
         self.note(failure)
     }
 
-    /// Keeps a failure unless there is one. Returns true for the first.
+    /// Keeps a failure if there is room. Returns true for the first.
     pub(crate) fn note(&self, failure: Failure) -> bool {
-        // A later failure is dropped outside the lock: the destructor of an error is user code.
-        let later = with_lock(&self.first, |first| keep(first, failure));
-        later.is_none()
+        let kept = with_lock(&self.failures, |failures| failures.keep(failure));
+        // If it was not kept, it is dropped here, outside the lock: the destructor of an error is user code.
+        kept.unwrap_or(false)
     }
 
     /// Records that a sender has failed, before it counts as gone, unless the end was seen (L8). Returns
     /// true for the first failure.
     pub(crate) fn record_sender(&self, failure: Failure) -> bool {
-        // As in `note`.
-        let late = with_lock(&self.first, |first| {
+        let kept = with_lock(&self.failures, |failures| {
             // Relaxed: the lock orders this and what a caller does after it has set the mark.
             if self.discarding.load(Ordering::Relaxed) & END_SEEN != 0 {
-                return Some(failure);
+                return Err(failure);
             }
             // Relaxed: read under the lock, except by `outcomes`, where nothing depends on it.
             self.failed_senders.fetch_add(1, Ordering::Relaxed);
-            keep(first, failure)
+            failures.keep(failure)
         });
-        late.is_none()
+        // Dropped as in `note`.
+        kept.unwrap_or(false)
     }
 
     /// Records that an item was evicted, before it is resolved and before the item that replaces it can
@@ -270,21 +277,22 @@ impl Ledger {
         self.discarding.fetch_or(END_SEEN, Ordering::Relaxed);
     }
 
-    /// The first failure, and how many senders have failed.
+    /// The failures, and how many senders have failed.
     pub(crate) fn verdict(&self) -> Verdict {
-        with_lock(&self.first, |first| Verdict {
-            first: (*first).clone(),
+        with_lock(&self.failures, |failures| Verdict {
+            first: failures.first(),
+            kept: failures.list(),
             failed_senders: self.failed_senders.load(Ordering::Relaxed),
         })
     }
 
     /// The first failure since one was last taken.
     pub(crate) fn first_failure(&self) -> Option<Failure> {
-        with_lock(&self.first, |first| first.clone())
+        with_lock(&self.failures, |failures| failures.first())
     }
 
     pub(crate) fn take_failure(&self) -> Option<Failure> {
-        with_lock(&self.first, |first| first.take())
+        with_lock(&self.failures, |failures| failures.take_first())
     }
 
     pub(crate) fn outcomes(&self) -> Outcomes {
@@ -299,16 +307,5 @@ impl Ledger {
             // Relaxed: senders end no deliveries.
             failed_senders: self.failed_senders.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// Keeps a failure unless there is one. Returns what is not kept.
-fn keep(first: &mut Option<Failure>, failure: Failure) -> Option<Failure> {
-    match first {
-        None => {
-            *first = Some(failure);
-            None
-        }
-        Some(_) => Some(failure),
     }
 }

@@ -1,9 +1,12 @@
 //! The events for subscribers of tracing, and subscribers that panic or that use the channel.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::Once;
@@ -325,6 +328,38 @@ fn panicking_subscriber_keeps_no_task_waiting<K: Kind>() {
         // The send may have waited for long.
         assert_eq!(messages(&records)[..3], [CLOSED, FAILED, FINISHED]);
     }
+}
+
+/// A subscriber formats the error of the first failure, whose text is user code.
+#[test]
+fn panicking_error_text_keeps_no_task_waiting() {
+    #[derive(Debug)]
+    struct Unspeakable;
+
+    impl fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            resume_unwind(Box::new("display"));
+        }
+    }
+
+    impl Error for Unspeakable {}
+
+    let records = events(|| {
+        let (sender, receiver) = tollgate::tasks(1);
+        let monitor = sender.monitor();
+        sender.try_send(1).unwrap();
+        let task = receiver.try_recv().unwrap();
+        let mut join = Waiter::waiting(monitor.join());
+        let mut failed = Waiter::waiting(monitor.failed());
+        let fail = || task.fail(Unspeakable);
+        assert!(catch_unwind(AssertUnwindSafe(fail)).is_err());
+        assert_eq!((join.wakes(), failed.wakes()), (1, 1));
+        assert!(join.poll().is_ready() && failed.poll().is_ready());
+        drop(sender);
+        assert!(now(monitor.finished()).is_err());
+    });
+    // The first event was not recorded.
+    assert_eq!(messages(&records), [CLOSED, FINISHED]);
 }
 
 /// The subscriber calls the channel from inside each event.

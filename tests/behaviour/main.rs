@@ -43,6 +43,8 @@ mod drain;
 mod events;
 // Senders that fail.
 mod failing_senders;
+// Several failures.
+mod failures;
 // Which waiter is woken, how often, and what share each one gets.
 mod fairness;
 // Sends that evict the oldest item.
