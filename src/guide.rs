@@ -1,6 +1,7 @@
 //! How a channel behaves in each state, and what it promises.
 //!
-//! [`async_channel`] lists what is different for programs that used async-channel.
+//! [`stopping`] shows how the work of a channel ends, in order or early. [`async_channel`] lists what is
+//! different for programs that used async-channel.
 //!
 //! # States
 //!
@@ -186,3 +187,5 @@
 
 // the names of async-channel, and what is different
 pub mod async_channel;
+// close, close_now, a grace period, aborting
+pub mod stopping;

@@ -36,7 +36,8 @@
 //! A [`WeakSender`] or [`WeakReceiver`] does not keep the channel open.
 //!
 //! The [`guide`] says what each call does in each state of a channel, and what is promised about
-//! cancellation, fairness, panics and accounting.
+//! cancellation, fairness, panics and accounting. Its page [*Stopping*](guide::stopping) shows how a pool of
+//! workers ends.
 //!
 //! # Examples
 //!

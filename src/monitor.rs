@@ -304,6 +304,8 @@ impl<T> Monitor<T> {
     /// discarded because the last receiver is dropped, they are not a failure. A retry that is refused
     /// is one: its task has failed.
     ///
+    /// The page [*Stopping*](crate::guide::stopping) of the guide shows a shutdown with a grace period.
+    ///
     /// The call may wait for another thread that is within a few instructions of completing a send.
     ///
     /// # Panics
