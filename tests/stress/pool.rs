@@ -12,6 +12,9 @@
 //!   was abandoned; if it is dropped at any other moment, it was discarded.
 //! * It counts its deliveries, which `attempt` must equal.
 //!
+//! Producers also end some of their senders with an error, or in a panic, and record that. Once `close_now`
+//! has returned, no call of a task may queue anything.
+//!
 //! A *chain* is work that is certainly outstanding for a while: each item is a follow-up of the one
 //! before, with retries in between. A join that begins and ends during the same chain has completed
 //! too early.
@@ -98,6 +101,7 @@ pub(crate) fn run(seed: u64) {
         all.retried += report.retried;
         all.followed_up += report.followed_up;
         all.discarded += report.discarded;
+        all.failed_senders += report.failed_senders;
     }
     println!(
         "{tasks} tasks in {cases} cases, {joins} joins, {:.1?}",
@@ -113,6 +117,7 @@ pub(crate) fn run(seed: u64) {
     ];
     assert!(each.iter().all(|it| *it > TASKS / 100), "{all:?}");
     assert!(all.discarded > 0 && joins > cases, "{joins} joins, {all:?}");
+    assert!(all.failed_senders > cases, "{cases} cases, {all:?}");
 }
 
 /// How an item ends.
@@ -151,6 +156,11 @@ struct Record {
     /// Odd while a chain is outstanding.
     chain: AtomicUsize,
     most_attempts: Option<NonZeroU32>,
+    keep_failures: usize,
+    /// How many senders have failed.
+    failed_senders: AtomicU64,
+    /// Whether `close_now` has returned.
+    is_over: AtomicBool,
     /// Whether the workers should stop.
     stop: AtomicBool,
     /// How many joins completed.
@@ -201,10 +211,11 @@ impl Drop for Item {
 }
 
 impl Record {
-    fn new(most_attempts: Option<NonZeroU32>) -> Self {
+    fn new(case: &Case) -> Self {
         Self {
             outcomes: (0..ITEMS).map(|_| AtomicU8::new(0)).collect(),
-            most_attempts,
+            most_attempts: case.most_attempts,
+            keep_failures: case.keep_failures,
             ..Self::default()
         }
     }
@@ -241,8 +252,36 @@ impl Record {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, end);
     }
 
-    /// Checks the report of a join while nothing is queued or in hand.
+    fn is_over(&self) -> bool {
+        // Acquire: pairs with the Release in `end_early`.
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Checks a call that has queued something, given whether the channel was over before the call.
+    fn check_accepted(&self, was_over: bool) {
+        assert!(!was_over, "queued after `close_now`");
+    }
+
+    /// Checks the report of a join while nothing is queued or in hand, and no sender is failing.
     fn check(&self, result: &Result<Report, JoinError>) {
+        let failed = self.failed_senders.load(Ordering::Relaxed);
+        assert_eq!(report_of(result).failed_senders, failed);
+        self.check_items(result);
+    }
+
+    /// Checks the final report. A sender that fails after the end is not counted.
+    fn check_final(&self, result: &Result<Report, JoinError>, ending: Ending) {
+        let failed = self.failed_senders.load(Ordering::Relaxed);
+        let counted = report_of(result).failed_senders;
+        match ending {
+            // The channel is open until the last sender is dropped.
+            Ending::DropSenders => assert_eq!(counted, failed),
+            _ => assert!(counted <= failed, "{counted} of {failed} failed senders"),
+        }
+        self.check_items(result);
+    }
+
+    fn check_items(&self, result: &Result<Report, JoinError>) {
         let report = report_of(result);
         assert_adds_up(report);
         let mut counts = [0; OUTCOMES];
@@ -263,8 +302,15 @@ impl Record {
             report.discarded,
             of(Outcome::Discarded) + of(Outcome::Drained)
         );
-        let failures = report.failed + report.abandoned + report.panicked + of(Outcome::Discarded);
-        assert_eq!(result.is_err(), failures > 0, "{result:?}");
+        let is_discarded = u64::from(of(Outcome::Discarded) > 0);
+        let failures = report.failed + report.abandoned + report.panicked + report.failed_senders;
+        let failures = failures + is_discarded;
+        let kept = match result {
+            Ok(_) => 0,
+            Err(error) => error.failures().len() as u64,
+        };
+        let most = self.keep_failures.max(1) as u64;
+        assert_eq!(kept, failures.min(most), "{result:?}");
     }
 }
 
@@ -299,6 +345,7 @@ struct Case {
     capacity: usize,
     most_attempts: Option<NonZeroU32>,
     abandon: Abandon,
+    keep_failures: usize,
     ending: Ending,
     /// How many of the workers are pools inside one future, if the crate has them.
     pools: usize,
@@ -319,6 +366,7 @@ impl Case {
             capacity: [1, 2, 7, 64, UNBOUNDED][rng.usize(0..5)],
             most_attempts,
             abandon,
+            keep_failures: [0, 1, 2, 100, usize::MAX][rng.usize(0..5)],
             ending: ENDINGS[rng.usize(0..4)],
             pools: [0, 1, WORKERS][rng.usize(0..3)],
             seed,
@@ -326,7 +374,9 @@ impl Case {
     }
 
     fn channel(&self) -> (Sender<Item>, TaskReceiver<Item>) {
-        let mut builder = Builder::new().on_abandon(self.abandon);
+        let mut builder = Builder::new()
+            .on_abandon(self.abandon)
+            .keep_failures(self.keep_failures);
         if self.capacity != UNBOUNDED {
             builder = builder.capacity(self.capacity);
         }
@@ -339,7 +389,7 @@ impl Case {
     /// Runs this case; returns its report and how many joins completed.
     fn run(self) -> (Report, u64) {
         let _print = PrintOnPanic(self);
-        let record = Arc::new(Record::new(self.most_attempts));
+        let record = Arc::new(Record::new(&self));
         let (sender, receiver) = self.channel();
         let monitor = sender.monitor();
         let mut rng = fastrand::Rng::with_seed(self.seed ^ self.number);
@@ -386,7 +436,7 @@ impl Case {
         }
         let finished = record.finished.lock().unwrap().take();
         let result = finished.expect("the driver awaited the end");
-        record.check(&result);
+        record.check_final(&result, self.ending);
         let made = record.made.load(Ordering::Relaxed);
         assert_eq!(record.dropped.load(Ordering::Relaxed), made, "items leak");
         let joins = record.joins.load(Ordering::Relaxed);
@@ -406,13 +456,15 @@ impl Drop for PrintOnPanic {
                 capacity,
                 most_attempts,
                 abandon,
+                keep_failures,
                 ending,
                 pools,
                 seed,
             } = self.0;
             eprintln!(
                 "in case {number}: {executor:?}, capacity {capacity}, attempts {most_attempts:?}, \
-                 {abandon:?}, {ending:?}, {pools} pools, TOLLGATE_STRESS_SEED={seed}"
+                 {abandon:?}, {keep_failures} failures kept, {ending:?}, {pools} pools, \
+                 TOLLGATE_STRESS_SEED={seed}"
             );
         }
     }
@@ -460,9 +512,34 @@ async fn produce(
                 break;
             }
             state.maybe_pause(64).await;
+            if state.rng.u32(0..512) == 0 {
+                fail_at_random(&mut state, sender.clone());
+            }
         }
         over.send(()).await.unwrap();
     }
+    match state.rng.bool() {
+        true => fail_at_random(&mut state, sender),
+        false => drop(sender),
+    }
+}
+
+/// Ends a sender with an error, or in a panic.
+fn fail_at_random(state: &mut State, sender: Sender<Item>) {
+    match state.rng.bool() {
+        true => sender.fail("no more input"),
+        false => panic_with(sender),
+    }
+    state.record.failed_senders.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A worker that panics while it owns `owned`.
+fn panic_with<R>(owned: R) {
+    let unwind = AssertUnwindSafe(|| {
+        let _owned = owned;
+        resume_unwind(Box::new("worker"));
+    });
+    catch_unwind(unwind).unwrap_err();
 }
 
 /// Has items sent in rounds, joins after each, and closes the channel.
@@ -517,6 +594,8 @@ fn end_early(state: &State, ending: Ending, monitor: &Monitor<Item>) {
     match ending {
         Ending::CloseNow => {
             let drained = monitor.close_now();
+            // Release: pairs with the Acquire in `is_over`.
+            state.record.is_over.store(true, Ordering::Release);
             drained.for_each(|item| item.return_with(Outcome::Drained));
         }
         Ending::DropReceivers => state.record.stop.store(true, Ordering::Relaxed),
@@ -623,14 +702,8 @@ fn end_at_random(state: &mut State, mut task: Task<Item>) {
             task.set_outcome(Outcome::Failed);
             drop(task.fail("for a reason"));
         }
-        1 => dropping(&task, Outcome::Abandoned).run(|| drop(task)),
-        2 => dropping(&task, Outcome::Panicked).run(|| {
-            let unwind = AssertUnwindSafe(|| {
-                let _task = task;
-                resume_unwind(Box::new("worker"));
-            });
-            catch_unwind(unwind).unwrap_err();
-        }),
+        1 => drop_with(task, Outcome::Abandoned, drop),
+        2 => drop_with(task, Outcome::Panicked, panic_with),
         3 => split(state, task),
         4..=6 => {
             if state
@@ -653,8 +726,10 @@ fn end_at_random(state: &mut State, mut task: Task<Item>) {
 }
 
 fn retry(task: Task<Item>) {
+    let record = Arc::clone(&task.record);
+    let was_over = record.is_over();
     match task.retry() {
-        Ok(()) => {}
+        Ok(()) => record.check_accepted(was_over),
         Err(RetryError::Exhausted(item)) => assert!(item.has_outcome, "attempts were left"),
         Err(RetryError::Terminated(item)) => item.return_with(Outcome::Failed),
     }
@@ -665,8 +740,10 @@ fn follow_up(state: &State, task: &Task<Item>, chain: Option<u32>) -> bool {
     let Some(item) = state.record.item(chain) else {
         return false;
     };
+    let was_over = state.record.is_over();
     match task.follow_up(item) {
         Ok(()) => {
+            state.record.check_accepted(was_over);
             state.record.followed_up.fetch_add(1, Ordering::Relaxed);
             true
         }
@@ -689,18 +766,17 @@ fn split(state: &mut State, task: Task<Item>) {
     }
 }
 
-/// Records that the task of an item is being dropped, with the outcome that this may have.
-struct Dropping(usize, Outcome);
-
-fn dropping(task: &Task<Item>, outcome: Outcome) -> Dropping {
-    Dropping(task.number, outcome)
-}
-
-impl Dropping {
-    fn run(self, drop_it: impl FnOnce()) {
-        DROPPING.set(Some((self.0, self.1)));
-        drop_it();
-        DROPPING.set(None);
+/// Drops a task, which ends its item with this outcome, unless it is requeued.
+fn drop_with(task: Task<Item>, outcome: Outcome, drop_it: impl FnOnce(Task<Item>)) {
+    let (record, number) = (Arc::clone(&task.record), task.number);
+    let was_over = record.is_over();
+    DROPPING.set(Some((number, outcome)));
+    drop_it(task);
+    DROPPING.set(None);
+    if was_over {
+        // The item was dropped, too.
+        let ended = record.outcomes[number].load(Ordering::Relaxed);
+        assert_eq!(ended, outcome as u8, "requeued after `close_now`");
     }
 }
 

@@ -18,7 +18,7 @@ use super::Item;
 use super::Outcome;
 use super::State;
 use super::continue_chain;
-use super::dropping;
+use super::drop_with;
 use super::end_at_random;
 use super::record_delivery;
 
@@ -60,7 +60,7 @@ impl Drop for Held {
             true => Outcome::Panicked,
             false => Outcome::Abandoned,
         };
-        dropping(&task, outcome).run(|| drop(task));
+        drop_with(task, outcome, drop);
     }
 }
 
