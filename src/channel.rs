@@ -12,6 +12,8 @@
 //! | work | [`Task`](crate::Task) | on a task channel, the worker owns the item and the duty to end its delivery | |
 //! | evict | [`force_send`](crate::Sender::force_send) | a send into a full channel removes the oldest sent item, which is *resolved*, and its own takes the place: *accepted* | one of `not_empty` |
 //! | requeue | [`Delivery`](crate::delivery::Delivery) | the worker pushes new work, or the item itself, to the lane: *accepted* | one of `not_empty` |
+//! | delay | [`Delivery`](crate::delivery::Delivery) | the same, but no receiver finds the item before it is due: *accepted* | the timer |
+//! | mature | [`Channel::mature`] | the timer makes the item receivable, once it is due | as many of `not_empty` |
 //! | receive again | [`Recv`](crate::future::Recv) | removes from storage and lane in turn | |
 //! | end | [`Delivery`](crate::delivery::Delivery) | the outcome is recorded and the delivery *resolved* | at quiescence, all of `idle` |
 //! | join | [`Join`](crate::future::Join) | is ready when accepted == resolved | |
@@ -22,9 +24,9 @@
 //! The only atomics here are the counts of handles. The queue holds the positions, the ledger the
 //! outcomes, and the lists the waiters.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::mem::ManuallyDrop;
 use core::mem::MaybeUninit;
 
 use crate::accounting::Account;
@@ -48,6 +50,9 @@ use crate::unwind::run_all;
 use crate::wait::WaitLists;
 use crate::wait::Waiters;
 
+// what the timer does to a channel
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod maturing;
 // events for subscribers of tracing
 #[cfg(feature = "tracing")]
 mod events;
@@ -199,9 +204,12 @@ impl<T> Channel<T> {
 
     pub(crate) fn stats(&self) -> Stats {
         let account = self.account();
-        let in_hand = account.in_hand();
+        let (in_hand, delayed) = (account.in_hand(), self.queue.delayed());
         Stats {
             queued: self.queue.len(),
+            delayed,
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            next_due: (delayed > 0).then(|| self.queue.next_due()).flatten(),
             in_hand,
             discarding: self.ledger.is_discarding(),
             closed: self.queue.is_closed(),
@@ -401,17 +409,27 @@ impl<T> Channel<T> {
     /// it borrows (S4 of `shared`).
     pub(crate) fn discard(&self) {
         self.while_discarding(true, |count| {
-            let mut requeued = self.queue.end_lane();
+            let mut requeued = self.end_lane();
             count(requeued.len() as u64);
             let drop_sent = OnDrop(|| self.drop_sent(count));
             let mut requeued = requeued.iter_mut();
             run_all(
                 || requeued.next(),
-                // SAFETY: it is the only owner, and drops each item once.
-                |requeued| unsafe { ManuallyDrop::drop(&mut requeued.item) },
+                // SAFETY: N5 of `lane`: it is the only owner, and drops each item once.
+                |requeued| unsafe { requeued.item.assume_init_drop() },
             );
             drop(drop_sent);
         });
+    }
+
+    /// Removes all requeued items; from then on, none can be requeued.
+    fn end_lane(&self) -> VecDeque<Requeued<T>> {
+        let (items, has_delayed) = self.queue.end_lane();
+        if has_delayed {
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            self.leave_timer();
+        }
+        items
     }
 
     /// Drops what was sent. It is moved out of its slot before, because a destructor is user code. (Not
@@ -453,9 +471,10 @@ impl<T> Channel<T> {
                 // SAFETY: it has just been moved there, and is taken once.
                 drained.push(unsafe { place.assume_init_read() });
             }
-            for Requeued { item, .. } in self.queue.end_lane() {
+            for Requeued { item, .. } in self.end_lane() {
                 count(1);
-                drained.push(ManuallyDrop::into_inner(item));
+                // SAFETY: N5 of `lane`.
+                drained.push(unsafe { item.assume_init() });
             }
         });
         drop(notify_closed);

@@ -5,6 +5,10 @@ use core::mem::MaybeUninit;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
 use core::ptr::NonNull;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use core::time::Duration;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use std::time::Instant;
 
 use crate::accounting::Ledger;
 use crate::accounting::Resolution;
@@ -16,11 +20,51 @@ use crate::policy::Abandon;
 use crate::report::Failure;
 use crate::shared::Shared;
 use crate::shared::free_channel;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::timer;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::timer::Alarm;
 use crate::unwind::Guarded;
 use crate::unwind::OnDrop;
 use crate::unwind::is_unwinding;
 use crate::unwind::protect_in_place;
 use crate::unwind::run_one;
+
+/// When an item that a task queues can be received.
+pub(crate) enum When {
+    Now,
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    At(Alarm),
+}
+
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+impl When {
+    /// At `due`, or now if that is past.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the thread of the timer cannot be started.
+    pub(crate) fn at(due: Instant) -> Self {
+        if due <= Instant::now() {
+            Self::Now
+        } else {
+            Self::At(Alarm::at(due))
+        }
+    }
+
+    /// After a delay, however long it is.
+    ///
+    /// # Panics
+    ///
+    /// As [`at`](Self::at).
+    pub(crate) fn after(delay: Duration) -> Self {
+        if delay.is_zero() {
+            Self::Now
+        } else {
+            Self::at(timer::after(delay))
+        }
+    }
+}
 
 /// A delivery's pointer to its channel, and the duty to resolve it, once, however it ends. It keeps
 /// the channel alive until then (S1 of `shared`).
@@ -79,17 +123,46 @@ impl<T> Delivery<T> {
     }
 
     /// Queues new work. Returns it if nothing can be queued any more (N3 of `lane`).
-    pub(crate) fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
+    pub(crate) fn follow_up(&self, item: T, when: When) -> Result<(), SendError<T>> {
         let item = ManuallyDrop::new(item);
-        // SAFETY: if this returns true, the item is not used any more.
-        if !unsafe { self.channel().queue.requeue(&raw const *item, 1) } {
+        // SAFETY: if this returns a change, the item is not used any more.
+        let Some(change) = (unsafe { self.push(&raw const *item, 1, when) }) else {
             return Err(SendError(ManuallyDrop::into_inner(item)));
-        }
-        self.channel().notify(Change::Queued);
+        };
+        self.channel().notify(change);
         Ok(())
     }
 
-    /// Ends the delivery by requeueing its item. If that is refused, ends it with the failure that
+    /// Pushes an item to the lane, and sets the alarm if it is the first that is due. Returns what has
+    /// changed, or `None` if nothing can be queued any more. An item with attempt 1 is new work.
+    ///
+    /// # Safety
+    ///
+    /// `item` points to an item, which has moved out of there unless this returns `None`.
+    unsafe fn push(&self, item: *const T, attempt: u32, when: When) -> Option<Change> {
+        let queue = &self.channel().queue;
+        match when {
+            When::Now => {
+                // SAFETY: the caller's guarantee.
+                let is_pushed = unsafe { queue.requeue(item, attempt) };
+                is_pushed.then_some(Change::Queued)
+            }
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            When::At(alarm) => {
+                // SAFETY: the caller's guarantee.
+                let is_first = unsafe { queue.requeue_at(item, attempt, alarm.time()) }?;
+                if is_first {
+                    // SAFETY: S1, by this delivery. Without a handle, there is no receiver, and the item
+                    // has been discarded.
+                    let handle = unsafe { Shared::upgrade(self.0) };
+                    handle.inspect(|it| it.set_alarm(alarm));
+                }
+                Some(Change::Nothing)
+            }
+        }
+    }
+
+    /// Ends the delivery by requeueing its item for `when`. If that is refused, ends it with the failure that
     /// `refused` makes of the reason, and returns the reason.
     ///
     /// # Safety
@@ -100,10 +173,11 @@ impl<T> Delivery<T> {
         self,
         item: &mut MaybeUninit<T>,
         attempt: u32,
+        when: When,
         refused: impl FnOnce(RetryError<()>) -> Failure,
     ) -> Result<(), RetryError<()>> {
         // SAFETY: the caller's guarantee.
-        let (delivery, reason) = match unsafe { self.requeue(item.as_ptr(), attempt) } {
+        let (delivery, reason) = match unsafe { self.requeue(item.as_ptr(), attempt, when) } {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
         };
@@ -126,7 +200,7 @@ impl<T> Delivery<T> {
         let delivery = match self.channel().policy.on_abandon {
             Abandon::Count => self,
             // SAFETY: the caller's guarantee.
-            Abandon::Requeue => match unsafe { self.requeue(item.as_ptr(), attempt) } {
+            Abandon::Requeue => match unsafe { self.requeue(item.as_ptr(), attempt, When::Now) } {
                 Ok(()) => return,
                 Err((delivery, _)) => delivery,
             },
@@ -144,7 +218,12 @@ impl<T> Delivery<T> {
     /// # Safety
     ///
     /// `item` points to an item, which has moved out of there if this returns `Ok`, or if it panics.
-    unsafe fn requeue(self, item: *const T, attempt: u32) -> Result<(), (Self, RetryError<()>)> {
+    unsafe fn requeue(
+        self,
+        item: *const T,
+        attempt: u32,
+        when: When,
+    ) -> Result<(), (Self, RetryError<()>)> {
         if !self.channel().policy.allows_another(attempt) {
             return Err((self, RetryError::Exhausted(())));
         }
@@ -152,16 +231,16 @@ impl<T> Delivery<T> {
         // before that, because afterwards the channel may be freed.
         let attempt = attempt.saturating_add(1);
         // SAFETY: the caller's guarantee.
-        if !unsafe { self.channel().queue.requeue(item, attempt) } {
+        let Some(change) = (unsafe { self.push(item, attempt, when) }) else {
             return Err((self, RetryError::Terminated(())));
-        }
+        };
         let delivery = ManuallyDrop::new(self);
         // On drop, because the waker may panic.
         let end = OnDrop(|| {
             // SAFETY: the delivery is the caller's, and is given up here, once.
             unsafe { end(delivery.0, None) };
         });
-        delivery.channel().notify(Change::Queued);
+        delivery.channel().notify(change);
         drop(end);
         Ok(())
     }

@@ -93,8 +93,14 @@ pub(crate) fn fmt_stats(
     let mut out = f.debug_struct(name);
     if let Some(stats) = stats {
         out.field("closed", &stats.closed)
-            .field("queued", &stats.queued)
-            .field("in_hand", &stats.in_hand)
+            .field("queued", &stats.queued);
+        #[cfg(all(feature = "std", not(target_family = "wasm")))]
+        if let Some(due) = stats.next_due {
+            let left = due.saturating_duration_since(std::time::Instant::now());
+            out.field("delayed", &stats.delayed)
+                .field("next_due_in", &left);
+        }
+        out.field("in_hand", &stats.in_hand)
             .field("senders", &stats.senders)
             .field("receivers", &stats.receivers);
         if stats.discarding {

@@ -9,7 +9,8 @@
 //! [`close_now`](crate::Monitor::close_now), or because its last sender or receiver is dropped. A
 //! task channel is *finished* when it is closed, nothing is queued and no task is in hand. A plain
 //! channel is finished when it is closed and nothing is queued. A task is *in hand* after it was
-//! received and before it has ended.
+//! received and before it has ended. An item that a task has queued for later is
+//! [*delayed*](#delays) until it is due. In this table, it counts as a task in hand.
 //!
 //! | call or event | open | closed, items queued | closed, empty, tasks in hand | finished |
 //! |---|---|---|---|---|
@@ -29,15 +30,16 @@
 //! | `*_blocking`, `*_timeout`, `*_deadline` | as `send`, `recv`, `join`, `finished`; `Timeout` or `None` at the deadline | the same | the same | the same |
 //! | `send_until`, `recv_until` | as `send`, `recv`; `Stopped` once the other future is ready | the same | the same | the same |
 //! | `Task::retry`, `Task::follow_up` | queued, never waits | queued | queued; after `close_now`, an error with the item | |
+//! | `Task::retry_after`, `Task::retry_at`, `Task::follow_up_after` | delayed, never waits | delayed | delayed; after `close_now`, an error with the item | |
 //! | `upgrade` of a weak handle | a handle, while one of its side is left | `None` | `None` | `None` |
 //! | `closed()` | waits | ready | ready | ready |
 //! | `join()` | waits until nothing is queued or in hand | waits | waits | ready |
 //! | `finished()` | waits | waits | waits | ready |
 //! | `failed()` | the first failure, or waits | the same | the same | the first failure, or `None` |
-//! | the last receiver is dropped | closes; drops queued items now and counts them as discarded | the same | tasks in hand still count | |
+//! | the last receiver is dropped | closes; drops queued and delayed items now and counts them as discarded | the same | tasks in hand still count | |
 //! | the last sender is dropped | closes | | | |
 //! | a sender ends with `fail`, or a panic drops it | as if it were dropped, and counts as a failure | counts as a failure | counts as a failure | |
-//! | `close_now()` | closes; returns queued items and counts them as discarded; from then on, nothing is queued | the same | returns an empty iterator; from then on, nothing is queued | returns an empty iterator |
+//! | `close_now()` | closes; returns queued and delayed items and counts them as discarded; from then on, nothing is queued | the same | returns delayed items; from then on, nothing is queued | returns an empty iterator |
 //!
 //! An unbounded channel is never full, so `send` does not wait there. `into_send`, `into_recv`,
 //! `into_join` and `into_finished` do what `send`, `recv`, `join` and `finished` do.
@@ -101,6 +103,30 @@
 //!
 //! `join` may wait forever if new work keeps arriving. Pause the producers, or close the channel and
 //! await `finished`.
+//!
+//! # Delays
+//!
+//! [`Task::retry_after`](crate::Task::retry_after), `retry_at`, `retry_after_or_fail` and
+//! `follow_up_after` queue an item for later, and return at once. No item is received before it is due.
+//! How soon it is received then depends on the machine and on the receivers.
+//!
+//! Items that are due join the end of the line of items that tasks have queued, in order of due time. A
+//! call whose delay is zero, or whose time is past, is an ordinary `retry` or `follow_up`. A delay that is
+//! longer than the clock can represent, such as `Duration::MAX`, ends in the far future.
+//!
+//! Delayed items are outstanding: `join`, `finished` and the end of a receiver wait for them, after a
+//! close too. `close_now` returns them, after the items that are queued; these items come in order of due
+//! time. When the last receiver is dropped, they are dropped, and count as discarded. The limit on attempts
+//! is checked when the item is delayed. [`Stats`](crate::Stats) and the `Debug` output of a monitor show
+//! how many items are delayed, and when the next one is due.
+//!
+//! One thread of the process makes delayed items receivable, on all channels, with any executor. It starts
+//! when an item is delayed, and ends when none is. If it cannot be started, the call panics, and the task
+//! is dropped by that panic. The thread calls the wakers of receivers. If one panics, the thread goes on,
+//! and all other wakers are called. A waker that blocks holds up the delayed items of all channels, and so
+//! does an executor that polls its tasks inside `wake`.
+//!
+//! Delays are absent on WebAssembly and without `std`.
 //!
 //! # Deadlocks and stalls to avoid
 //!

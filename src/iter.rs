@@ -12,7 +12,7 @@ use crate::unwind::protect;
 /// channel.
 ///
 /// It yields first the items that were sent, then those that tasks queued, each of the two in the
-/// order in which they were queued.
+/// order in which they were queued. Delayed items come last, in order of due time.
 ///
 /// The items have left the channel even if the iterator is not used. Dropping the iterator drops the
 /// items that are left in it.

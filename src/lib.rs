@@ -9,6 +9,7 @@
 //!   [`Task`], which counts as outstanding until its worker ends it, by [`done`](Task::done),
 //!   [`fail`](Task::fail) or [`retry`](Task::retry), or drops it. A task that is dropped is a failure,
 //!   unless [`Abandon::Requeue`] requeues it. [`follow_up`](Task::follow_up) queues new work.
+//!   [`retry_after`](Task::retry_after) and [`follow_up_after`](Task::follow_up_after) do so for later.
 //!
 //! A [`Builder`] makes either kind with more options.
 //!
@@ -80,8 +81,8 @@
 //!
 //! # Features
 //!
-//! * `std`, which is on by default: blocking calls, locks on which threads sleep, and the handling of
-//!   panics that the [`guide`] describes. See [below](#without-std) for what is there without it.
+//! * `std`, which is on by default: blocking calls, delays, locks on which threads sleep, and the handling
+//!   of panics that the [`guide`] describes. See [below](#without-std) for what is there without it.
 //! * `critical-section`: without `std`, interrupt handlers may use channels. With `std`, it only
 //!   changes how event-listener locks the waiters beyond the first 128.
 //! * `futures`: `TaskReceiver::run` and `run_tasks`, pools of workers inside one future; and
@@ -97,7 +98,7 @@
 //! can compare and exchange a `usize`. (`alloc::sync::Arc` needs them too. So Cortex-M0, for one, is
 //! not supported.) It differs in this:
 //!
-//! * There are no calls that block the thread.
+//! * There are no calls that block the thread, and none that delay an item.
 //! * A caller that finds a lock held spins. Locks are held for some ten nanoseconds, but their holder
 //!   may be interrupted. If an interrupt handler, or a thread of a higher priority on the same
 //!   processor, then finds the lock held, it spins forever. This concerns all calls. **If a channel is
@@ -165,6 +166,9 @@ mod report;
 mod iter;
 // which work is left, and the outcome of the rest
 mod accounting;
+// one thread, which visits channels when delayed items are due
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod timer;
 // what handles share; which change notifies which waiters; the life of an item
 mod channel;
 // what keeps a channel's memory alive

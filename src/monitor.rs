@@ -216,8 +216,8 @@ impl<T> Monitor<T> {
         Failed::new(&self.0)
     }
 
-    /// Returns how much work is left: the number of queued items and tasks in hand. Items that are
-    /// being [discarded](crate::Stats::discarding) do not count.
+    /// Returns how much work is left: the number of queued items, of delayed items, and of tasks in hand.
+    /// Items that are being [discarded](crate::Stats::discarding) do not count.
     ///
     /// # Examples
     ///
@@ -235,8 +235,8 @@ impl<T> Monitor<T> {
         self.0.account().outstanding()
     }
 
-    /// Returns a snapshot of the channel's state. The call takes no lock and is cheap enough to
-    /// update a progress bar sixty times a second.
+    /// Returns a snapshot of the channel's state. The call is cheap enough to update a progress bar sixty
+    /// times a second. It takes no lock, unless items are delayed.
     ///
     /// # Examples
     ///
@@ -249,6 +249,14 @@ impl<T> Monitor<T> {
     /// ```
     pub fn stats(&self) -> Stats {
         self.0.stats()
+    }
+
+    /// What the timer does, for models: makes items receivable that are due at `now`. Returns when the
+    /// next one is due.
+    #[cfg(loom)]
+    #[doc(hidden)]
+    pub fn mature(&self, now: std::time::Instant) -> Option<std::time::Instant> {
+        self.0.mature(now)
     }
 
     /// Takes the first failure, so that [`join`](Self::join) no longer returns it. The counts in

@@ -6,7 +6,6 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::mem::ManuallyDrop;
 use core::mem::MaybeUninit;
 
 use crate::attempt::Attempt;
@@ -20,8 +19,13 @@ mod ring;
 mod segments;
 // what tasks queue
 mod lane;
+// what they queue for later
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod later;
 
 use self::lane::Lane;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+pub(crate) use self::lane::Matured;
 pub(crate) use self::lane::Requeued;
 use self::ring::Ring;
 use self::segments::Segments;
@@ -270,7 +274,8 @@ impl<T> Queue<T> {
     ) -> u64 {
         self.lane.as_ref().map_or(0, |lane| {
             lane.pop_many(max, out, |Requeued { item, attempt }| {
-                make(ManuallyDrop::into_inner(item), Origin::Lane { attempt })
+                // SAFETY: N5 of `lane`.
+                make(unsafe { item.assume_init() }, Origin::Lane { attempt })
             })
         })
     }
@@ -302,8 +307,9 @@ impl<T> Queue<T> {
         matches!(popped, Attempt::Done(()))
     }
 
-    /// Removes all requeued items; from then on, none can be requeued (N3 of `lane`).
-    pub(crate) fn end_lane(&self) -> VecDeque<Requeued<T>> {
+    /// Removes all requeued items; from then on, none can be requeued (N3 of `lane`). Also returns whether
+    /// any item was ever delayed.
+    pub(crate) fn end_lane(&self) -> (VecDeque<Requeued<T>>, bool) {
         self.lane.as_ref().map(|it| it.end()).unwrap_or_default()
     }
 
@@ -358,15 +364,25 @@ impl<T> Queue<T> {
         storage!(self, it => it.popped()) + self.lane.as_ref().map_or(0, |lane| lane.popped())
     }
 
-    /// How many items are queued.
+    /// How many items are queued and can be received.
     pub(crate) fn len(&self) -> usize {
         match &self.lane {
             None => storage!(self, it => it.len()),
-            Some(_) => stable_difference(|| self.accepted(), || self.popped()),
+            Some(lane) => {
+                let receivable = || storage!(self, it => it.pushed()) + lane.readied();
+                stable_difference(receivable, || self.popped())
+            }
         }
     }
 
-    /// Whether an item was queued at one instant during the call.
+    /// How many items are queued and cannot be received yet.
+    pub(crate) fn delayed(&self) -> usize {
+        self.lane.as_ref().map_or(0, |lane| {
+            stable_difference(|| lane.pushed(), || lane.readied())
+        })
+    }
+
+    /// Whether an item could be received at one instant during the call.
     pub(crate) fn has_items(&self) -> bool {
         storage!(self, it => it.len()) > 0 || !self.lane_is_empty()
     }
@@ -392,7 +408,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whether the lane held no item at one instant during the call.
+    /// Whether the lane held no receivable item at one instant during the call.
     #[inline]
     pub(crate) fn lane_is_empty(&self) -> bool {
         self.lane.as_ref().is_none_or(|lane| lane.is_empty())

@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use std::time::Instant;
 
 // the error of joining, and the failures that it lists
 mod join_error;
@@ -45,7 +47,7 @@ pub use self::join_error::JoinError;
 pub struct Report {
     /// Items that were sent.
     pub sent: u64,
-    /// Items that workers queued with [`Task::follow_up`](crate::Task::follow_up).
+    /// Items that workers queued with [`Task::follow_up`](crate::Task::follow_up), at once or for later.
     pub followed_up: u64,
     /// Deliveries: the number of times that a receiver received an item. Each attempt at an item is
     /// a delivery of its own.
@@ -61,7 +63,7 @@ pub struct Report {
     /// Tasks dropped by a panic. Without the feature `std`, these count as abandoned.
     pub panicked: u64,
     /// Deliveries whose item was queued again for another attempt: by
-    /// [`Task::retry`](crate::Task::retry), or because the task was dropped under
+    /// [`Task::retry`](crate::Task::retry), at once or for later, or because the task was dropped under
     /// [`Abandon::Requeue`](crate::Abandon::Requeue).
     pub retried: u64,
     /// Items that were queued but never delivered, because
@@ -78,9 +80,10 @@ pub struct Report {
 
 /// A snapshot of a channel's state. [`Monitor::stats`](crate::Monitor::stats) returns it.
 ///
-/// Each of `queued` and `in_hand` is a value that was correct at one instant during the call, or
-/// lies between the correct values at two such instants. For a moment, an item that is being
-/// discarded or evicted may count as in hand on a task channel, or as done on a plain channel.
+/// Each of `queued`, `delayed` and `in_hand` is a value that was correct at one instant during the
+/// call, or lies between the correct values at two such instants. For a moment, an item that is being
+/// discarded or evicted may count as in hand on a task channel, or as done on a plain channel, and one
+/// that was delayed may count as queued.
 ///
 /// The counts of `report` are read one after another while the channel is in use, so they may not
 /// add up exactly. `done` is computed from the other counts. It may be too low for a moment, by the
@@ -90,7 +93,7 @@ pub struct Report {
 /// While no call is changing the channel, all values are exact, and they add up:
 ///
 /// `sent + followed_up == done + failed + abandoned + panicked + evicted + discarded + queued +
-/// in_hand`.
+/// delayed + in_hand`.
 ///
 /// # Examples
 ///
@@ -109,8 +112,13 @@ pub struct Report {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Queued items, including those that tasks queued.
+    /// Queued items, including those that tasks queued, but not those that are delayed.
     pub queued: usize,
+    /// Items that tasks queued for later, by calls such as `Task::retry_after`, and that are not due yet.
+    pub delayed: usize,
+    /// When the first delayed item is due.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub next_due: Option<Instant>,
     /// Tasks that were received and have not ended yet.
     pub in_hand: usize,
     /// `true` while queued items are being discarded: either the last receiver is dropping them, or

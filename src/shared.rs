@@ -29,6 +29,10 @@ use crate::report::Failure;
 use crate::unwind::OnDrop;
 use crate::unwind::is_unwinding;
 
+// handles of the timer
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod alarm;
+
 /// A handle's pointer to its channel.
 pub(crate) struct Shared<T>(NonNull<Channel<T>>);
 

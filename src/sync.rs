@@ -1,7 +1,8 @@
 //! Synchronisation: from the standard library, from core without the feature `std`, or from loom under
 //! `--cfg loom`.
 //!
-//! All atomics, locks and cells of the crate come from here. No other module in `src` uses the loom
+//! All atomics, locks and cells of the crate come from here, except the lock of `timer`, which no model
+//! uses. No other module in `src` uses the loom
 //! crate, except `#[cfg(loom)]` test modules. The `Arc` behind a [`Waker`] is always that of
 //! `alloc`, because [`Waker`] accepts no other.
 //!

@@ -12,12 +12,17 @@ use core::ptr;
 
 use crate::delivery::Delivery;
 use crate::delivery::ErasedDelivery;
+use crate::delivery::When;
 use crate::error::RetryError;
 use crate::error::SendError;
 use crate::queue::Origin;
 use crate::report::Failure;
 use crate::unwind::Guarded;
 use crate::unwind::protect;
+
+// work for later
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod delayed;
 
 /// A received item of a [task channel](crate::tasks), which its worker must end.
 ///
@@ -28,7 +33,8 @@ use crate::unwind::protect;
 /// twice, and only [`mem::forget`](std::mem::forget) can keep it from being counted.
 ///
 /// A worker can queue the item for another attempt with [`retry`](Self::retry), and queue new work
-/// with [`follow_up`](Self::follow_up).
+/// with [`follow_up`](Self::follow_up). With [`retry_after`](Self::retry_after) and
+/// [`follow_up_after`](Self::follow_up_after), it does so for later.
 ///
 /// Everything that the worker did before the task ended happens before what follows the
 /// `join().await` that waited for it.
@@ -202,7 +208,7 @@ impl<T> Task<T> {
     /// It never waits. The item takes no room in the channel, so this works even if the channel is
     /// full or closed; the receivers of a closed channel wait for such items. Receivers alternate
     /// between items that tasks queued and items that were sent. There is no delay before the next
-    /// attempt; a worker that wants one can sleep while it holds the task.
+    /// attempt; [`retry_after`](Self::retry_after) has one.
     ///
     /// The number of attempts is unlimited, unless
     /// [`Builder::max_attempts`](crate::Builder::max_attempts) sets a limit.
@@ -233,20 +239,21 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn retry(self) -> Result<(), RetryError<T>> {
-        self.retry_or(|reason| Failure::Failed(Arc::new(reason)))
+        self.retry_or(When::Now, |reason| Failure::Failed(Arc::new(reason)))
     }
 
-    /// Queues the item for another attempt. If that is refused, ends the task with the failure that
-    /// `refused` makes of the reason.
+    /// Queues the item for another attempt, at `when`. If that is refused, ends the task with the
+    /// failure that `refused` makes of the reason.
     fn retry_or(
         self,
+        when: When,
         refused: impl FnOnce(RetryError<()>) -> Failure,
     ) -> Result<(), RetryError<T>> {
         let mut task = MaybeUninit::new(self);
         // SAFETY: the task is not used after this.
         let (item, delivery, attempt) = unsafe { Self::take_apart(&mut task) };
         // SAFETY: the item is not used after this, unless it is returned here.
-        match unsafe { delivery.retry(item, attempt, refused) } {
+        match unsafe { delivery.retry(item, attempt, when, refused) } {
             Ok(()) => Ok(()),
             Err(RetryError::Exhausted(())) => Err(RetryError::Exhausted(
                 // SAFETY: it has not moved out; it is taken once.
@@ -302,7 +309,7 @@ impl<T> Task<T> {
         // If the item is queued again, the error is dropped unused, perhaps while the panic of a
         // waker unwinds.
         let error = Guarded::new(error);
-        self.retry_or(|_| failed(error.into_inner()))
+        self.retry_or(When::Now, |_| failed(error.into_inner()))
     }
 
     /// Queues new work, which is received as a task of its own.
@@ -340,7 +347,7 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
-        self.in_hand.delivery.follow_up(item)
+        self.in_hand.delivery.follow_up(item, When::Now)
     }
 
     /// Returns the number of this delivery of the item: 1 for the first, and one more for each

@@ -115,7 +115,7 @@ fn catch<R>(run: impl FnOnce() -> R) -> std::thread::Result<R> {
 /// Calls `run`. Returns `None` if it panics.
 ///
 /// What `run` owns is dropped while the thread unwinds.
-#[cfg(all(feature = "std", feature = "futures"))]
+#[cfg(all(feature = "std", any(feature = "futures", not(target_family = "wasm"))))]
 pub(crate) fn contain<R>(run: impl FnOnce() -> R) -> Option<R> {
     let panic = match catch(run) {
         Ok(result) => return Some(result),

@@ -2,13 +2,17 @@
 //!
 //! The lane takes no slot of the ring and has no limit of its own. So pushing never waits, and a
 //! pool of workers that feeds its own queue cannot deadlock. Most channels never use the lane, and
-//! then it costs a receiver three loads.
+//! then it costs a receiver two loads.
+//!
+//! An item may be *delayed*: until it is due, no receiver finds it. See [`delayed`].
 //!
 //! # Invariants
 //!
-//! * **N1** Each pushed item is counted as new work or as a retry. These counts and `popped` change
-//!   under the lock, together with the items: under the lock, their difference is the number of
-//!   items. All of them only rise.
+//! * **N1** Each pushed item is counted as new work or as a retry. `readied` counts the items that are
+//!   receivable, or were. These counts and `popped` change under the lock, together with the items, and
+//!   in this order. So `popped <= readied <= pushed` at every instant. Under the lock, the first
+//!   difference is the number of receivable items, and the second that of delayed items. All counts only
+//!   rise.
 //! * **N2** Only the holder of an unresolved delivery pushes. So a pushed item is accepted before
 //!   that delivery is resolved, and the channel looks quiescent at no instant in between (see
 //!   `accounting`).
@@ -16,13 +20,14 @@
 //!   is ended, under the lock. So a push that races with this comes before, and its item is among those
 //!   that are taken out, or after, and is refused. An ended lane accepts no item.
 //! * **N4** No user code runs under the lock.
+//! * **N5** An item is initialised while it is in the lane. Whoever takes it out owns it.
 
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
-use core::mem::ManuallyDrop;
 use core::mem::MaybeUninit;
-use core::ptr;
 
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
@@ -30,15 +35,81 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::with_lock;
 
-/// An item in the lane, owned by whoever takes it out. (So an item can be moved out of the list, and be
-/// dropped, where it is.)
+// items that are not due yet
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod delayed;
+
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use self::delayed::Delayed;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+pub(crate) use self::delayed::Matured;
+
+/// An item in the lane (N5).
+///
+/// The type says neither that there is an item nor that it may be used: the timer's thread moves items
+/// whose type is not `Send`. If a receiver was forgotten, an item may even borrow what no longer exists.
 pub(crate) struct Requeued<T> {
-    pub(crate) item: ManuallyDrop<T>,
+    pub(crate) item: MaybeUninit<T>,
     /// The number of its next delivery; the first is 1.
     pub(crate) attempt: u32,
 }
 
-type Items<T> = VecDeque<Requeued<T>>;
+type List<T> = VecDeque<Requeued<T>>;
+
+/// What a lane holds.
+struct Items<T> {
+    ready: List<T>,
+    /// `Some` once an item was delayed. Boxed, because most lanes never delay one.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    delayed: Option<Box<Delayed<T>>>,
+}
+
+impl<T> Default for Items<T> {
+    fn default() -> Self {
+        Self {
+            ready: VecDeque::new(),
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            delayed: None,
+        }
+    }
+}
+
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+impl<T> Items<T> {
+    /// How many items are delayed.
+    fn delayed(&self) -> u64 {
+        self.delayed.as_ref().map_or(0, |delayed| delayed.len())
+    }
+
+    fn has_ever_delayed(&self) -> bool {
+        self.delayed.is_some()
+    }
+
+    /// All items: first the receivable ones, then the delayed ones in order of due time. Not to be called
+    /// under the lock, because it sorts.
+    fn into_list(self) -> List<T> {
+        match self.delayed {
+            Some(delayed) => delayed.append_to(self.ready),
+            None => self.ready,
+        }
+    }
+}
+
+/// Without a clock, no item is delayed.
+#[cfg(not(all(feature = "std", not(target_family = "wasm"))))]
+impl<T> Items<T> {
+    fn delayed(&self) -> u64 {
+        0
+    }
+
+    fn has_ever_delayed(&self) -> bool {
+        false
+    }
+
+    fn into_list(self) -> List<T> {
+        self.ready
+    }
+}
 
 /// See the [module](self).
 pub(crate) struct Lane<T> {
@@ -46,6 +117,7 @@ pub(crate) struct Lane<T> {
     items: Mutex<Option<Items<T>>>,
     followed_up: AtomicU64,
     retried: AtomicU64,
+    readied: AtomicU64,
     popped: AtomicU64,
     /// Odd if the next receiver takes from the lane.
     next_from: AtomicUsize,
@@ -54,9 +126,10 @@ pub(crate) struct Lane<T> {
 impl<T> Lane<T> {
     pub(crate) fn new() -> Self {
         Self {
-            items: Mutex::new(Some(VecDeque::new())),
+            items: Mutex::new(Some(Items::default())),
             followed_up: AtomicU64::new(0),
             retried: AtomicU64::new(0),
+            readied: AtomicU64::new(0),
             popped: AtomicU64::new(0),
             next_from: AtomicUsize::new(0),
         }
@@ -75,14 +148,10 @@ impl<T> Lane<T> {
                 return false;
             };
             // SAFETY: the caller's guarantee.
-            let item = ManuallyDrop::new(unsafe { item.read() });
-            items.push_back(Requeued { item, attempt });
-            let count = match attempt {
-                1 => &self.followed_up,
-                _ => &self.retried,
-            };
-            // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`).
-            count.fetch_add(1, Ordering::SeqCst);
+            let item = unsafe { item.cast::<MaybeUninit<T>>().read() };
+            items.ready.push_back(Requeued { item, attempt });
+            self.count_pushed(attempt);
+            self.count_readied(1);
             true
         })
     }
@@ -94,13 +163,13 @@ impl<T> Lane<T> {
         }
         let mut surplus = VecDeque::new();
         with_lock(&self.items, |items| {
-            let items = items.as_mut()?;
-            let Requeued { item, attempt } = items.front()?;
-            let (item, attempt) = (ptr::from_ref(&**item), *attempt);
+            let ready = &mut items.as_mut()?.ready;
+            let Requeued { item, attempt } = ready.front()?;
+            let (item, attempt) = (item.as_ptr(), *attempt);
             // SAFETY: it is removed from the list, and the place is elsewhere.
             unsafe { place.as_mut_ptr().copy_from_nonoverlapping(item, 1) };
-            items.drain(..1);
-            take_surplus(items, &mut surplus);
+            ready.drain(..1);
+            take_surplus(ready, &mut surplus);
             self.count_popped(1);
             Some(attempt)
         })
@@ -122,24 +191,44 @@ impl<T> Lane<T> {
         out.reserve(want);
         let mut surplus = VecDeque::new();
         with_lock(&self.items, |items| {
-            let Some(items) = items else {
+            let Some(Items { ready, .. }) = items else {
                 return 0;
             };
-            let count = want.min(items.len());
-            out.extend(items.drain(..count).map(make));
-            take_surplus(items, &mut surplus);
+            let count = want.min(ready.len());
+            out.extend(ready.drain(..count).map(make));
+            take_surplus(ready, &mut surplus);
             self.count_popped(count as u64);
             count as u64
         })
     }
 
-    /// Removes all items and ends the lane (N3).
-    pub(crate) fn end(&self) -> Items<T> {
-        with_lock(&self.items, |items| {
+    /// Removes all items and ends the lane (N3). Also returns whether any item was ever delayed.
+    pub(crate) fn end(&self) -> (List<T>, bool) {
+        let all = with_lock(&self.items, |items| {
             let all = items.take().unwrap_or_default();
-            self.count_popped(all.len() as u64);
+            let delayed = all.delayed();
+            if delayed > 0 {
+                self.count_readied(delayed);
+            }
+            self.count_popped(all.ready.len() as u64 + delayed);
             all
-        })
+        });
+        let has_delayed = all.has_ever_delayed();
+        (all.into_list(), has_delayed)
+    }
+
+    fn count_pushed(&self, attempt: u32) {
+        let count = match attempt {
+            1 => &self.followed_up,
+            _ => &self.retried,
+        };
+        // SeqCst: `accounting` compares the sum of all pushes at instants.
+        count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn count_readied(&self, count: u64) {
+        // SeqCst: one half of the store-load race with a waiter (Q3 of `waiters`).
+        self.readied.fetch_add(count, Ordering::SeqCst);
     }
 
     fn count_popped(&self, count: u64) {
@@ -148,26 +237,25 @@ impl<T> Lane<T> {
     }
 
     /// Whether the caller takes from the lane before the ring. Every other call returns true while
-    /// the lane holds an item, so neither the lane nor the ring starves.
+    /// the lane holds a receivable item, so neither the lane nor the ring starves.
     #[inline]
     pub(crate) fn is_next(&self) -> bool {
         // Relaxed: whatever the order of the calls, every other one returns true.
         !self.is_empty() && self.next_from.fetch_xor(1, Ordering::Relaxed) == 1
     }
 
-    /// Whether the lane was empty at one instant during the call.
+    /// Whether nothing was receivable at one instant during the call.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The number of items. If this is zero, the lane was empty at one instant during the call.
+    /// The number of receivable items. If this is zero, there was none at one instant during the call.
     #[inline]
     fn len(&self) -> u64 {
         let popped = self.popped();
-        // `pushed` is never less than `popped`. When its first part was read, `popped` was already
-        // at least the value read above, and at most this sum (N1).
-        self.pushed() - popped
+        // When this is read, `popped` is at least the value above, and at most this one (N1).
+        self.readied() - popped
     }
 
     /// How many items were pushed so far, at one instant during the call.
@@ -179,7 +267,7 @@ impl<T> Lane<T> {
     /// How many items were pushed so far as new work.
     #[inline]
     pub(crate) fn followed_up(&self) -> u64 {
-        // SeqCst: pairs with `push`; a waiter decides by this whether to sleep.
+        // SeqCst: pairs with `count_pushed`.
         self.followed_up.load(Ordering::SeqCst)
     }
 
@@ -190,6 +278,13 @@ impl<T> Lane<T> {
         self.retried.load(Ordering::SeqCst)
     }
 
+    /// How many items were receivable so far, whether they were removed or not.
+    #[inline]
+    pub(crate) fn readied(&self) -> u64 {
+        // SeqCst: pairs with `count_readied`; a waiter decides by this whether to sleep.
+        self.readied.load(Ordering::SeqCst)
+    }
+
     /// How many items were removed so far.
     #[inline]
     pub(crate) fn popped(&self) -> u64 {
@@ -198,12 +293,13 @@ impl<T> Lane<T> {
     }
 }
 
-/// Moves the items' memory to `surplus` if the lane is empty and a burst has left much of it. The
+/// Moves the items' memory to `surplus` if the list is empty and a burst has left much of it. The
 /// caller frees it outside the lock.
-fn take_surplus<T>(items: &mut Items<T>, surplus: &mut Items<T>) {
-    /// The largest capacity that is kept when the lane becomes empty.
-    const KEPT: usize = 32;
+fn take_surplus<T>(items: &mut List<T>, surplus: &mut List<T>) {
     if items.is_empty() && items.capacity() > KEPT {
         mem::swap(items, surplus);
     }
 }
+
+/// The largest capacity that is kept when a list becomes empty.
+const KEPT: usize = 32;

@@ -45,7 +45,7 @@ impl<T, K: Kind> Receiver<T, K> {
     /// result may already be out of date.
     ///
     /// On a task channel, this includes items that tasks queued, for another attempt or as new
-    /// work. These take no room, so the number may exceed the capacity. For a moment, it may also
+    /// work, but not while they are delayed. These take no room, so the number may exceed the capacity. For a moment, it may also
     /// include both the item of a [`force_send`](crate::Sender::force_send) and the one that it
     /// evicts.
     ///

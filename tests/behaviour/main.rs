@@ -36,6 +36,9 @@ mod close_now;
 mod completion;
 // Errors that become others.
 mod conversions;
+// Delayed retries and follow-ups.
+#[cfg(feature = "std")]
+mod delay;
 // `drain`: what it yields, and when it ends.
 mod drain;
 // Events for subscribers of tracing.

@@ -388,6 +388,33 @@ fn calls_wait_for_tasks_in_hand() {
     ));
 }
 
+/// A delayed item counts as a task in hand.
+#[cfg(feature = "std")]
+#[test]
+fn delayed_items_in_every_state() {
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+    for (close, queued) in [(false, 0_u32), (false, 1), (true, 0), (true, 1)] {
+        let (sender, receiver) = tollgate::tasks(2);
+        for item in 0..=queued {
+            sender.try_send(item).unwrap();
+        }
+        let task = receiver.try_recv().unwrap();
+        if close {
+            sender.close();
+        }
+        assert_eq!(task.follow_up_after(8, HOUR), Ok(()));
+        assert_eq!(task.retry_after(HOUR), Ok(()));
+        assert_eq!(receiver.try_iter().map(Task::done).count(), queued as usize);
+        assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Empty);
+        assert!(poll_once(&mut receiver.recv()).is_pending());
+        assert!(poll_once(&mut sender.join()).is_pending());
+        assert!(receiver.close_now().eq([8, 0]));
+        assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Closed);
+        let report = now(sender.join()).unwrap();
+        assert_eq!((report.done, report.discarded), (queued.into(), 2));
+    }
+}
+
 #[test]
 fn waiting_task_receiver_outlasts_close() {
     let _watchdog = Watchdog::start();
