@@ -1,5 +1,6 @@
-//! Retries with a backoff. The worker sleeps before each further attempt. When no attempt is left,
-//! `retry_or_fail` fails the task with the worker's own error.
+//! Retries with an exponential backoff and jitter. The channel delays them: meanwhile, the worker has
+//! nothing in hand, and is free. When no attempt is left, `retry_after_or_fail` fails the task with the
+//! worker's own error.
 //!
 //! `cargo run --example retry`
 
@@ -7,11 +8,10 @@ use std::error::Error;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use tokio::time::sleep;
 use tollgate::Builder;
 
 const MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).unwrap();
-const BACKOFF: Duration = Duration::from_millis(2);
+const BASE: Duration = Duration::from_millis(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -19,26 +19,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (sender, receiver) = builder.build_tasks::<&str>();
     let monitor = sender.monitor();
 
-    // While one worker sleeps, the other can work.
-    for _ in 0..2 {
-        let receiver = receiver.clone();
-        tokio::spawn(async move {
-            while let Ok(task) = receiver.recv().await {
-                sleep(BACKOFF * (task.attempt() - 1)).await;
-                match fetch(&task, task.attempt()) {
-                    Ok(()) => _ = task.done(),
+    tokio::spawn(async move {
+        while let Ok(task) = receiver.recv().await {
+            match fetch(&task, task.attempt()) {
+                Ok(()) => _ = task.done(),
+                Err(error) => {
+                    let backoff = (BASE * 2_u32.pow(task.attempt())).mul_f64(fastrand::f64());
                     // If no attempt is left, this returns an error with the page.
-                    Err(error) => _ = task.retry_or_fail(error),
+                    _ = task.retry_after_or_fail(backoff, error);
                 }
             }
-        });
-    }
-    drop(receiver);
+        }
+    });
 
     for page in ["index", "busy", "down"] {
         sender.send(page).await?;
     }
-    // Retries work on a closed channel too.
+    // Retries work on a closed channel too, and `finished` waits for them.
     drop(sender);
 
     let error = monitor.finished().await.unwrap_err();
