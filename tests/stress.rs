@@ -16,7 +16,7 @@
 //! * Every actor completes: no wake is lost.
 //! * The channel is freed, once, with the last handle or task.
 //!
-//! Retries, follow-ups, requeued tasks, `close_now` and `run_tasks` have a stress test of their own,
+//! Retries, follow-ups, both also delayed, requeued tasks, `close_now` and `run_tasks` have a stress test of their own,
 //! [`pool`], which records how each item ends.
 //!
 //! A failure names its cell and the seed of all decisions; `TOLLGATE_STRESS_SEED=… cargo test

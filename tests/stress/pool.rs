@@ -1,7 +1,7 @@
 //! A pool of workers that do everything a task allows: they end it well, fail it, retry it, drop
-//! it, panic, split it, and queue follow-ups, with several tasks at a time, in any order. Some
-//! workers are loops of `recv`, and some are pools inside one future, of `run_tasks`. Other actors
-//! join throughout.
+//! it, panic, split it, and queue follow-ups, at once or for later, with several tasks at a time, in any
+//! order. Some workers are loops of `recv`, and some are pools inside one future, of `run_tasks`. Other
+//! actors join throughout.
 //!
 //! The test runs many *cases*, each with a channel, a policy and a way to end. In each case several
 //! producers send items in rounds. After each round but the last, all work is joined. Nothing is
@@ -11,6 +11,7 @@
 //!   whether dropping a task ended it: if the item is dropped while its thread drops the task, it
 //!   was abandoned; if it is dropped at any other moment, it was discarded.
 //! * It counts its deliveries, which `attempt` must equal.
+//! * It knows when it is due, if it was delayed, and is not delivered before.
 //!
 //! Producers also end some of their senders with an error, or in a panic, and record that. Once `close_now`
 //! has returned, no call of a task may queue anything.
@@ -36,6 +37,7 @@ use std::sync::atomic::AtomicU8;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::Instant;
 
 use smol::channel;
@@ -84,14 +86,15 @@ const EXECUTORS: [Executor; 6] = [
 pub(crate) fn run(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let start = Instant::now();
-    let (mut cases, mut tasks, mut joins) = (0, 0, 0);
+    let (mut cases, mut tasks, mut joins, mut delays) = (0, 0, 0, 0);
     let mut all = Report::default();
     while tasks < TASKS {
         let case = Case::any(cases, seed, &mut rng);
-        let (report, joined) = case.run();
+        let (report, joined, delayed) = case.run();
         cases += 1;
         tasks += report.sent + report.followed_up;
         joins += joined;
+        delays += delayed;
         all.sent += report.sent;
         all.received += report.received;
         all.done += report.done;
@@ -104,7 +107,7 @@ pub(crate) fn run(seed: u64) {
         all.failed_senders += report.failed_senders;
     }
     println!(
-        "{tasks} tasks in {cases} cases, {joins} joins, {:.1?}",
+        "{tasks} tasks in {cases} cases, {joins} joins, {delays} delays, {:.1?}",
         start.elapsed()
     );
     println!("{all:?}");
@@ -116,6 +119,7 @@ pub(crate) fn run(seed: u64) {
         all.followed_up,
     ];
     assert!(each.iter().all(|it| *it > TASKS / 100), "{all:?}");
+    assert_eq!(delays > TASKS / 100, cfg!(feature = "std"));
     assert!(all.discarded > 0 && joins > cases, "{joins} joins, {all:?}");
     assert!(all.failed_senders > cases, "{cases} cases, {all:?}");
 }
@@ -165,6 +169,8 @@ struct Record {
     stop: AtomicBool,
     /// How many joins completed.
     joins: AtomicUsize,
+    /// How many items were delayed.
+    delays: AtomicU64,
     finished: Mutex<Option<Result<Report, JoinError>>>,
 }
 
@@ -175,6 +181,8 @@ struct Item {
     has_outcome: bool,
     /// How many items follow in its chain, if it is part of one.
     chain: Option<u32>,
+    /// When it is due, if it is delayed.
+    due: Option<Instant>,
     record: Arc<Record>,
 }
 
@@ -232,6 +240,7 @@ impl Record {
             deliveries: 0,
             has_outcome: false,
             chain,
+            due: None,
             record: Arc::clone(self),
         })
     }
@@ -386,8 +395,8 @@ impl Case {
         builder.build_tasks()
     }
 
-    /// Runs this case; returns its report and how many joins completed.
-    fn run(self) -> (Report, u64) {
+    /// Runs this case; returns its report, how many joins completed, and how many items were delayed.
+    fn run(self) -> (Report, u64, u64) {
         let _print = PrintOnPanic(self);
         let record = Arc::new(Record::new(&self));
         let (sender, receiver) = self.channel();
@@ -440,7 +449,8 @@ impl Case {
         let made = record.made.load(Ordering::Relaxed);
         assert_eq!(record.dropped.load(Ordering::Relaxed), made, "items leak");
         let joins = record.joins.load(Ordering::Relaxed);
-        (*report_of(&result), joins as u64)
+        let delays = record.delays.load(Ordering::Relaxed);
+        (*report_of(&result), joins as u64, delays)
     }
 }
 
@@ -482,6 +492,16 @@ impl State {
         if self.rng.u32(0..one_in) == 0 {
             self.executor.pause().await;
         }
+    }
+
+    /// When an item is due that is to be queued, if it is to be delayed.
+    fn due(&mut self) -> Option<Instant> {
+        let delay = Duration::from_micros(self.rng.u64(0..300));
+        let is_delayed = cfg!(feature = "std") && self.rng.u8(0..4) == 0;
+        is_delayed.then(|| {
+            self.record.delays.fetch_add(1, Ordering::Relaxed);
+            Instant::now() + delay
+        })
     }
 }
 
@@ -574,7 +594,9 @@ async fn drive(mut state: State, rounds: Rounds, ending: Ending, sender: Sender<
         let result = sender.join().await;
         state.record.check(&result);
         let stats = monitor.stats();
-        assert_eq!((stats.queued, stats.in_hand), (0, 0));
+        assert_eq!((stats.queued, stats.delayed, stats.in_hand), (0, 0, 0));
+        #[cfg(feature = "std")]
+        assert_eq!(stats.next_due, None);
         assert_each_is_counted(&stats);
         assert_eq!(stats.report, *report_of(&result));
     }
@@ -655,6 +677,8 @@ fn record_delivery(state: &State, mut task: Task<Item>) -> Task<Item> {
     state.record.delivered.fetch_add(1, Ordering::Relaxed);
     task.deliveries += 1;
     assert_eq!(task.attempt(), task.deliveries);
+    let due = task.due.take();
+    assert!(due.is_none_or(|due| Instant::now() >= due), "early");
     if let Some(most) = state.record.most_attempts {
         assert!(task.attempt() <= most.get());
     }
@@ -683,7 +707,7 @@ fn continue_chain(state: &mut State, mut task: Task<Item>, left: u32) {
         .most_attempts
         .is_none_or(|most| task.attempt() < most.get());
     if may_retry && state.rng.u8(0..4) == 0 {
-        return retry(task);
+        return retry(state, task);
     }
     if left > 0 && follow_up(state, &task, Some(left - 1)) {
         // The follow-up continues the chain.
@@ -713,7 +737,7 @@ fn end_at_random(state: &mut State, mut task: Task<Item>) {
             {
                 task.set_outcome(Outcome::Failed);
             }
-            retry(task);
+            retry(state, task);
         }
         choice => {
             if choice < 10 {
@@ -725,23 +749,54 @@ fn end_at_random(state: &mut State, mut task: Task<Item>) {
     }
 }
 
-fn retry(task: Task<Item>) {
-    let record = Arc::clone(&task.record);
-    let was_over = record.is_over();
-    match task.retry() {
-        Ok(()) => record.check_accepted(was_over),
+fn retry(state: &mut State, mut task: Task<Item>) {
+    task.due = state.due();
+    let was_over = state.record.is_over();
+    match retry_when_due(task) {
+        Ok(()) => state.record.check_accepted(was_over),
         Err(RetryError::Exhausted(item)) => assert!(item.has_outcome, "attempts were left"),
         Err(RetryError::Terminated(item)) => item.return_with(Outcome::Failed),
     }
 }
 
+#[cfg(feature = "std")]
+fn retry_when_due(task: Task<Item>) -> Result<(), RetryError<Item>> {
+    match task.due {
+        None => task.retry(),
+        Some(due) => task.retry_at(due),
+    }
+}
+
+#[cfg(feature = "std")]
+fn follow_up_when_due(task: &Task<Item>, item: Item) -> Result<(), SendError<Item>> {
+    match item.due {
+        None => task.follow_up(item),
+        Some(due) => {
+            // The delay begins later, so it ends later.
+            let delay = due.saturating_duration_since(Instant::now());
+            task.follow_up_after(item, delay)
+        }
+    }
+}
+
+#[cfg(not(feature = "std"))]
+fn retry_when_due(task: Task<Item>) -> Result<(), RetryError<Item>> {
+    task.retry()
+}
+
+#[cfg(not(feature = "std"))]
+fn follow_up_when_due(task: &Task<Item>, item: Item) -> Result<(), SendError<Item>> {
+    task.follow_up(item)
+}
+
 /// Queues a follow-up; returns whether the channel accepted it.
-fn follow_up(state: &State, task: &Task<Item>, chain: Option<u32>) -> bool {
-    let Some(item) = state.record.item(chain) else {
+fn follow_up(state: &mut State, task: &Task<Item>, chain: Option<u32>) -> bool {
+    let Some(mut item) = state.record.item(chain) else {
         return false;
     };
+    item.due = state.due();
     let was_over = state.record.is_over();
-    match task.follow_up(item) {
+    match follow_up_when_due(task, item) {
         Ok(()) => {
             state.record.check_accepted(was_over);
             state.record.followed_up.fetch_add(1, Ordering::Relaxed);
