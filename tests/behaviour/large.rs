@@ -200,6 +200,16 @@ fn tasks<const N: usize>() {
         let task = receiver.try_recv().unwrap();
         assert!(task.follow_up(item()).is_ok());
     });
+    // The thread of the timer moves it, too.
+    run::<Tasks, N>(1, |(_, receiver)| {
+        let delay = Duration::from_millis(1);
+        receiver.try_recv().unwrap().retry_after(delay).unwrap();
+        assert!(receiver.recv_blocking().is_ok());
+    });
+    run::<Tasks, N>(1, |(_, receiver)| {
+        let task = receiver.try_recv().unwrap();
+        assert!(task.follow_up_after(item(), Duration::MAX).is_ok());
+    });
     run::<Tasks, N>(1, |(_, receiver)| drop(receiver.try_recv()));
 }
 

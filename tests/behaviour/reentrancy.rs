@@ -49,6 +49,10 @@ enum Hook {
     Drop,
 }
 
+/// Longer than any test.
+#[cfg(feature = "std")]
+const HOUR: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+
 /// What it does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Action {
@@ -60,6 +64,10 @@ enum Action {
     PollJoin,
     Retry,
     FollowUp,
+    #[cfg(feature = "std")]
+    RetryAfter,
+    #[cfg(feature = "std")]
+    FollowUpAfter,
     Close,
     CloseNow,
     DropAnother,
@@ -89,7 +97,7 @@ struct Case {
 }
 
 const HOOKS: [Hook; 3] = [Hook::Clone, Hook::Wake, Hook::Drop];
-const ACTIONS: [Action; 14] = [
+const ACTIONS: &[Action] = &[
     Action::TrySend,
     Action::ForceSend,
     Action::PollSend,
@@ -98,6 +106,10 @@ const ACTIONS: [Action; 14] = [
     Action::PollJoin,
     Action::Retry,
     Action::FollowUp,
+    #[cfg(feature = "std")]
+    Action::RetryAfter,
+    #[cfg(feature = "std")]
+    Action::FollowUpAfter,
     Action::Close,
     Action::CloseNow,
     Action::DropAnother,
@@ -135,7 +147,7 @@ fn every_waker_function_may_use_channel() {
     let mut cases = 0;
     let mut done = 0;
     for hook in HOOKS {
-        for action in ACTIONS {
+        for &action in ACTIONS {
             for op in OPS {
                 for touch in TOUCHES {
                     for in_overflow in [false, true] {
@@ -245,6 +257,15 @@ impl<K: Kind<Item>> Scene<K> {
             Action::FollowUp => {
                 if let Some(given) = world.receive() {
                     given.follow_up(world.tally.item());
+                    given.end();
+                }
+            }
+            #[cfg(feature = "std")]
+            Action::RetryAfter => drop(world.receive().map(|it| it.retry_after(HOUR))),
+            #[cfg(feature = "std")]
+            Action::FollowUpAfter => {
+                if let Some(given) = world.receive() {
+                    given.follow_up_after(world.tally.item(), HOUR);
                     given.end();
                 }
             }
@@ -406,6 +427,10 @@ fn run<K: Kind<Item>>(case: Case) -> bool {
 
     // The channel still works: every waiter completes and every item is dropped.
     world.monitor.close();
+    if world.monitor.stats().delayed > 0 {
+        // Otherwise the end would come in an hour.
+        world.monitor.close_now().for_each(drop);
+    }
     while world.take() {}
     world.drop_sender();
     if let Some(mut job) = job {
@@ -469,6 +494,38 @@ fn spawn_inline(future: impl Future<Output = ()> + Send + 'static) -> Arc<Inline
     });
     Arc::clone(&task).wake();
     task
+}
+
+/// The workers run on the thread of the timer, and delay items there.
+#[cfg(feature = "std")]
+#[test]
+fn worker_that_timer_polls_may_delay_items() {
+    const DELAY: std::time::Duration = std::time::Duration::from_micros(100);
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks::<usize>(2);
+    let monitor = sender.monitor();
+    sender.try_send(0).unwrap();
+    sender.try_send(1).unwrap();
+    drop(sender);
+    let workers = [(); 2].map(|()| {
+        let receiver = receiver.clone();
+        spawn_inline(async move {
+            while let Ok(task) = receiver.recv().await {
+                if task.attempt() < 20 {
+                    task.retry_after(DELAY).unwrap();
+                } else if *task < 10 {
+                    task.follow_up_after(*task + 2, DELAY).unwrap();
+                    task.done();
+                } else {
+                    task.done();
+                }
+            }
+        })
+    });
+    drop(receiver);
+    let report = monitor.finished_blocking().unwrap();
+    assert_eq!((report.done, report.retried), (12, 12 * 19));
+    drop(workers);
 }
 
 #[test]

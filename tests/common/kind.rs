@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::num::NonZeroU32;
+#[cfg(feature = "std")]
+use std::time::Duration;
 
 use tollgate::Abandon;
 use tollgate::Builder;
@@ -113,8 +115,14 @@ pub(crate) trait Given<T>: Sized {
     fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> T;
     fn retry(self);
     fn retry_or_fail(self, error: impl Into<Box<dyn Error + Send + Sync>>);
+    #[cfg(feature = "std")]
+    fn retry_after(self, delay: Duration);
+    #[cfg(feature = "std")]
+    fn retry_after_or_fail(self, delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>);
     fn split(self) -> (T, Option<Ticket>);
     fn follow_up(&self, item: T);
+    #[cfg(feature = "std")]
+    fn follow_up_after(&self, item: T, delay: Duration);
     fn peek(&self) -> &T;
 }
 
@@ -131,11 +139,20 @@ impl<T> Given<T> for T {
 
     fn retry_or_fail(self, _: impl Into<Box<dyn Error + Send + Sync>>) {}
 
+    #[cfg(feature = "std")]
+    fn retry_after(self, _: Duration) {}
+
+    #[cfg(feature = "std")]
+    fn retry_after_or_fail(self, _: Duration, _: impl Into<Box<dyn Error + Send + Sync>>) {}
+
     fn split(self) -> (T, Option<Ticket>) {
         (self, None)
     }
 
     fn follow_up(&self, _: T) {}
+
+    #[cfg(feature = "std")]
+    fn follow_up_after(&self, _: T, _: Duration) {}
 
     fn peek(&self) -> &T {
         self
@@ -159,6 +176,16 @@ impl<T> Given<T> for Task<T> {
         let _ = self.retry_or_fail(error);
     }
 
+    #[cfg(feature = "std")]
+    fn retry_after(self, delay: Duration) {
+        let _ = self.retry_after(delay);
+    }
+
+    #[cfg(feature = "std")]
+    fn retry_after_or_fail(self, delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) {
+        let _ = self.retry_after_or_fail(delay, error);
+    }
+
     fn split(self) -> (T, Option<Ticket>) {
         let (item, ticket) = self.split();
         (item, Some(ticket))
@@ -166,6 +193,11 @@ impl<T> Given<T> for Task<T> {
 
     fn follow_up(&self, item: T) {
         let _ = self.follow_up(item);
+    }
+
+    #[cfg(feature = "std")]
+    fn follow_up_after(&self, item: T, delay: Duration) {
+        let _ = self.follow_up_after(item, delay);
     }
 
     fn peek(&self) -> &T {

@@ -17,6 +17,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+#[cfg(feature = "std")]
+use std::time::Duration;
 
 use futures_util::FutureExt;
 #[cfg(feature = "futures")]
@@ -120,9 +122,18 @@ pub(crate) enum Act {
     Fail,
     Retry,
     RetryOrFail,
+    #[cfg(feature = "std")]
+    RetryAfter,
+    #[cfg(feature = "std")]
+    RetryAfterOrFail,
+    /// No attempt is left, or no receiver.
+    #[cfg(feature = "std")]
+    RefusedRetryAfter,
     /// No attempt is left, or no receiver.
     RefusedRetry,
     FollowUp,
+    #[cfg(feature = "std")]
+    FollowUpAfter,
     Abandon,
     /// No attempt is left, or no receiver.
     RefusedAbandon,
@@ -171,8 +182,16 @@ const ACTS: &[Act] = &[
     Act::Fail,
     Act::Retry,
     Act::RetryOrFail,
+    #[cfg(feature = "std")]
+    Act::RetryAfter,
+    #[cfg(feature = "std")]
+    Act::RetryAfterOrFail,
+    #[cfg(feature = "std")]
+    Act::RefusedRetryAfter,
     Act::RefusedRetry,
     Act::FollowUp,
+    #[cfg(feature = "std")]
+    Act::FollowUpAfter,
     Act::Abandon,
     Act::RefusedAbandon,
     Act::TicketDone,
@@ -189,7 +208,21 @@ impl Act {
             && self != Act::Unwind
             && self != Act::UnwindDrained
     }
+
+    /// Whether no attempt is left for what it retries, or no receiver.
+    fn is_refused(self) -> bool {
+        match self {
+            Self::RefusedRetry | Self::RefusedAbandon => true,
+            #[cfg(feature = "std")]
+            Self::RefusedRetryAfter => true,
+            _ => false,
+        }
+    }
 }
+
+/// Longer than any test.
+#[cfg(feature = "std")]
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// An operation, and the state of the channel.
 #[derive(Clone, Copy, Debug)]
@@ -244,9 +277,8 @@ impl Setup {
 
     fn makes_sense(&self) -> bool {
         let is_plain = self.kind == Name::Plain;
-        let refused = matches!(self.act, Act::RefusedRetry | Act::RefusedAbandon);
         // Without a receiver, only senders can wait.
-        let orphaned = refused && self.kind == Name::Tasks;
+        let orphaned = self.act.is_refused() && self.kind == Name::Tasks;
         // A received plain item belongs to the user.
         !(is_plain && (self.failed || self.act.ends_tasks()))
             && !(orphaned && self.stage != Stage::Full)
@@ -519,7 +551,7 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
         assert!(sender.try_send(new_item()).is_ok());
         hand.push(receiver.try_recv().unwrap());
     }
-    let is_refused = matches!(act, Act::RefusedRetry | Act::RefusedAbandon);
+    let is_refused = act.is_refused();
     if is_refused && setup.kind == Name::Requeued {
         hand.drain(..).for_each(Given::retry);
         hand.extend([(); 2].map(|()| receiver.try_recv().unwrap()));
@@ -710,10 +742,30 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
                 call(|| given.retry_or_fail(reason));
             }
         }
+        #[cfg(feature = "std")]
+        Act::RetryAfter => {
+            for given in hand.drain(..) {
+                call(|| given.retry_after(HOUR));
+            }
+        }
+        #[cfg(feature = "std")]
+        Act::RetryAfterOrFail | Act::RefusedRetryAfter => {
+            for given in hand.drain(..) {
+                let reason = reason();
+                call(|| given.retry_after_or_fail(HOUR, reason));
+            }
+        }
         Act::FollowUp => {
             for given in &hand {
                 let item = new_item();
                 call(|| given.follow_up(item));
+            }
+        }
+        #[cfg(feature = "std")]
+        Act::FollowUpAfter => {
+            for given in &hand {
+                let item = new_item();
+                call(|| given.follow_up_after(item, HOUR));
             }
         }
         Act::Abandon | Act::RefusedAbandon => drop_in_call(mem::take(&mut hand)),
@@ -752,6 +804,10 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
     hand.clear();
     drop(sender);
     monitor.close();
+    if monitor.stats().delayed > 0 {
+        // Otherwise the end would come in an hour.
+        drop(monitor.close_now());
+    }
     if let Some(receiver) = receiver.or(own.receiver.clone()) {
         while take_one(&receiver).is_ok() {}
     }
