@@ -21,7 +21,7 @@
 //! * A `SeqCst` load always returns the newest `SeqCst` store, as a read-modify-write does.
 //! * If a thread loads an atomic and then stores to it, loom may skip the interleavings where
 //!   another thread loads it before the store and continues after it. No model fails when
-//!   `Lane::is_empty` reads `pushed` first.
+//!   `Lane::is_empty` reads `readied` first.
 //! * Freeing memory is not a step of a model. Under loom, each atomic of the crate is therefore
 //!   written to when it is dropped (see `sync`).
 //! * Under loom, a future does not make the first try without the wait loop (`poll_first`).
@@ -206,12 +206,20 @@
 //! | `Count::last_down`: count not read again | both_ends_and_follow_up | after |
 //! | `Lane::push`: the end not checked; `Lane::end`: not set | retry_races_with_last_receiver | |
 //! | `Lane::push`: counted after the lock is released | follow_up_races_with_last_receiver | |
-//! | `Lane::push`: counted `Relaxed` | join_waits_for_retry_by_other_thread | after |
-//! | `Lane::push`: a retry counted as new work | join_waits_for_retry | |
-//! | `Lane::push`: new work counted as a retry | join_waits_for_follow_up | |
+//! | `Lane::count_pushed`: a retry counted as new work | join_waits_for_retry | |
+//! | `Lane::count_pushed`: new work counted as a retry | join_waits_for_follow_up | |
+//! | `Lane::count_readied`: `Relaxed` | join_waits_for_retry_by_other_thread, matured_item_wakes_receiver | after |
 //! | `Lane::pop`: not counted | retry_into_full_channel_is_received | |
 //! | `Lane::count_popped`, `Lane::popped`: `Relaxed` | stats_of_retry_hold_at_one_instant | after |
 //! | `Lane::end`: removes nothing, or does not count | close_now_returns_ring_and_lane | |
+//! | `Lane::end`: delayed items not counted | delayed_retry_races_with_close_now, maturing_races_with_close_now | |
+//! | `Lane::end`: delayed items not removed | delayed_retry_races_with_close_now, delayed_retry_races_with_last_receiver, maturing_races_with_close_now, maturing_races_with_last_receiver | |
+//! | `Lane::push_delayed`: the end not checked | delayed_retry_races_with_close_now, delayed_retry_races_with_last_receiver | |
+//! | `Lane::push_delayed`: not counted | `delaying`: all | |
+//! | `Lane::mature`: not counted | join_waits_for_delayed_retry, matured_item_wakes_receiver | |
+//! | `Lane::mature`: items that are not due | matured_item_wakes_receiver | |
+//! | `Channel::mature`: does not notify | cancelled_receiver_passes_on_wake_of_matured_item, join_waits_for_delayed_retry, matured_item_wakes_receiver | |
+//! | `Queue::delayed`: pushed read first | stats_of_delayed_retry_hold_at_one_instant | |
 //! | `Lane::is_next`: never, or whenever the lane holds an item | two_receivers_alternate_ring_and_lane | |
 //! | `Segments::push`, `Segments::try_push`: `tail` loaded `Relaxed` | `unbounded`: several | |
 //! | `Segments::push`: segment installed after the claim | `unbounded`: several | |
@@ -255,9 +263,9 @@
 //!   `begin_discarding`.
 //! * `Release` instead of `AcqRel`: the exchange in `try_resolve`.
 //! * `Relaxed` or `Acquire` instead of `SeqCst`: `has_observers`, `Ring::pushed`,
-//!   `Ring::is_closed`, `Lane::followed_up`, `Lane::retried`, the second load of `tail` in
-//!   `claim_vacant`, and the load of `tail` in `Segments::pop`.
-//! * `AcqRel` instead of `SeqCst`: `Ring::close`.
+//!   `Ring::is_closed`, `Lane::followed_up`, `Lane::retried`, `Lane::readied`, the second load of `tail`
+//!   in `claim_vacant`, and the load of `tail` in `Segments::pop`.
+//! * `AcqRel` instead of `SeqCst`: `Ring::close`. `Relaxed` instead of `SeqCst`: `Lane::count_pushed`.
 //! * No fence in `end_of_tasks`.
 
 #![cfg(loom)]
@@ -266,6 +274,8 @@
 mod accounting;
 #[path = "loom/batches.rs"]
 mod batches;
+#[path = "loom/delaying.rs"]
+mod delaying;
 #[path = "loom/discarding.rs"]
 mod discarding;
 #[path = "loom/ending.rs"]

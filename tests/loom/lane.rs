@@ -456,6 +456,8 @@ fn stats_of_retry_hold_at_one_instant() {
         assert!(monitor.outstanding() <= 2);
         let stats = monitor.stats();
         assert!(stats.queued <= 1 && stats.in_hand <= 1, "{stats:?}");
+        // It counts as delayed for an instant.
+        assert!(stats.delayed <= 1, "{stats:?}");
         assert_eq!(stats.report.followed_up, 0);
         assert!(receiver.len() <= 1);
         worker.join().unwrap();
