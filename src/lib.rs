@@ -130,7 +130,7 @@
 //!
 //! `Builder::warn_after` sets another limit for the waits, which are measured only with `std`. All events
 //! also have the fields `channel` (its address), `item` (the type), `kind` (`"plain"` or `"tasks"`),
-//! `queued`, `in_hand`, `senders` and `receivers`. Nothing is reported after the last handle is
+//! `queued`, `delayed`, `in_hand`, `senders` and `receivers`. Nothing is reported after the last handle is
 //! dropped, although tasks may still be in hand.
 //!
 //! An event comes after all waiters have been notified, and while no lock is held. So a subscriber may use

@@ -9,8 +9,8 @@
 //!   receive until no page is queued, and no page is in hand whose links may be queued.
 //!   `Monitor::finished` waits for the same.
 //! - **Retries.** A page that answers 503 is queued again with `Task::retry_or_fail`, up to
-//!   `--max-attempts` times. The channel does not delay retries: a worker sleeps with the task in
-//!   hand.
+//!   `--max-attempts` times. The next worker sleeps before it tries again, with the task in hand, so an
+//!   interrupted crawl tries once more. (`Task::retry_after_or_fail` would keep all workers free.)
 //! - **Failures.** Any other answer fails the task, and the crawl continues. The report adds up.
 //! - **Stopping early.** Ctrl-C takes the queued pages with `Monitor::close_now`. The workers
 //!   finish the pages in hand and exit. From then on the channel takes nothing back, so the links that

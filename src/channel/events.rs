@@ -48,6 +48,7 @@ macro_rules! emit {
                 item = type_name::<T>(),
                 kind = if channel.queue.has_lane() { "tasks" } else { "plain" },
                 queued = stats.queued,
+                delayed = stats.delayed,
                 in_hand = stats.in_hand,
                 senders = stats.senders,
                 receivers = stats.receivers,
