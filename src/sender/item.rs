@@ -247,13 +247,17 @@ impl<T> Sender<T> {
                 complete_now(&self.0, change);
                 Ok(())
             }
-            None => self.try_send_slow(item),
+            // SAFETY: the item is not used after this.
+            None => unsafe { self.try_send_slow(&mut item) },
         }
     }
 
+    /// # Safety
+    ///
+    /// The caller neither uses nor drops the item after this.
     #[inline(never)]
-    fn try_send_slow(&self, mut item: ManuallyDrop<T>) -> Result<(), TrySendError<T>> {
-        let operation = SendItem::in_place(&mut *item);
+    unsafe fn try_send_slow(&self, item: &mut ManuallyDrop<T>) -> Result<(), TrySendError<T>> {
+        let operation = SendItem::in_place(&mut **item);
         // SAFETY: O1 of `operation`: if it is done, the item is neither used nor dropped after this.
         let refused = match unsafe { attempt_now(operation, &self.0, &mut MaybeUninit::uninit()) } {
             Ok(change) => {
@@ -262,7 +266,9 @@ impl<T> Sender<T> {
             }
             Err(refused) => refused,
         };
-        let item = ManuallyDrop::into_inner(item);
+        // SAFETY: it has not moved out; it is taken once.
+        let item = unsafe { ManuallyDrop::take(item) };
+        // In this form, few copies of a large item are on the stack without optimisation.
         Err(match refused {
             Refused::Closed => TrySendError::Closed(item),
             Refused::Blocked => TrySendError::Full(item),
