@@ -55,7 +55,7 @@
 //!
 //!   So R first sets END_SEEN, and then reads the verdict, under the lock of the failures. S looks for
 //!   END_SEEN under that lock, and records nothing if it is set. Either S comes first, and R reads what it
-//!   has recorded, or S sees the mark. The count of failed senders and the first failure are also read
+//!   has recorded, or S sees the mark. (An end that no call has seen yet includes S.) The count of failed senders and the first failure are also read
 //!   together, under the lock, so they agree even on an open channel.
 
 use core::mem;

@@ -37,6 +37,7 @@ use crate::policy::Policy;
 use crate::queue::Batch;
 use crate::queue::Origin;
 use crate::queue::Queue;
+use crate::queue::Ready;
 use crate::queue::Requeued;
 use crate::report::Failure;
 use crate::report::Stats;
@@ -423,7 +424,7 @@ impl<T> Channel<T> {
     }
 
     /// Removes all requeued items; from then on, none can be requeued.
-    fn end_lane(&self) -> VecDeque<Requeued<T>> {
+    fn end_lane(&self) -> VecDeque<Ready<T>> {
         let (items, has_delayed) = self.queue.end_lane();
         if has_delayed {
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -471,8 +472,9 @@ impl<T> Channel<T> {
                 // SAFETY: it has just been moved there, and is taken once.
                 drained.push(unsafe { place.assume_init_read() });
             }
-            for Requeued { item, .. } in self.end_lane() {
+            for ready in self.end_lane() {
                 count(1);
+                let Requeued { item, .. } = ready.into_inner();
                 // SAFETY: N5 of `lane`.
                 drained.push(unsafe { item.assume_init() });
             }
@@ -552,8 +554,6 @@ impl<T> Channel<T> {
     /// handle.
     #[cold]
     pub(crate) fn fail_sender(&self, failure: Failure) {
-        // If the channel is finished, the failure is late, even if no call has seen the end. This marks it.
-        let _ = self.account().finished();
         if self.ledger.record_sender(failure) {
             self.notify_quiescent(true);
         }

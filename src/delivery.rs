@@ -15,7 +15,6 @@ use crate::accounting::Resolution;
 use crate::channel::Change;
 use crate::channel::Channel;
 use crate::error::RetryError;
-use crate::error::SendError;
 use crate::policy::Abandon;
 use crate::report::Failure;
 use crate::shared::Shared;
@@ -122,15 +121,18 @@ impl<T> Delivery<T> {
         unsafe { self.0.as_ref() }
     }
 
-    /// Queues new work. Returns it if nothing can be queued any more (N3 of `lane`).
-    pub(crate) fn follow_up(&self, item: T, when: When) -> Result<(), SendError<T>> {
-        let item = ManuallyDrop::new(item);
-        // SAFETY: if this returns a change, the item is not used any more.
-        let Some(change) = (unsafe { self.push(&raw const *item, 1, when) }) else {
-            return Err(SendError(ManuallyDrop::into_inner(item)));
+    /// Queues new work. Returns false if nothing can be queued any more (N3 of `lane`).
+    ///
+    /// # Safety
+    ///
+    /// `item` points to an item, which has moved out of there if this returns true, or if it panics.
+    pub(crate) unsafe fn follow_up(&self, item: *const T, when: When) -> bool {
+        // SAFETY: the caller's guarantee.
+        let Some(change) = (unsafe { self.push(item, 1, when) }) else {
+            return false;
         };
         self.channel().notify(change);
-        Ok(())
+        true
     }
 
     /// Pushes an item to the lane, and sets the alarm if it is the first that is due. Returns what has

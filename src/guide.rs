@@ -87,8 +87,8 @@
 //!
 //! A sender that a panic drops may not have sent everything. So this is a failure, on channels of both
 //! kinds, which [`failed_senders`](crate::Report::failed_senders) counts; and so is a sender that ends with
-//! [`fail`](crate::Sender::fail). The outcome of a finished channel is final: a sender that fails after the
-//! end changes nothing.
+//! [`fail`](crate::Sender::fail). Once a call has seen that the channel is finished, its
+//! outcome is final: a sender that fails later changes nothing.
 //!
 //! [`force_send`](crate::Sender::force_send) evicts the oldest sent item of a full channel, and returns
 //! it to its caller. That is no failure, and nothing waits for that item any more.

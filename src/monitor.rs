@@ -119,8 +119,8 @@ impl<T> Monitor<T> {
     /// # Errors
     ///
     /// Returns a [`JoinError`](crate::JoinError) if anything has failed, as [`join`](Self::join)
-    /// does. The outcome of a finished channel does not change any more: a sender that fails later is no
-    /// failure of it.
+    /// does. Once a call has seen that the channel is finished, its outcome does not change any more: a
+    /// sender that fails later is no failure of it.
     ///
     /// # Panics
     ///

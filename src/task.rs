@@ -239,19 +239,32 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn retry(self) -> Result<(), RetryError<T>> {
-        self.retry_or(When::Now, |reason| Failure::Failed(Arc::new(reason)))
+        self.retry_or(|reason| Failure::Failed(Arc::new(reason)))
     }
 
-    /// Queues the item for another attempt, at `when`. If that is refused, ends the task with the
-    /// failure that `refused` makes of the reason.
+    /// Queues the item for another attempt. If that is refused, ends the task with the failure that
+    /// `refused` makes of the reason.
     fn retry_or(
         self,
-        when: When,
         refused: impl FnOnce(RetryError<()>) -> Failure,
     ) -> Result<(), RetryError<T>> {
         let mut task = MaybeUninit::new(self);
         // SAFETY: the task is not used after this.
-        let (item, delivery, attempt) = unsafe { Self::take_apart(&mut task) };
+        unsafe { Self::retry_in_place(&mut task, When::Now, refused) }
+    }
+
+    /// [`retry_or`](Self::retry_or), of a task in its place, at `when`.
+    ///
+    /// # Safety
+    ///
+    /// The place holds a task, which is neither used nor dropped after this.
+    unsafe fn retry_in_place(
+        task: &mut MaybeUninit<Self>,
+        when: When,
+        refused: impl FnOnce(RetryError<()>) -> Failure,
+    ) -> Result<(), RetryError<T>> {
+        // SAFETY: the caller's guarantee.
+        let (item, delivery, attempt) = unsafe { Self::take_apart(task) };
         // SAFETY: the item is not used after this, unless it is returned here.
         match unsafe { delivery.retry(item, attempt, when, refused) } {
             Ok(()) => Ok(()),
@@ -309,7 +322,7 @@ impl<T> Task<T> {
         // If the item is queued again, the error is dropped unused, perhaps while the panic of a
         // waker unwinds.
         let error = Guarded::new(error);
-        self.retry_or(When::Now, |_| failed(error.into_inner()))
+        self.retry_or(|_| failed(error.into_inner()))
     }
 
     /// Queues new work, which is received as a task of its own.
@@ -347,7 +360,28 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn follow_up(&self, item: T) -> Result<(), SendError<T>> {
-        self.in_hand.delivery.follow_up(item, When::Now)
+        let mut item = MaybeUninit::new(item);
+        // SAFETY: the item is not used after this.
+        unsafe { self.follow_up_in_place(&mut item, When::Now) }
+    }
+
+    /// Queues new work that is in its place, at `when`.
+    ///
+    /// # Safety
+    ///
+    /// `item` holds an item, which is neither used nor dropped after this.
+    unsafe fn follow_up_in_place(
+        &self,
+        item: &mut MaybeUninit<T>,
+        when: When,
+    ) -> Result<(), SendError<T>> {
+        // SAFETY: the caller's guarantee.
+        if unsafe { self.in_hand.delivery.follow_up(item.as_ptr(), when) } {
+            Ok(())
+        } else {
+            // SAFETY: it has not moved out; it is taken once.
+            Err(SendError(unsafe { item.assume_init_read() }))
+        }
     }
 
     /// Returns the number of this delivery of the item: 1 for the first, and one more for each

@@ -169,7 +169,12 @@ impl Failures {
     }
 
     pub(crate) fn take_first(&mut self) -> Option<Failure> {
-        (!self.kept.is_empty()).then(|| self.kept.remove(0))
+        let first = (!self.kept.is_empty()).then(|| self.kept.remove(0))?;
+        if self.kept.is_empty() {
+            // Those were recorded before what is kept from now on.
+            self.more = 0;
+        }
+        Some(first)
     }
 
     fn fmt_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -57,9 +57,9 @@ impl<T> Sender<T> {
     /// like any other: if it is the last one, the channel is closed, and what is queued can still be
     /// received. To stop everything, call [`close_now`](Self::close_now) first.
     ///
-    /// A channel that is [finished](crate::Monitor::finished) has reported its outcome, which does not
-    /// change any more. The error is then dropped. This can only happen if another handle has closed the
-    /// channel.
+    /// Once a call has seen that the channel is [finished](crate::Monitor::finished), its outcome does not
+    /// change any more, and the error is dropped. This can only happen if another handle has closed the
+    /// channel, or if no receiver is left.
     ///
     /// # Panics
     ///

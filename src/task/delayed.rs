@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::error::Error;
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::error::RetryError;
 use crate::error::SendError;
 use crate::report::Failure;
 use crate::unwind::Guarded;
+use crate::unwind::protect_in_place;
 
 /// Queueing work for later. These calls are absent on WebAssembly and without `std`.
 ///
@@ -24,6 +26,7 @@ use crate::unwind::Guarded;
 ///
 /// When an item is due, it joins the end of the line of items that tasks have queued. So it is received
 /// when it is due or later, and never earlier. Items join that line in order of due time.
+/// (An item whose time has passed when it is queued joins the line at once.)
 ///
 /// Delays work with any executor, and without one: a thread makes the items receivable. All channels of a
 /// process share it. It starts when an item is delayed, and ends when none is. It calls the wakers of
@@ -94,8 +97,9 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn retry_after(self, delay: Duration) -> Result<(), RetryError<T>> {
-        let when = When::after(delay);
-        self.retry_or(when, |reason| Failure::Failed(Arc::new(reason)))
+        let mut task = MaybeUninit::new(self);
+        // SAFETY: the task is not used after this.
+        unsafe { Self::retry_when(&mut task, || When::after(delay), refused) }
     }
 
     /// Ends this delivery, and queues the item for another attempt when it is `due`. If that is past, this
@@ -130,8 +134,9 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn retry_at(self, due: Instant) -> Result<(), RetryError<T>> {
-        let when = When::at(due);
-        self.retry_or(when, |reason| Failure::Failed(Arc::new(reason)))
+        let mut task = MaybeUninit::new(self);
+        // SAFETY: the task is not used after this.
+        unsafe { Self::retry_when(&mut task, || When::at(due), refused) }
     }
 
     /// Queues the item for another attempt after a delay, like [`retry_after`](Self::retry_after). If that
@@ -177,8 +182,28 @@ impl<T> Task<T> {
     ) -> Result<(), RetryError<T>> {
         // As in `retry_or_fail`.
         let error = Guarded::new(error);
-        let when = When::after(delay);
-        self.retry_or(when, |_| failed(error.into_inner()))
+        let refused = |_| failed(error.into_inner());
+        let mut task = MaybeUninit::new(self);
+        // SAFETY: the task is not used after this.
+        unsafe { Self::retry_when(&mut task, || When::after(delay), refused) }
+    }
+
+    /// Queues the item for another attempt, when `when` says. If that is refused, ends the task with the
+    /// failure that `refused` makes of the reason. If `when` panics, drops the task.
+    ///
+    /// # Safety
+    ///
+    /// The place holds a task, which is neither used nor dropped after this.
+    unsafe fn retry_when(
+        task: &mut MaybeUninit<Self>,
+        when: impl FnOnce() -> When,
+        refused: impl FnOnce(RetryError<()>) -> Failure,
+    ) -> Result<(), RetryError<T>> {
+        let mut at = When::Now;
+        // SAFETY: the caller's guarantee.
+        unsafe { protect_in_place(task, || at = when()) };
+        // SAFETY: as above.
+        unsafe { Self::retry_in_place(task, at, refused) }
     }
 
     /// Queues new work after a delay. It is received as a task of its own.
@@ -214,9 +239,16 @@ impl<T> Task<T> {
     /// # }).unwrap();
     /// ```
     pub fn follow_up_after(&self, item: T, delay: Duration) -> Result<(), SendError<T>> {
-        // If the thread cannot be started, the item is dropped during that panic.
-        let item = Guarded::new(item);
-        let when = When::after(delay);
-        self.in_hand.delivery.follow_up(item.into_inner(), when)
+        let mut item = MaybeUninit::new(item);
+        let mut at = When::Now;
+        // SAFETY: it holds the item, which is dropped if this panics.
+        unsafe { protect_in_place(&mut item, || at = When::after(delay)) };
+        // SAFETY: the item is not used after this.
+        unsafe { self.follow_up_in_place(&mut item, at) }
     }
+}
+
+/// The failure of a task whose retry was refused, if its worker provides no error.
+fn refused(reason: RetryError<()>) -> Failure {
+    Failure::Failed(Arc::new(reason))
 }

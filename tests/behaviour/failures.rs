@@ -212,8 +212,9 @@ fn plain_channel_keeps_failures() {
     sender.clone().fail("first");
     sender.clone().fail("second");
     drop(receiver);
-    sender.fail("too late");
     let error = now(monitor.finished()).unwrap_err();
+    sender.fail("too late");
+    assert_eq!(now(monitor.finished()).unwrap_err().report, error.report);
     assert_eq!(texts(&error)[..2], ["first", "second"]);
     assert!(matches!(error.failures()[2..], [Failure::Discarded]));
     let text = error.to_string();

@@ -15,6 +15,7 @@ use std::time::Duration;
 #[cfg(feature = "futures")]
 use futures_util::SinkExt;
 use futures_util::StreamExt;
+use tollgate::TaskReceiver;
 
 use crate::common::Kind;
 use crate::common::Plain;
@@ -182,6 +183,11 @@ fn blocking<K: Kind<[u8; N]>, const N: usize>() {
     run::<K, N>(1, |(_, receiver)| assert!(receiver.iter().next().is_some()));
 }
 
+#[inline(never)]
+fn retry_after<const N: usize>(receiver: &TaskReceiver<[u8; N]>, delay: Duration) {
+    receiver.try_recv().unwrap().retry_after(delay).unwrap();
+}
+
 fn tasks<const N: usize>() {
     run::<Tasks, N>(1, |(_, receiver)| {
         receiver.try_recv().unwrap().done();
@@ -202,13 +208,16 @@ fn tasks<const N: usize>() {
     });
     // The thread of the timer moves it, too.
     run::<Tasks, N>(1, |(_, receiver)| {
-        let delay = Duration::from_millis(1);
-        receiver.try_recv().unwrap().retry_after(delay).unwrap();
+        retry_after(receiver, Duration::from_millis(1));
         assert!(receiver.recv_blocking().is_ok());
     });
     run::<Tasks, N>(1, |(_, receiver)| {
         let task = receiver.try_recv().unwrap();
         assert!(task.follow_up_after(item(), Duration::MAX).is_ok());
+    });
+    run::<Tasks, N>(1, |(_, receiver)| {
+        retry_after(receiver, Duration::MAX);
+        assert!(receiver.close_now().next().is_some());
     });
     run::<Tasks, N>(1, |(_, receiver)| drop(receiver.try_recv()));
 }

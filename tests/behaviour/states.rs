@@ -732,6 +732,7 @@ fn failing_sender_is_failure_until_the_end<K: Kind>() {
     let (sender, _receiver) = closed_with_an_item::<K>();
     assert!(counts(sender));
     let (sender, _receiver) = finished::<K>();
+    assert!(now(sender.monitor().finished()).is_ok());
     assert!(!counts(sender));
 }
 

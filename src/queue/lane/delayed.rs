@@ -16,6 +16,7 @@ use std::time::Instant;
 use super::KEPT;
 use super::Lane;
 use super::List;
+use super::Ready;
 use super::Requeued;
 use crate::sync::with_lock;
 
@@ -130,7 +131,7 @@ impl<T> Delayed<T> {
     pub(super) fn append_to(self, mut list: List<T>) -> List<T> {
         // The first item is the last in the order of the heap.
         let entries = self.heap.into_sorted_vec().into_iter().rev();
-        list.extend(entries.map(|it| *it.requeued));
+        list.extend(entries.map(|it| Ready::Boxed(it.requeued)));
         list
     }
 }
@@ -180,7 +181,7 @@ impl<T> Lane<T> {
                 let Some(requeued) = delayed.pop_due(now) else {
                     break;
                 };
-                items.ready.push_back(*requeued);
+                items.ready.push_back(Ready::Boxed(requeued));
                 count += 1;
             }
             if count > 0 {
