@@ -156,8 +156,8 @@
 //! # Producers
 //!
 //! After `close` and `close_now`, each send returns an error with its item, also one that was waiting. A
-//! producer that ends its loop at that error stops by itself. One that calls `unwrap` panics. Until the
-//! channel is finished, such a panic counts as a failure, because it drops a sender. See
+//! producer that ends its loop at that error stops by itself. One that calls `unwrap` panics. Until a
+//! call has seen that the channel is finished, such a panic counts as a failure, because it drops a sender. See
 //! [`failed_senders`](crate::Report::failed_senders).
 //!
 //! A producer that cannot continue for a reason of its own says so by [`Sender::fail`](crate::Sender::fail).
