@@ -37,7 +37,6 @@ use crate::policy::Policy;
 use crate::queue::Batch;
 use crate::queue::Origin;
 use crate::queue::Queue;
-use crate::queue::Ready;
 use crate::queue::Requeued;
 use crate::report::Failure;
 use crate::report::Stats;
@@ -424,7 +423,7 @@ impl<T> Channel<T> {
     }
 
     /// Removes all requeued items; from then on, none can be requeued.
-    fn end_lane(&self) -> VecDeque<Ready<T>> {
+    fn end_lane(&self) -> VecDeque<Requeued<T>> {
         let (items, has_delayed) = self.queue.end_lane();
         if has_delayed {
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -472,9 +471,8 @@ impl<T> Channel<T> {
                 // SAFETY: it has just been moved there, and is taken once.
                 drained.push(unsafe { place.assume_init_read() });
             }
-            for ready in self.end_lane() {
+            for Requeued { item, .. } in self.end_lane() {
                 count(1);
-                let Requeued { item, .. } = ready.into_inner();
                 // SAFETY: N5 of `lane`.
                 drained.push(unsafe { item.assume_init() });
             }

@@ -26,7 +26,6 @@ mod later;
 use self::lane::Lane;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) use self::lane::Matured;
-pub(crate) use self::lane::Ready;
 pub(crate) use self::lane::Requeued;
 use self::ring::Ring;
 use self::segments::Segments;
@@ -310,7 +309,7 @@ impl<T> Queue<T> {
 
     /// Removes all requeued items; from then on, none can be requeued (N3 of `lane`). Also returns whether
     /// any item was ever delayed.
-    pub(crate) fn end_lane(&self) -> (VecDeque<Ready<T>>, bool) {
+    pub(crate) fn end_lane(&self) -> (VecDeque<Requeued<T>>, bool) {
         self.lane.as_ref().map(|it| it.end()).unwrap_or_default()
     }
 

@@ -118,7 +118,7 @@ pub(crate) unsafe fn free_channel<T>(channel: NonNull<Channel<T>>) {
 }
 
 /// A [`Shared`] that counts as a sender. The last to be dropped closes the channel. One that is dropped
-/// while the thread unwinds has failed: whoever owned it may not have sent everything.
+/// while the thread unwinds has failed: its owner may not have sent everything.
 pub(crate) struct SenderSide<T>(Shared<T>);
 
 impl<T> Deref for SenderSide<T> {

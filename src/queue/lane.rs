@@ -20,7 +20,7 @@
 //!   is ended, under the lock. So a push that races with this comes before, and its item is among those
 //!   that are taken out, or after, and is refused. An ended lane accepts no item.
 //! * **N4** No user code runs under the lock.
-//! * **N5** An item is initialised while it is in the lane. Whoever takes it out owns it.
+//! * **N5** An item is initialised while it is in the lane. The caller that takes it out owns it.
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use alloc::boxed::Box;
@@ -28,8 +28,6 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
 use core::mem::MaybeUninit;
-use core::ops::Deref;
-use core::ops::DerefMut;
 
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
@@ -56,47 +54,7 @@ pub(crate) struct Requeued<T> {
     pub(crate) attempt: u32,
 }
 
-/// A receivable item.
-pub(crate) enum Ready<T> {
-    Plain(Requeued<T>),
-    /// One that was delayed. It stays in its box, so that the timer's thread has no large item on its stack.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    Boxed(Box<Requeued<T>>),
-}
-
-impl<T> Ready<T> {
-    pub(crate) fn into_inner(self) -> Requeued<T> {
-        match self {
-            Self::Plain(requeued) => requeued,
-            #[cfg(all(feature = "std", not(target_family = "wasm")))]
-            Self::Boxed(requeued) => *requeued,
-        }
-    }
-}
-
-impl<T> Deref for Ready<T> {
-    type Target = Requeued<T>;
-
-    fn deref(&self) -> &Requeued<T> {
-        match self {
-            Self::Plain(requeued) => requeued,
-            #[cfg(all(feature = "std", not(target_family = "wasm")))]
-            Self::Boxed(requeued) => requeued,
-        }
-    }
-}
-
-impl<T> DerefMut for Ready<T> {
-    fn deref_mut(&mut self) -> &mut Requeued<T> {
-        match self {
-            Self::Plain(requeued) => requeued,
-            #[cfg(all(feature = "std", not(target_family = "wasm")))]
-            Self::Boxed(requeued) => requeued,
-        }
-    }
-}
-
-type List<T> = VecDeque<Ready<T>>;
+type List<T> = VecDeque<Requeued<T>>;
 
 /// What a lane holds.
 struct Items<T> {
@@ -191,9 +149,7 @@ impl<T> Lane<T> {
             };
             // SAFETY: the caller's guarantee.
             let item = unsafe { item.cast::<MaybeUninit<T>>().read() };
-            items
-                .ready
-                .push_back(Ready::Plain(Requeued { item, attempt }));
+            items.ready.push_back(Requeued { item, attempt });
             self.count_pushed(attempt);
             self.count_readied(1);
             true
@@ -208,8 +164,8 @@ impl<T> Lane<T> {
         let mut surplus = VecDeque::new();
         with_lock(&self.items, |items| {
             let ready = &mut items.as_mut()?.ready;
-            let first = ready.front()?;
-            let (item, attempt) = (first.item.as_ptr(), first.attempt);
+            let Requeued { item, attempt } = ready.front()?;
+            let (item, attempt) = (item.as_ptr(), *attempt);
             // SAFETY: it is removed from the list, and the place is elsewhere.
             unsafe { place.as_mut_ptr().copy_from_nonoverlapping(item, 1) };
             ready.drain(..1);
@@ -225,7 +181,7 @@ impl<T> Lane<T> {
         &self,
         max: u64,
         out: &mut Vec<R>,
-        mut make: impl FnMut(Requeued<T>) -> R,
+        make: impl FnMut(Requeued<T>) -> R,
     ) -> u64 {
         let want = self.len().min(max) as usize;
         if want == 0 {
@@ -239,7 +195,7 @@ impl<T> Lane<T> {
                 return 0;
             };
             let count = want.min(ready.len());
-            out.extend(ready.drain(..count).map(|it| make(it.into_inner())));
+            out.extend(ready.drain(..count).map(make));
             take_surplus(ready, &mut surplus);
             self.count_popped(count as u64);
             count as u64

@@ -6,7 +6,7 @@
 //! * **Y1** A poll yields at most once, before its first try. A caller that yields wakes its own task in
 //!   that poll, so it is polled again whatever other callers do.
 //! * **Y2** A request ends. Each yield on request uses up one of the
-//!   [`PER_REQUEST`](Yields::PER_REQUEST) that it granted, whoever yields. Only a waiter that is polled
+//!   [`PER_REQUEST`](Yields::PER_REQUEST) that it granted, no matter which caller yields. Only a waiter that is polled
 //!   after it was notified in vain requests again. So a waiter that is never polled again, or is
 //!   forgotten, causes at most that many yields. (Threads that count at the same time may count several
 //!   yields as one, or restore a count that one of them read earlier. But each stores less than it has

@@ -203,6 +203,30 @@ impl fmt::Display for JoinCounts {
     }
 }
 
+/// What was recorded before the failures that are kept is not listed after them.
+#[test]
+fn failures_that_were_taken_are_not_counted_as_more() {
+    let (sender, receiver) = Builder::new().keep_failures(2).build_tasks();
+    let fail = |error: &str| {
+        sender.try_send(1).unwrap();
+        receiver.try_recv().unwrap().fail(error);
+    };
+    ["first", "second", "third"].into_iter().for_each(fail);
+    let monitor = sender.monitor();
+    assert!(
+        now(monitor.join())
+            .unwrap_err()
+            .to_string()
+            .ends_with("and 1 more failure")
+    );
+    assert!(monitor.take_failure().is_some());
+    assert!(monitor.take_failure().is_some());
+    assert!(now(monitor.join()).is_ok());
+    fail("fourth");
+    let text = now(monitor.join()).unwrap_err().to_string();
+    assert!(text.ends_with("fourth"), "{text}");
+}
+
 /// Of every kind that a plain channel has.
 #[test]
 fn plain_channel_keeps_failures() {

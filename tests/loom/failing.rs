@@ -1,4 +1,4 @@
-//! Senders that fail, against the close, the end, and those who wait for it. Loom's threads do not unwind, so
+//! Senders that fail, against the close, the end, and the callers that wait for the end. Loom's threads do not unwind, so
 //! the senders fail with an error. A panic takes the same way from the first step on.
 
 use std::sync::Arc;

@@ -16,7 +16,6 @@ use std::time::Instant;
 use super::KEPT;
 use super::Lane;
 use super::List;
-use super::Ready;
 use super::Requeued;
 use crate::sync::with_lock;
 
@@ -127,11 +126,15 @@ impl<T> Delayed<T> {
         self.heap.pop().map(|first| first.requeued)
     }
 
-    /// Appends all items to `list`, in order.
+    /// Appends all items to `list`, in order. (Not inlined, so that no other function has a large item on
+    /// its stack.)
+    #[inline(never)]
     pub(super) fn append_to(self, mut list: List<T>) -> List<T> {
+        list.reserve(self.heap.len());
         // The first item is the last in the order of the heap.
-        let entries = self.heap.into_sorted_vec().into_iter().rev();
-        list.extend(entries.map(|it| Ready::Boxed(it.requeued)));
+        for entry in self.heap.into_sorted_vec().into_iter().rev() {
+            list.push_back(*entry.requeued);
+        }
         list
     }
 }
@@ -181,7 +184,7 @@ impl<T> Lane<T> {
                 let Some(requeued) = delayed.pop_due(now) else {
                     break;
                 };
-                items.ready.push_back(Ready::Boxed(requeued));
+                items.ready.push_back(*requeued);
                 count += 1;
             }
             if count > 0 {

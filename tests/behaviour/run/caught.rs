@@ -359,7 +359,9 @@ fn futures_that_run_already_are_covered() {
 
 #[test]
 fn panicking_destructor_of_panicked_future_is_contained() {
-    struct Twice<H>(#[allow(dead_code)] H);
+    struct Twice<H> {
+        _held: H,
+    }
 
     impl Future for Twice<u32> {
         type Output = Result<(), &'static str>;
@@ -384,11 +386,19 @@ fn panicking_destructor_of_panicked_future_is_contained() {
     }
 
     let (sender, receiver) = closed_with(3);
-    finish(receiver.run(at_most(2), Twice).catch_panics());
+    finish(
+        receiver
+            .run(at_most(2), |_held| Twice { _held })
+            .catch_panics(),
+    );
     assert_eq!(report_of_panics(&sender).panicked, 3);
 
     let (sender, receiver) = closed_with(3);
-    finish(receiver.run_tasks(at_most(2), Twice).catch_panics());
+    finish(
+        receiver
+            .run_tasks(at_most(2), |_held| Twice { _held })
+            .catch_panics(),
+    );
     assert_eq!(report_of_panics(&sender).panicked, 3);
 }
 
