@@ -24,7 +24,6 @@
 //! The only atomics here are the counts of handles. The queue holds the positions, the ledger the
 //! outcomes, and the lists the waiters.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::mem::MaybeUninit;
@@ -37,7 +36,7 @@ use crate::policy::Policy;
 use crate::queue::Batch;
 use crate::queue::Origin;
 use crate::queue::Queue;
-use crate::queue::Requeued;
+use crate::queue::Rest;
 use crate::report::Failure;
 use crate::report::Stats;
 use crate::sync::atomic::AtomicUsize;
@@ -412,24 +411,24 @@ impl<T> Channel<T> {
             let mut requeued = self.end_lane();
             count(requeued.len() as u64);
             let drop_sent = OnDrop(|| self.drop_sent(count));
-            let mut requeued = requeued.iter_mut();
+            let mut items = requeued.items();
             run_all(
-                || requeued.next(),
+                || items.next(),
                 // SAFETY: N5 of `lane`: it is the only owner, and drops each item once.
-                |requeued| unsafe { requeued.item.assume_init_drop() },
+                |item| unsafe { item.assume_init_drop() },
             );
             drop(drop_sent);
         });
     }
 
     /// Removes all requeued items; from then on, none can be requeued.
-    fn end_lane(&self) -> VecDeque<Requeued<T>> {
-        let (items, has_delayed) = self.queue.end_lane();
-        if has_delayed {
+    fn end_lane(&self) -> Rest<T> {
+        let rest = self.queue.end_lane();
+        if rest.has_delayed {
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             self.leave_timer();
         }
-        items
+        rest
     }
 
     /// Drops what was sent. It is moved out of its slot before, because a destructor is user code. (Not
@@ -471,10 +470,10 @@ impl<T> Channel<T> {
                 // SAFETY: it has just been moved there, and is taken once.
                 drained.push(unsafe { place.assume_init_read() });
             }
-            for Requeued { item, .. } in self.end_lane() {
+            for item in self.end_lane().items() {
                 count(1);
-                // SAFETY: N5 of `lane`.
-                drained.push(unsafe { item.assume_init() });
+                // SAFETY: N5 of `lane`: it is the only owner, and takes each item once.
+                drained.push(unsafe { item.assume_init_read() });
             }
         });
         drop(notify_closed);

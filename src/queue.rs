@@ -26,7 +26,8 @@ mod later;
 use self::lane::Lane;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) use self::lane::Matured;
-pub(crate) use self::lane::Requeued;
+use self::lane::Requeued;
+pub(crate) use self::lane::Rest;
 use self::ring::Ring;
 use self::segments::Segments;
 
@@ -307,9 +308,8 @@ impl<T> Queue<T> {
         matches!(popped, Attempt::Done(()))
     }
 
-    /// Removes all requeued items; from then on, none can be requeued (N3 of `lane`). Also returns whether
-    /// any item was ever delayed.
-    pub(crate) fn end_lane(&self) -> (VecDeque<Requeued<T>>, bool) {
+    /// Removes all requeued items; from then on, none can be requeued (N3 of `lane`).
+    pub(crate) fn end_lane(&self) -> Rest<T> {
         self.lane.as_ref().map(|it| it.end()).unwrap_or_default()
     }
 

@@ -21,12 +21,12 @@
 //!   that are taken out, or after, and is refused. An ended lane accepts no item.
 //! * **N4** No user code runs under the lock.
 //! * **N5** An item is initialised while it is in the lane. The caller that takes it out owns it.
+//! * **N6** Receivable items are taken out in the order in which they have become receivable, whether they
+//!   were delayed or not: see [`line`](mod@line).
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::mem;
 use core::mem::MaybeUninit;
 
 use crate::sync::Mutex;
@@ -35,6 +35,8 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering;
 use crate::sync::with_lock;
 
+// receivable items
+mod line;
 // items that are not due yet
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod delayed;
@@ -43,22 +45,23 @@ mod delayed;
 use self::delayed::Delayed;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) use self::delayed::Matured;
+use self::line::Line;
+pub(crate) use self::line::Rest;
 
 /// An item in the lane (N5).
 ///
-/// The type says neither that there is an item nor that it may be used: the timer's thread moves items
-/// whose type is not `Send`. If a receiver was forgotten, an item may even borrow what no longer exists.
+/// The type says neither that there is an item nor that it may be used: the timer's thread has access to
+/// items whose type is not `Send`. If a receiver was forgotten, an item may even borrow what no longer
+/// exists.
 pub(crate) struct Requeued<T> {
     pub(crate) item: MaybeUninit<T>,
     /// The number of its next delivery; the first is 1.
     pub(crate) attempt: u32,
 }
 
-type List<T> = VecDeque<Requeued<T>>;
-
 /// What a lane holds.
 struct Items<T> {
-    ready: List<T>,
+    line: Line<T>,
     /// `Some` once an item was delayed. Boxed, because most lanes never delay one.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     delayed: Option<Box<Delayed<T>>>,
@@ -67,7 +70,7 @@ struct Items<T> {
 impl<T> Default for Items<T> {
     fn default() -> Self {
         Self {
-            ready: VecDeque::new(),
+            line: Line::default(),
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             delayed: None,
         }
@@ -87,10 +90,10 @@ impl<T> Items<T> {
 
     /// All items: first the receivable ones, then the delayed ones in order of due time. Not to be called
     /// under the lock, because it sorts.
-    fn into_list(self) -> List<T> {
+    fn into_line(self, first: u64) -> Line<T> {
         match self.delayed {
-            Some(delayed) => delayed.append_to(self.ready),
-            None => self.ready,
+            Some(delayed) => delayed.append_to(self.line, first),
+            None => self.line,
         }
     }
 }
@@ -106,8 +109,8 @@ impl<T> Items<T> {
         false
     }
 
-    fn into_list(self) -> List<T> {
-        self.ready
+    fn into_line(self, _: u64) -> Line<T> {
+        self.line
     }
 }
 
@@ -149,7 +152,7 @@ impl<T> Lane<T> {
             };
             // SAFETY: the caller's guarantee.
             let item = unsafe { item.cast::<MaybeUninit<T>>().read() };
-            items.ready.push_back(Requeued { item, attempt });
+            items.line.push(Requeued { item, attempt });
             self.count_pushed(attempt);
             self.count_readied(1);
             true
@@ -161,15 +164,17 @@ impl<T> Lane<T> {
         if self.is_empty() {
             return None;
         }
-        let mut surplus = VecDeque::new();
+        // Freed outside the lock.
+        let (mut surplus, mut emptied) = (Line::default(), None);
         with_lock(&self.items, |items| {
-            let ready = &mut items.as_mut()?.ready;
-            let Requeued { item, attempt } = ready.front()?;
+            let line = &mut items.as_mut()?.line;
+            let first = self.popped();
+            let Requeued { item, attempt } = line.front(first)?;
             let (item, attempt) = (item.as_ptr(), *attempt);
-            // SAFETY: it is removed from the list, and the place is elsewhere.
+            // SAFETY: it is removed from the line, and the place is elsewhere.
             unsafe { place.as_mut_ptr().copy_from_nonoverlapping(item, 1) };
-            ready.drain(..1);
-            take_surplus(ready, &mut surplus);
+            emptied = line.remove_front(first);
+            line.take_surplus(&mut surplus);
             self.count_popped(1);
             Some(attempt)
         })
@@ -189,32 +194,36 @@ impl<T> Lane<T> {
         }
         // Before the lock is taken, because this may panic.
         out.reserve(want);
-        let mut surplus = VecDeque::new();
+        // Freed outside the lock.
+        let (mut surplus, mut emptied) = (Line::default(), Vec::new());
         with_lock(&self.items, |items| {
-            let Some(Items { ready, .. }) = items else {
+            let Some(Items { line, .. }) = items else {
                 return 0;
             };
-            let count = want.min(ready.len());
-            out.extend(ready.drain(..count).map(make));
-            take_surplus(ready, &mut surplus);
+            let count = want.min(line.len());
+            line.pop_many(self.popped(), count, out, make, &mut emptied);
+            line.take_surplus(&mut surplus);
             self.count_popped(count as u64);
             count as u64
         })
     }
 
-    /// Removes all items and ends the lane (N3). Also returns whether any item was ever delayed.
-    pub(crate) fn end(&self) -> (List<T>, bool) {
-        let all = with_lock(&self.items, |items| {
+    /// Removes all items and ends the lane (N3).
+    pub(crate) fn end(&self) -> Rest<T> {
+        let (all, first) = with_lock(&self.items, |items| {
             let all = items.take().unwrap_or_default();
-            let delayed = all.delayed();
+            let (first, delayed) = (self.popped(), all.delayed());
             if delayed > 0 {
                 self.count_readied(delayed);
             }
-            self.count_popped(all.ready.len() as u64 + delayed);
-            all
+            self.count_popped(all.line.len() as u64 + delayed);
+            (all, first)
         });
-        let has_delayed = all.has_ever_delayed();
-        (all.into_list(), has_delayed)
+        Rest {
+            has_delayed: all.has_ever_delayed(),
+            line: all.into_line(first),
+            first,
+        }
     }
 
     fn count_pushed(&self, attempt: u32) {
@@ -293,13 +302,8 @@ impl<T> Lane<T> {
     }
 }
 
-/// Moves the items' memory to `surplus` if the list is empty and a burst has left much of it. The
-/// caller frees it outside the lock.
-fn take_surplus<T>(items: &mut List<T>, surplus: &mut List<T>) {
-    if items.is_empty() && items.capacity() > KEPT {
-        mem::swap(items, surplus);
-    }
-}
-
 /// The largest capacity that is kept when a list becomes empty.
 const KEPT: usize = 32;
+
+#[cfg(all(test, not(loom), feature = "std", not(target_family = "wasm")))]
+mod tests;

@@ -634,8 +634,10 @@ impl<T> Segments<T> {
     }
 }
 
-impl<T> Drop for Segments<T> {
-    fn drop(&mut self) {
+impl<T> Segments<T> {
+    /// Drops all items. (Not inlined, so that a channel without any is freed on a small stack.)
+    #[inline(never)]
+    fn drop_items(&mut self) {
         let mut place = MaybeUninit::uninit();
         let item = &raw mut place;
         let next = || {
@@ -649,5 +651,13 @@ impl<T> Drop for Segments<T> {
             // SAFETY: it has just been moved there.
             unsafe { item.assume_init_drop() };
         });
+    }
+}
+
+impl<T> Drop for Segments<T> {
+    fn drop(&mut self) {
+        if self.len() > 0 {
+            self.drop_items();
+        }
     }
 }

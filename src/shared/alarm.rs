@@ -19,8 +19,8 @@ impl<T> Shared<T> {
         }
         let handle = ManuallyDrop::new(self.clone());
         let channel = handle.0.cast();
-        // SAFETY: S1, by `handle`, which `release` drops. No item is used: one that becomes receivable is
-        // moved by its bytes (Y2 of `delayed`), and a channel that is freed has none (S4).
+        // SAFETY: S1, by `handle`, which `release` drops. No item is used: only the
+        // box of one that becomes receivable (Y2 of `delayed`), and a channel that is freed has none (S4).
         alarm.set(unsafe { Entry::new(channel, visit::<T>, release::<T>) });
         // See T4 of `timer`.
         if self.queue.lane_has_ended() {

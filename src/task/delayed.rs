@@ -30,8 +30,7 @@ use crate::unwind::protect_in_place;
 ///
 /// Delays work with any executor, and without one: a thread makes the items receivable. All channels of a
 /// process share it. It starts when an item is delayed, and ends when none is. It calls the wakers of
-/// waiting receivers, so a waker that blocks its thread would hold up all delayed items. It also moves the
-/// items, and has the stack that threads have by default: put items of more than 256 KiB in a [`Box`].
+/// waiting receivers, so a waker that blocks its thread would hold up all delayed items.
 impl<T> Task<T> {
     /// Ends this delivery, and queues the item for another attempt after a delay.
     ///

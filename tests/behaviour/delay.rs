@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
@@ -134,6 +135,31 @@ fn items_due_at_same_time_come_in_order_of_calls() {
     });
     let received = receiver.iter().map(Task::done);
     assert!(received.eq(0..300));
+}
+
+/// Items that were delayed and others are in one line, whichever call takes them out.
+#[test]
+fn item_that_is_due_joins_end_of_line() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = numbered(9);
+    let monitor = sender.monitor();
+    let tasks: Vec<_> = receiver.try_iter().collect();
+    for task in tasks {
+        if *task % 3 == 1 {
+            task.retry_after(MILLI).unwrap();
+            wait_until(|| delayed(&monitor) == 0);
+        } else {
+            task.retry().unwrap();
+        }
+    }
+    let single = [(); 3].map(|()| receiver.try_recv().unwrap().done());
+    assert_eq!(single, [0, 1, 2]);
+    let mut batch = Vec::new();
+    receiver
+        .try_recv_many(&mut batch, NonZeroUsize::new(3).unwrap())
+        .unwrap();
+    assert!(batch.into_iter().map(Task::done).eq(3..6));
+    assert!(sender.close_now().eq(6..9));
 }
 
 #[test]

@@ -15,6 +15,8 @@ use std::time::Duration;
 #[cfg(feature = "futures")]
 use futures_util::SinkExt;
 use futures_util::StreamExt;
+use pollster::block_on;
+use tollgate::Sender;
 use tollgate::TaskReceiver;
 
 use crate::common::Kind;
@@ -33,11 +35,17 @@ const LARGE: usize = (if cfg!(debug_assertions) { 64 } else { 512 }) << 10;
 /// An item that can be moved by the verbs that other channels have too.
 const HUGE: usize = (if cfg!(debug_assertions) { 128 } else { 512 }) << 10;
 
-type Ends<K, const N: usize> = (tollgate::Sender<[u8; N]>, ReceiverOf<K, [u8; N]>);
+type Ends<K, const N: usize> = (Sender<[u8; N]>, ReceiverOf<K, [u8; N]>);
 
 #[inline(never)]
 fn item<const N: usize>() -> [u8; N] {
     [1; N]
+}
+
+/// Calls `f` on a thread with a stack of this size.
+fn on_stack<R: Send + 'static>(size: usize, f: impl FnOnce() -> R + Send + 'static) -> R {
+    let thread = thread::Builder::new().stack_size(size).spawn(f);
+    thread.unwrap().join().unwrap()
 }
 
 /// Makes a channel with `count` items on a large stack, and calls `verb` on an ordinary one.
@@ -45,15 +53,12 @@ fn run<K, const N: usize>(count: usize, verb: fn(&mut Ends<K, N>))
 where
     K: Kind<[u8; N]>,
 {
-    let on_stack = |size| thread::Builder::new().stack_size(size);
-    let make = move || {
+    let mut ends = on_stack(32 * STACK, move || {
         let (sender, receiver) = K::channel(4);
         (0..count).for_each(|_| assert!(sender.try_send(item()).is_ok()));
         (sender, receiver)
-    };
-    let mut ends = on_stack(32 * STACK).spawn(make).unwrap().join().unwrap();
-    let call = move || verb(&mut ends);
-    on_stack(STACK).spawn(call).unwrap().join().unwrap();
+    });
+    on_stack(STACK, move || verb(&mut ends));
 }
 
 /// Polls a future that is ready. Like `.await`, it has the future in its place at once: a function would
@@ -206,7 +211,6 @@ fn tasks<const N: usize>() {
         let task = receiver.try_recv().unwrap();
         assert!(task.follow_up(item()).is_ok());
     });
-    // The thread of the timer moves it, too.
     run::<Tasks, N>(1, |(_, receiver)| {
         retry_after(receiver, Duration::from_millis(1));
         assert!(receiver.recv_blocking().is_ok());
@@ -253,20 +257,65 @@ fn huge_items_fit_on_stack_of_thread() {
     blocking::<Tasks, HUGE>();
 }
 
-/// Slots are made where they stay, without an item.
+/// The thread of the timer neither moves items nor has room for one when it frees a channel.
 #[test]
-fn channel_is_made_on_stack_smaller_than_item() {
+fn delayed_item_may_be_larger_than_stack_of_timer() {
+    const MILLI: Duration = Duration::from_millis(1);
+    /// A channel with two items in hand.
+    fn with(f: fn(Sender<[u8; STACK]>, TaskReceiver<[u8; STACK]>)) {
+        on_stack(64 * STACK, move || {
+            let (sender, receiver) = tollgate::unbounded_tasks();
+            (0..2).for_each(|_| assert!(sender.try_send(item()).is_ok()));
+            f(sender, receiver);
+        });
+    }
     let _watchdog = Watchdog::start();
-    let on_stack = |size| thread::Builder::new().stack_size(size);
+    with(|_, receiver| {
+        retry_after(&receiver, MILLI);
+        retry_after(&receiver, MILLI);
+        for _ in 0..2 {
+            let task = receiver.recv_blocking().unwrap();
+            assert_eq!((task.attempt(), task.iter().all(|it| *it == 1)), (2, true));
+            task.done();
+        }
+    });
+    with(|_, receiver| {
+        retry_after(&receiver, MILLI);
+        retry_after(&receiver, MILLI);
+        let mut tasks = Vec::new();
+        while tasks.len() < 2 {
+            let received = receiver.recv_many(&mut tasks, NonZeroUsize::MAX);
+            assert!(block_on(received).is_ok());
+        }
+        assert!(
+            tasks
+                .iter()
+                .all(|it| it.attempt() == 2 && it[STACK - 1] == 1)
+        );
+    });
+    // One is delayed, and the other may be receivable.
+    with(|sender, receiver| {
+        retry_after(&receiver, Duration::MAX);
+        retry_after(&receiver, MILLI);
+        assert!(sender.close_now().all(|it| it[STACK - 1] == 1));
+    });
+    with(|_, receiver| {
+        retry_after(&receiver, Duration::MAX);
+        retry_after(&receiver, MILLI);
+        drop(receiver);
+    });
+}
+
+/// Slots are made where they stay, without an item, and a channel that is freed holds none.
+#[test]
+fn channel_is_made_and_freed_on_stack_smaller_than_item() {
+    let _watchdog = Watchdog::start();
     let make = || {
         let bounded = tollgate::bounded::<[u8; STACK]>(4);
         (bounded, tollgate::unbounded_tasks::<[u8; STACK]>())
     };
-    let ends = on_stack(STACK).spawn(make).unwrap().join().unwrap();
-    // Dropping a channel removes its items, for which it needs room on the stack.
-    on_stack(32 * STACK)
-        .spawn(|| drop(ends))
-        .unwrap()
-        .join()
-        .unwrap();
+    let ((one, receiver), (other, tasks)) = on_stack(STACK, make);
+    // Dropping the last receiver removes all items, for which it needs room on the stack.
+    on_stack(32 * STACK, || drop((receiver, tasks)));
+    on_stack(STACK, || drop((one, other)));
 }

@@ -4,8 +4,9 @@
 //!
 //! * **Y1** Items become receivable in order of due time, and in the order in which they were pushed if
 //!   they are due at the same time. None does so before it is due.
-//! * **Y2** On the timer's thread, an item is neither used nor dropped: its bytes are moved. Nothing else
-//!   would be sound, because the type of the item may not be `Send`.
+//! * **Y2** On the timer's thread, an item is neither used, nor moved, nor dropped: its box is moved.
+//!   Using it would be unsound, because the type of the item may not be `Send`. The stack may be too small
+//!   for it.
 
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
@@ -15,7 +16,7 @@ use std::time::Instant;
 
 use super::KEPT;
 use super::Lane;
-use super::List;
+use super::Line;
 use super::Requeued;
 use crate::sync::with_lock;
 
@@ -24,7 +25,7 @@ const BATCH: u64 = 64;
 
 /// The delayed items of a lane.
 ///
-/// They are in boxes, so that the heap moves little, however large the items are.
+/// They are in boxes, so that the heap and the timer's thread move little, however large the items are.
 pub(super) struct Delayed<T> {
     heap: BinaryHeap<Entry<T>>,
     /// The number of the next item.
@@ -126,16 +127,15 @@ impl<T> Delayed<T> {
         self.heap.pop().map(|first| first.requeued)
     }
 
-    /// Appends all items to `list`, in order. (Not inlined, so that no other function has a large item on
-    /// its stack.)
-    #[inline(never)]
-    pub(super) fn append_to(self, mut list: List<T>) -> List<T> {
-        list.reserve(self.heap.len());
+    /// Appends all items to `line`, in order. The first item of the line has the position `first`.
+    pub(super) fn append_to(self, mut line: Line<T>, first: u64) -> Line<T> {
+        let next = first + line.len() as u64;
         // The first item is the last in the order of the heap.
-        for entry in self.heap.into_sorted_vec().into_iter().rev() {
-            list.push_back(*entry.requeued);
+        let entries = self.heap.into_sorted_vec().into_iter().rev();
+        for (position, entry) in (next..).zip(entries) {
+            line.push_box(position, entry.requeued);
         }
-        list
+        line
     }
 }
 
@@ -179,12 +179,13 @@ impl<T> Lane<T> {
         with_lock(&self.items, |items| {
             let items = items.as_mut()?;
             let delayed = items.delayed.as_mut()?;
+            let next = self.readied();
             let mut count = 0;
             while count < BATCH {
                 let Some(requeued) = delayed.pop_due(now) else {
                     break;
                 };
-                items.ready.push_back(*requeued);
+                items.line.push_box(next + count, requeued);
                 count += 1;
             }
             if count > 0 {
