@@ -90,7 +90,7 @@ impl JoinError {
     pub fn failures(&self) -> &[Failure] {
         match &self.kept {
             None => slice::from_ref(&self.first),
-            Some(failures) => &failures.kept,
+            Some(failures) => failures.kept(),
         }
     }
 }
@@ -147,7 +147,10 @@ impl Error for JoinError {
 /// Several failures, in the order in which they were recorded.
 #[derive(Clone, Default)]
 pub(crate) struct Failures {
-    kept: Vec<Failure>,
+    /// The first ones have been taken, and replaced by others. So taking one does not move the rest, which
+    /// may be many.
+    list: Vec<Failure>,
+    taken: usize,
     /// How many more were recorded and not kept.
     more: u64,
 }
@@ -156,29 +159,39 @@ impl Failures {
     /// Keeps a failure, unless there are `most`. Returns whether it is the first. Returns the failure if it
     /// is not kept.
     pub(crate) fn keep(&mut self, failure: Failure, most: usize) -> Result<bool, Failure> {
-        if self.kept.len() >= most {
+        if self.kept().len() >= most {
             self.more += 1;
             return Err(failure);
         }
-        self.kept.push(failure);
-        Ok(self.kept.len() == 1)
+        self.list.push(failure);
+        Ok(self.kept().len() == 1)
     }
 
     pub(crate) fn first(&self) -> Option<&Failure> {
-        self.kept.first()
+        self.kept().first()
     }
 
     pub(crate) fn take_first(&mut self) -> Option<Failure> {
-        let first = (!self.kept.is_empty()).then(|| self.kept.remove(0))?;
-        if self.kept.is_empty() {
+        let first = self.list.get_mut(self.taken)?;
+        let first = mem::replace(first, Failure::Discarded);
+        self.taken += 1;
+        if self.taken > self.list.len() / 2 {
+            // This moves fewer failures than were taken since the last time.
+            self.list.drain(..mem::take(&mut self.taken));
+        }
+        if self.list.is_empty() {
             // Those were recorded before what is kept from now on.
             self.more = 0;
         }
         Some(first)
     }
 
+    fn kept(&self) -> &[Failure] {
+        &self.list[self.taken..]
+    }
+
     fn fmt_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for failure in &self.kept {
+        for failure in self.kept() {
             write!(f, "\n  {failure}")?;
             let mut source = failure.source();
             while let Some(error) = source {
@@ -197,7 +210,7 @@ impl Failures {
 impl Drop for Failures {
     /// Drops all of them, even if the destructors of several errors panic.
     fn drop(&mut self) {
-        let mut failures = mem::take(&mut self.kept).into_iter();
+        let mut failures = mem::take(&mut self.list).into_iter();
         run_all(|| failures.next(), drop);
     }
 }

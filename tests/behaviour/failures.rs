@@ -1,5 +1,6 @@
 //! Channels that keep several failures, and errors whose text or destructor panics.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -135,6 +136,38 @@ fn taken_failure_makes_next_one_first() {
     // An error keeps the failures of its instant.
     assert_eq!(texts(&before), ["1", "2"]);
     assert_eq!(texts(&before.clone()), ["1", "2"]);
+}
+
+#[test]
+fn failures_are_taken_in_order_while_others_are_kept() {
+    const MOST: usize = 20;
+    let mut rng = fastrand::Rng::with_seed(5);
+    let channel = Failing::keeping(MOST);
+    let (mut kept, mut next) = (VecDeque::new(), 0);
+    for _ in 0..500 {
+        // Mostly failures at first, and then calls that take one.
+        if rng.u32(0..1_000) > next {
+            channel.fail([next]);
+            if kept.len() < MOST {
+                kept.push_back(next.to_string());
+            }
+            next += 1;
+        } else {
+            next += 3;
+            assert_eq!(channel.take(), kept.pop_front());
+        }
+        match now(channel.sender.join()) {
+            Ok(_) => assert_eq!(kept.len(), 0),
+            Err(error) => {
+                assert!(texts(&error).iter().eq(&kept));
+                assert_eq!(text_of(&error.first), kept[0]);
+            }
+        }
+    }
+    while let Some(failure) = kept.pop_front() {
+        assert_eq!(channel.take(), Some(failure));
+    }
+    assert_eq!(channel.take(), None);
 }
 
 #[test]
