@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
+use core::fmt::Write;
 use core::mem;
 use core::slice;
 
@@ -97,7 +98,7 @@ impl JoinError {
 
 impl fmt::Display for JoinError {
     /// Writes the counts. If the channel keeps more failures than the first, writes these too, one a line,
-    /// each with its sources.
+    /// each with its sources. If the text of an error has several lines, these are indented below the first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt_counts(&self.report, f)?;
         match &self.kept {
@@ -192,10 +193,12 @@ impl Failures {
 
     fn fmt_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for failure in self.kept() {
-            write!(f, "\n  {failure}")?;
+            f.write_str("\n  ")?;
+            let mut entry = Indented { f, newlines: 0 };
+            write!(entry, "{failure}")?;
             let mut source = failure.source();
             while let Some(error) = source {
-                write!(f, ": {error}")?;
+                write!(entry, ": {error}")?;
                 source = error.source();
             }
         }
@@ -204,6 +207,33 @@ impl Failures {
             1 => f.write_str("\n  and 1 more failure"),
             more => write!(f, "\n  and {more} more failures"),
         }
+    }
+}
+
+/// Writes text of which all lines but the first are indented, without the newlines at its end. The texts of
+/// errors are those of users.
+struct Indented<'a, 'b> {
+    f: &'a mut fmt::Formatter<'b>,
+    /// How many newlines precede what is written next.
+    newlines: usize,
+}
+
+impl Write for Indented<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (number, line) in text.split('\n').enumerate() {
+            self.newlines += usize::from(number > 0);
+            if line.is_empty() {
+                continue;
+            }
+            if self.newlines > 0 {
+                for _ in 0..mem::take(&mut self.newlines) {
+                    self.f.write_str("\n")?;
+                }
+                self.f.write_str("    ")?;
+            }
+            self.f.write_str(line)?;
+        }
+        Ok(())
     }
 }
 

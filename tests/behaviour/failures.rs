@@ -222,6 +222,33 @@ fn display_writes_failures_with_sources() {
     }
 }
 
+#[test]
+fn display_indents_texts_of_several_lines() {
+    let (sender, receiver) = Builder::new().keep_failures(4).build_tasks();
+    let root = Chain("at line 2\n\n\n1 | x\n2 | y\n", None);
+    let errors = [
+        Chain("cannot parse:\n  a.toml\n", Some(Box::new(root))),
+        Chain("\n", None),
+        Chain("short", None),
+    ];
+    for error in errors {
+        sender.try_send(0).unwrap();
+        receiver.try_recv().unwrap().fail(error);
+    }
+    let text = now(sender.join()).unwrap_err().to_string();
+    let (_, kept) = text.split_once('\n').unwrap();
+    let expected = "  a task failed: cannot parse:
+      a.toml
+    : at line 2
+
+
+    1 | x
+    2 | y
+  a task failed: 
+  a task failed: short";
+    assert_eq!(kept, expected);
+}
+
 /// The first line of an error.
 struct JoinCounts(Report);
 
