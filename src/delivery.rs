@@ -5,10 +5,6 @@ use core::mem::MaybeUninit;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
 use core::ptr::NonNull;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use core::time::Duration;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use std::time::Instant;
 
 use crate::accounting::Ledger;
 use crate::accounting::Resolution;
@@ -19,8 +15,6 @@ use crate::policy::Abandon;
 use crate::report::Failure;
 use crate::shared::Shared;
 use crate::shared::free_channel;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::timer;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::timer::Alarm;
 use crate::unwind::Guarded;
@@ -34,35 +28,6 @@ pub(crate) enum When {
     Now,
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     At(Alarm),
-}
-
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-impl When {
-    /// At `due`, or now if that is past.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the thread of the timer cannot be started.
-    pub(crate) fn at(due: Instant) -> Self {
-        if due <= Instant::now() {
-            Self::Now
-        } else {
-            Self::At(Alarm::at(due))
-        }
-    }
-
-    /// After a delay, however long it is.
-    ///
-    /// # Panics
-    ///
-    /// As [`at`](Self::at).
-    pub(crate) fn after(delay: Duration) -> Self {
-        if delay.is_zero() {
-            Self::Now
-        } else {
-            Self::at(timer::after(delay))
-        }
-    }
 }
 
 /// A delivery's pointer to its channel, and the duty to resolve it, once, however it ends. It keeps
@@ -119,6 +84,18 @@ impl<T> Delivery<T> {
     fn channel(&self) -> &Channel<T> {
         // SAFETY: S1, by this delivery.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Whether nothing can be queued any more (N3 of `lane`). If so, that remains so.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn refuses_all(&self) -> bool {
+        self.channel().queue.lane_has_ended()
+    }
+
+    /// Whether a retry would be refused. If so, that remains so.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn refuses_retry(&self, attempt: u32) -> bool {
+        !self.channel().policy.allows_another(attempt) || self.refuses_all()
     }
 
     /// Queues new work. Returns false if nothing can be queued any more (N3 of `lane`).

@@ -316,8 +316,21 @@ pub(crate) fn forget(channel: NonNull<()>) {
     drop(entry);
 }
 
+/// `time`, if it is in the future.
+pub(crate) fn at(time: Instant) -> Option<Instant> {
+    (time > Instant::now()).then_some(time)
+}
+
+/// The time after a delay, if it is in the future.
+pub(crate) fn after(delay: Duration) -> Option<Instant> {
+    if delay.is_zero() {
+        return None;
+    }
+    at(end_of(delay))
+}
+
 /// The time after a delay. If the clock cannot represent it, a time in the far future.
-pub(crate) fn after(mut delay: Duration) -> Instant {
+fn end_of(mut delay: Duration) -> Instant {
     let now = Instant::now();
     loop {
         match now.checked_add(delay) {

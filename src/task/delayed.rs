@@ -13,6 +13,8 @@ use crate::delivery::When;
 use crate::error::RetryError;
 use crate::error::SendError;
 use crate::report::Failure;
+use crate::timer;
+use crate::timer::Alarm;
 use crate::unwind::Guarded;
 use crate::unwind::protect_in_place;
 
@@ -99,7 +101,7 @@ impl<T> Task<T> {
     pub fn retry_after(self, delay: Duration) -> Result<(), RetryError<T>> {
         let mut task = MaybeUninit::new(self);
         // SAFETY: the task is not used after this.
-        unsafe { Self::retry_when(&mut task, || When::after(delay), refused) }
+        unsafe { Self::retry_when(&mut task, timer::after(delay), refused) }
     }
 
     /// Ends this delivery, and queues the item for another attempt when it is `due`. If that is past, this
@@ -136,7 +138,7 @@ impl<T> Task<T> {
     pub fn retry_at(self, due: Instant) -> Result<(), RetryError<T>> {
         let mut task = MaybeUninit::new(self);
         // SAFETY: the task is not used after this.
-        unsafe { Self::retry_when(&mut task, || When::at(due), refused) }
+        unsafe { Self::retry_when(&mut task, timer::at(due), refused) }
     }
 
     /// Queues the item for another attempt after a delay, like [`retry_after`](Self::retry_after). If that
@@ -185,25 +187,27 @@ impl<T> Task<T> {
         let refused = |_| failed(error.into_inner());
         let mut task = MaybeUninit::new(self);
         // SAFETY: the task is not used after this.
-        unsafe { Self::retry_when(&mut task, || When::after(delay), refused) }
+        unsafe { Self::retry_when(&mut task, timer::after(delay), refused) }
     }
 
-    /// Queues the item for another attempt, when `when` says. If that is refused, ends the task with the
-    /// failure that `refused` makes of the reason. If `when` panics, drops the task.
+    /// Queues the item for another attempt when it is due, or now. If that is refused, ends the task with
+    /// the failure that `refused` makes of the reason. Drops the task if the thread cannot be started.
     ///
     /// # Safety
     ///
     /// The place holds a task, which is neither used nor dropped after this.
     unsafe fn retry_when(
         task: &mut MaybeUninit<Self>,
-        when: impl FnOnce() -> When,
+        due: Option<Instant>,
         refused: impl FnOnce(RetryError<()>) -> Failure,
     ) -> Result<(), RetryError<T>> {
-        let mut at = When::Now;
         // SAFETY: the caller's guarantee.
-        unsafe { protect_in_place(task, || at = when()) };
+        let in_hand = &unsafe { task.assume_init_ref() }.in_hand;
+        let due = due.filter(|_| !in_hand.delivery.refuses_retry(in_hand.attempt()));
         // SAFETY: as above.
-        unsafe { Self::retry_in_place(task, at, refused) }
+        let when = unsafe { when(task, due) };
+        // SAFETY: as above.
+        unsafe { Self::retry_in_place(task, when, refused) }
     }
 
     /// Queues new work after a delay. It is received as a task of its own.
@@ -240,12 +244,27 @@ impl<T> Task<T> {
     /// ```
     pub fn follow_up_after(&self, item: T, delay: Duration) -> Result<(), SendError<T>> {
         let mut item = MaybeUninit::new(item);
-        let mut at = When::Now;
-        // SAFETY: it holds the item, which is dropped if this panics.
-        unsafe { protect_in_place(&mut item, || at = When::after(delay)) };
+        let due = timer::after(delay).filter(|_| !self.in_hand.delivery.refuses_all());
+        // SAFETY: it holds the item, which is not used if this panics.
+        let when = unsafe { when(&mut item, due) };
         // SAFETY: the item is not used after this.
-        unsafe { self.follow_up_in_place(&mut item, at) }
+        unsafe { self.follow_up_in_place(&mut item, when) }
     }
+}
+
+/// When to queue what is in `place`: when it is `due`, or now. A call that is certain to be refused passes no
+/// time, and so starts no thread. Drops what is in `place` if the thread cannot be started.
+///
+/// # Safety
+///
+/// The place holds a value. If this panics, the caller does not use the value any more.
+unsafe fn when<V>(place: &mut MaybeUninit<V>, due: Option<Instant>) -> When {
+    let mut when = When::Now;
+    if let Some(due) = due {
+        // SAFETY: the caller's guarantee.
+        unsafe { protect_in_place(place, || when = When::At(Alarm::at(due))) };
+    }
+    when
 }
 
 /// The failure of a task whose retry was refused, if its worker provides no error.

@@ -10,7 +10,7 @@ use super::Entry;
 use super::LONGEST_SLEEP;
 use super::State;
 use super::Step;
-use super::after;
+use super::end_of;
 
 /// A channel that counts what is done to it.
 #[derive(Default)]
@@ -161,9 +161,9 @@ fn alarm_of_thread_that_cannot_start_is_none() {
 fn every_delay_ends_in_future() {
     let now = Instant::now();
     for delay in [Duration::ZERO, SECOND, Duration::MAX] {
-        assert!(after(delay) >= now + delay.min(SECOND));
+        assert!(end_of(delay) >= now + delay.min(SECOND));
     }
-    assert!(after(Duration::MAX) > now + 365 * 24 * 60 * 60 * SECOND);
+    assert!(end_of(Duration::MAX) > now + 365 * 24 * 60 * 60 * SECOND);
 }
 
 #[test]
@@ -171,6 +171,6 @@ fn sleep_is_limited() {
     let now = Instant::now();
     let channel = Visits::default();
     let mut state = State::new();
-    drop(state.insert(after(Duration::MAX), channel.entry()));
+    drop(state.insert(end_of(Duration::MAX), channel.entry()));
     assert_eq!(sleep(state.step(now)), LONGEST_SLEEP);
 }

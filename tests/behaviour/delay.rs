@@ -48,6 +48,10 @@ use crate::common::assert_each_is_counted;
 use crate::common::now;
 use crate::common::poll_once;
 
+// the thread of the timer
+#[cfg(all(target_os = "linux", not(miri)))]
+mod timer;
+
 const MILLI: Duration = Duration::from_millis(1);
 
 /// Longer than any test.
@@ -686,102 +690,4 @@ fn timer_frees_channel_with_last_handle() {
     let (_sender, receiver, task) = in_hand(1);
     task.retry_after(MILLI).unwrap();
     assert_eq!(block_on(receiver.recv()).unwrap().done(), 1);
-}
-
-/// The threads of the timer; no more than one for long.
-#[cfg(target_os = "linux")]
-fn timers() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let name_of = |task: std::io::Result<std::fs::DirEntry>| {
-        std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
-    };
-    tasks
-        .map(name_of)
-        .filter(|it| it.trim() == "tollgate-timer")
-        .count()
-}
-
-/// Other tests delay items too, so a thread may be there for some time.
-#[cfg(all(target_os = "linux", not(miri)))]
-#[test]
-fn thread_ends_when_nothing_is_delayed() {
-    let _watchdog = Watchdog::start();
-    let ends: [fn(Sender<usize>, TaskReceiver<usize>); 3] = [
-        |_sender, receiver| drop(receiver),
-        |sender, receiver| {
-            assert_eq!(sender.close_now().count(), 1);
-            drop(receiver);
-        },
-        |sender, receiver| {
-            sender.close();
-            // Nothing else is delayed, and the item comes at last.
-            let task = receiver.try_recv();
-            assert!(task.is_err_and(|it| !it.is_closed()));
-            drop(receiver);
-        },
-    ];
-    for end in ends {
-        let (sender, receiver) = numbered(1);
-        receiver
-            .try_recv()
-            .unwrap()
-            .retry_after(Duration::MAX)
-            .unwrap();
-        wait_until(|| timers() >= 1);
-        end(sender, receiver);
-        wait_until(|| timers() == 0);
-    }
-    let (_sender, receiver, task) = in_hand(1);
-    task.retry_after(MILLI).unwrap();
-    block_on(receiver.recv()).unwrap().done();
-    wait_until(|| timers() == 0);
-}
-
-/// Channels end while others delay their items: no entry is left that would keep the thread for an hour.
-#[cfg(all(target_os = "linux", not(miri)))]
-#[test]
-fn ended_channels_leave_timer() {
-    let _watchdog = Watchdog::start();
-    for round in 0..1_000 {
-        let (sender, receiver) = numbered(2);
-        let hand = [(); 2].map(|()| receiver.try_recv().unwrap());
-        thread::scope(|scope| {
-            for (task, delay) in hand.into_iter().zip([HOUR, 2 * HOUR]) {
-                scope.spawn(move || task.retry_after(delay).is_ok());
-            }
-            scope.spawn(move || match round % 2 {
-                0 => drop(sender.close_now()),
-                _ => drop(receiver),
-            });
-        });
-    }
-    wait_until(|| timers() == 0);
-}
-
-#[cfg(all(target_os = "linux", not(miri)))]
-#[test]
-fn hundred_thousand_delayed_items_share_one_thread() {
-    const COUNT: usize = 100_000;
-    let _watchdog = Watchdog::start();
-    let (sender, receiver, task) = in_hand(COUNT);
-    let monitor = sender.monitor();
-    sender.close();
-    let mut rng = fastrand::Rng::with_seed(3);
-    for item in 0..COUNT {
-        let delay = Duration::from_micros(rng.u64(1..200_000));
-        task.follow_up_after(item, delay).unwrap();
-        if item == COUNT / 2 {
-            wait_until(|| timers() <= 1);
-        }
-    }
-    task.done();
-    wait_until(|| timers() <= 1);
-    let mut seen = vec![false; COUNT];
-    while let Ok(task) = block_on(receiver.recv()) {
-        assert!(!std::mem::replace(&mut seen[task.done()], true));
-    }
-    assert!(seen.into_iter().all(|it| it));
-    let report = now(monitor.finished()).unwrap();
-    assert_eq!(report.followed_up as usize, COUNT);
-    assert_adds_up(&report);
 }
