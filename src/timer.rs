@@ -1,15 +1,17 @@
 //! The timer: one thread of the process, which makes delayed items receivable when they are due.
 //!
-//! The thread starts when a call first delays an item, and ends when no item of any channel is delayed.
-//! It has an *entry* for each channel with delayed items. When the first of these is due, it *visits* the
-//! channel.
+//! The thread starts when a call delays an item and it does not run. It has an *entry* for each channel
+//! with delayed items. When the first of these is due, it *visits* the channel. When no item of any channel
+//! is delayed any more, it *lingers*, and then ends. So if a single job is delayed again and again, this
+//! does not start a thread each time.
 //!
 //! # Invariants
 //!
 //! * **T1** While a channel has delayed items, there is an entry of this channel whose time is not later
 //!   than that at which the first item is due; or the thread visits the channel, and puts the entry back
 //!   afterwards; or the call that queued the first item is about to [set](Alarm::set) the entry.
-//! * **T2** The thread runs while there is an entry or an [`Alarm`].
+//! * **T2** The thread runs while there is an entry or an [`Alarm`], and until there has been none for the
+//!   time [`LINGER`].
 //! * **T3** While the timer is locked, no channel is used and no user code runs: no waker, and no
 //!   destructor of an entry, which may free a channel. While a lock of a channel is held, the timer is not
 //!   locked.
@@ -21,11 +23,14 @@
 //! T2, of a call that delays an item and the thread, which is about to end:
 //!
 //! 1. The call sees that the thread runs.
-//! 2. The thread finds no entry, and ends.
+//! 2. The thread has lingered, finds no entry, and ends.
 //! 3. The call queues the item and sets its entry, which no thread looks at.
 //!
 //! The call creates an alarm before it queues the item. The thread ends only if there is no alarm, and says
 //! so while the timer is still locked. Steps 1 and 2 exclude each other.
+//!
+//! An alarm that is dropped does not notify the thread: as long as there is no entry, it sleeps no longer
+//! than it lingers, whether there is an alarm or not.
 //!
 //! T1, of a call that sets an entry and the thread, which is about to sleep:
 //!
@@ -59,6 +64,13 @@ use std::time::Instant;
 
 /// The thread sleeps no longer than this at a time. Systems differ in how long a sleep may be.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the thread stays when there is nothing to do.
+///
+/// To start it costs up to a few hundred microseconds. So if pauses are longer than this, starting it for
+/// each delay takes less than a hundredth of the time. While it lingers, the thread only keeps the memory
+/// of its stack. (Miri reports a thread that is left when the program ends.)
+const LINGER: Duration = Duration::from_millis(if cfg!(miri) { 0 } else { 100 });
 
 /// A name that Linux does not shorten.
 const THREAD: &str = "tollgate-timer";
@@ -131,6 +143,8 @@ struct State {
     /// How many alarms there are.
     alarms: usize,
     is_running: bool,
+    /// When the thread ends, if it lingers.
+    lingers_until: Option<Instant>,
     /// The channel that the thread visits, until it is forgotten.
     visited: Option<Id>,
 }
@@ -149,6 +163,7 @@ impl State {
             times: BTreeMap::new(),
             alarms: 0,
             is_running: false,
+            lingers_until: None,
             visited: None,
         }
     }
@@ -165,6 +180,7 @@ impl State {
             return Some(entry);
         }
         let later = self.remove(id);
+        self.lingers_until = None;
         self.times.insert(id, time);
         self.entries.insert((time, id), entry);
         later
@@ -184,11 +200,7 @@ impl State {
     /// Decides what the thread does next. If it ends, another may be started from now on.
     fn step(&mut self, now: Instant) -> Step {
         match self.first_time() {
-            None if self.alarms == 0 => {
-                self.is_running = false;
-                Step::End
-            }
-            None => Step::Sleep(LONGEST_SLEEP),
+            None => self.linger(now),
             Some(time) if time > now => {
                 Step::Sleep(time.saturating_duration_since(now).min(LONGEST_SLEEP))
             }
@@ -201,6 +213,21 @@ impl State {
                 None => unreachable!("there is a first entry"),
             },
         }
+    }
+
+    /// Decides what the thread does next if there is no entry.
+    fn linger(&mut self, now: Instant) -> Step {
+        let is_in_use = self.alarms > 0;
+        let end = match self.lingers_until.take() {
+            Some(end) if !is_in_use => end,
+            _ => now + LINGER,
+        };
+        if !is_in_use && end <= now {
+            self.is_running = false;
+            return Step::End;
+        }
+        self.lingers_until = Some(end);
+        Step::Sleep(end.saturating_duration_since(now))
     }
 
     /// Ends a visit. Returns an entry that is not needed any more.
@@ -296,13 +323,7 @@ impl Drop for Alarm {
         if cfg!(loom) {
             return;
         }
-        let mut state = TIMER.lock();
-        state.alarms -= 1;
-        let may_end = state.alarms == 0 && state.entries.is_empty();
-        drop(state);
-        if may_end {
-            TIMER.changed.notify_one();
-        }
+        TIMER.lock().alarms -= 1;
     }
 }
 
@@ -310,7 +331,7 @@ impl Drop for Alarm {
 pub(crate) fn forget(channel: NonNull<()>) {
     let entry = TIMER.lock().forget(id_of(channel));
     if entry.is_some() {
-        // The thread may have to end.
+        // The thread may have to linger and end.
         TIMER.changed.notify_one();
     }
     drop(entry);

@@ -31,8 +31,8 @@ use crate::unwind::protect_in_place;
 /// (An item whose time has passed when it is queued joins the line at once.)
 ///
 /// Delays work with any executor, and without one: a thread makes the items receivable. All channels of a
-/// process share it. It starts when an item is delayed, and ends when none is. It calls the wakers of
-/// waiting receivers, so a waker that blocks its thread would hold up all delayed items.
+/// process share it. It starts when an item is delayed, and ends a moment after none is. It calls the wakers
+/// of waiting receivers, so a waker that blocks its thread would hold up all delayed items.
 impl<T> Task<T> {
     /// Ends this delivery, and queues the item for another attempt after a delay.
     ///

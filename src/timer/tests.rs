@@ -7,6 +7,7 @@ use std::io;
 use std::time::Instant;
 
 use super::Entry;
+use super::LINGER;
 use super::LONGEST_SLEEP;
 use super::State;
 use super::Step;
@@ -50,6 +51,19 @@ fn due(step: Step) -> Entry {
     }
 }
 
+/// Whether the thread ends after it has lingered, and not before.
+fn lingers_and_ends(state: &mut State, now: Instant) -> bool {
+    let rest = match state.step(now) {
+        Step::Sleep(rest) if rest <= LINGER => rest,
+        // In Miri.
+        Step::End => return LINGER.is_zero(),
+        Step::Sleep(_) | Step::Visit(_) => return false,
+    };
+    let almost = rest - Duration::from_nanos(1);
+    assert_eq!(sleep(state.step(now + almost)), Duration::from_nanos(1));
+    matches!(state.step(now + rest), Step::End)
+}
+
 fn sleep(step: Step) -> Duration {
     match step {
         Step::Sleep(duration) => duration,
@@ -78,7 +92,7 @@ fn entries_are_visited_in_order_of_time_and_not_before() {
         drop(state.end_visit(entry, next));
         assert_eq!(channels[channel].visits.get(), 1);
     }
-    assert!(matches!(state.step(now), Step::End));
+    assert!(lingers_and_ends(&mut state, now));
     assert!(channels.iter().all(|it| it.releases.get() == 1));
 }
 
@@ -120,7 +134,7 @@ fn entry_that_was_forgotten_during_visit_is_not_put_back() {
         let entry = due(state.step(now));
         state.forget(id);
         drop(state.end_visit(entry, Some(now + SECOND)));
-        let is_over = matches!(state.step(now), Step::End);
+        let is_over = lingers_and_ends(&mut state, now);
         assert_eq!(is_over, id == channel.id());
     }
 }
@@ -139,12 +153,46 @@ fn thread_runs_while_there_is_alarm() {
     }
     assert_eq!(starts.get(), 1);
     state.alarms -= 1;
-    assert_eq!(sleep(state.step(now)), LONGEST_SLEEP);
+    for seconds in 0..3 {
+        assert_eq!(sleep(state.step(now + seconds * SECOND)), LINGER);
+    }
     state.alarms -= 1;
-    assert!(matches!(state.step(now), Step::End));
+    let now = now + 2 * SECOND;
+    assert!(lingers_and_ends(&mut state, now));
     // It has decided to end, so another is started.
     state.add_alarm(start).unwrap();
     assert_eq!(starts.get(), 2);
+}
+
+/// A job that is delayed again and again, with pauses in which nothing is delayed.
+#[test]
+fn pauses_that_are_short_start_no_thread() {
+    let channel = Visits::default();
+    let starts = Cell::new(0);
+    let start = || {
+        starts.set(starts.get() + 1);
+        Ok(())
+    };
+    let mut now = Instant::now();
+    let mut state = State::new();
+    for _ in 0..5 {
+        state.add_alarm(start).unwrap();
+        drop(state.insert(now + SECOND, channel.entry()));
+        state.alarms -= 1;
+        assert_eq!(sleep(state.step(now)), SECOND);
+        now += SECOND;
+        let entry = due(state.step(now));
+        drop(state.end_visit(entry, None));
+        // Each pause is as long as the others.
+        if !LINGER.is_zero() {
+            assert_eq!(sleep(state.step(now)), LINGER);
+            now += LINGER / 2;
+            assert_eq!(sleep(state.step(now)), LINGER - LINGER / 2);
+        }
+    }
+    assert_eq!(starts.get(), 1);
+    assert!(lingers_and_ends(&mut state, now));
+    assert!(!state.is_running);
 }
 
 #[test]

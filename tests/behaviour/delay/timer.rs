@@ -38,7 +38,7 @@ fn timers() -> usize {
         .count()
 }
 
-/// Other tests delay items too, so a thread may be there for some time.
+/// Other tests delay items too, so a thread may be there for some time. It also lingers.
 #[test]
 fn thread_ends_when_nothing_is_delayed() {
     let _watchdog = Watchdog::start();
