@@ -11,7 +11,8 @@
 //!   whether dropping a task ended it: if the item is dropped while its thread drops the task, it
 //!   was abandoned; if it is dropped at any other moment, it was discarded.
 //! * It counts its deliveries, which `attempt` must equal.
-//! * It knows when it is due, if it was delayed, and is not delivered before.
+//! * It knows when it is due, if it was delayed, and is not delivered before. Workers of both kinds delay
+//!   items.
 //!
 //! Producers also end some of their senders with an error, or in a panic, and record that. Once `close_now`
 //! has returned, no call of a task may queue anything.
@@ -761,21 +762,27 @@ fn retry(state: &mut State, mut task: Task<Item>) {
 
 #[cfg(feature = "std")]
 fn retry_when_due(task: Task<Item>) -> Result<(), RetryError<Item>> {
-    match task.due {
-        None => task.retry(),
-        Some(due) => task.retry_at(due),
+    let Some(due) = task.due else {
+        return task.retry();
+    };
+    match task.number % 3 {
+        0 => task.retry_at(due),
+        1 => task.retry_after(until(due)),
+        _ => task.retry_after_or_fail(until(due), "for a reason"),
     }
+}
+
+/// A delay that ends when an item is due, or later, because it begins after this call.
+#[cfg(feature = "std")]
+fn until(due: Instant) -> Duration {
+    due.saturating_duration_since(Instant::now())
 }
 
 #[cfg(feature = "std")]
 fn follow_up_when_due(task: &Task<Item>, item: Item) -> Result<(), SendError<Item>> {
     match item.due {
         None => task.follow_up(item),
-        Some(due) => {
-            // The delay begins later, so it ends later.
-            let delay = due.saturating_duration_since(Instant::now());
-            task.follow_up_after(item, delay)
-        }
+        Some(due) => task.follow_up_after(item, until(due)),
     }
 }
 

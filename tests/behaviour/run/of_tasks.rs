@@ -182,3 +182,91 @@ fn each_item_is_dropped_once() {
     let report = now(sender.join()).unwrap_err().report;
     assert_eq!((report.done, report.failed, report.abandoned), (1, 1, 2));
 }
+
+/// How pools delay items. On a slow machine, a short delay may be over at once.
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod delaying {
+    use std::panic::resume_unwind;
+    use std::time::Duration;
+    use std::time::Instant;
+
+    use pollster::block_on;
+
+    use super::Task;
+    use super::Waiter;
+    use super::at_most;
+    use super::closed_with;
+    use super::now;
+    use crate::common::Watchdog;
+
+    const MILLI: Duration = Duration::from_millis(1);
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    #[test]
+    fn futures_delay_retries_and_follow_ups() {
+        let _watchdog = Watchdog::start();
+        let (sender, receiver) = closed_with(4);
+        let run = receiver.run_tasks(at_most(2), |task: Task<u32>| async move {
+            match (*task, task.attempt()) {
+                (0, 1..=3) => return task.retry_after(MILLI).unwrap(),
+                (1, 1) => return task.retry_at(Instant::now() + MILLI).unwrap(),
+                (2, 1) => return task.retry_after_or_fail(MILLI, "refused").unwrap(),
+                (3, 1) => task.follow_up_after(10, MILLI).unwrap(),
+                _ => {}
+            }
+            task.done();
+        });
+        block_on(run);
+        let report = now(sender.join()).unwrap();
+        assert_eq!((report.sent, report.followed_up, report.retried), (4, 1, 5));
+        assert_eq!((report.received, report.done), (10, 5));
+    }
+
+    #[test]
+    fn delayed_item_takes_no_place_in_pool() {
+        let (sender, receiver) = closed_with(3);
+        let mut run = Waiter::waiting(receiver.run_tasks(at_most(1), |task: Task<u32>| async {
+            match *task {
+                0 => task.retry_after(HOUR).unwrap(),
+                _ => drop(task.done()),
+            }
+        }));
+        let stats = sender.monitor().stats();
+        assert_eq!((stats.delayed, stats.report.done), (1, 2));
+        // The pool ends when the item has left the channel.
+        assert!(sender.close_now().eq([0]));
+        assert_eq!(run.wakes(), 1);
+        assert!(run.poll().is_ready());
+    }
+
+    #[test]
+    fn dropped_run_leaves_delayed_items_to_others() {
+        let (sender, receiver) = closed_with(2);
+        let other = receiver.clone();
+        let run = receiver.run_tasks(at_most(1), |task: Task<u32>| async {
+            task.retry_after(HOUR).unwrap();
+        });
+        drop(Waiter::waiting(run));
+        assert_eq!(sender.monitor().stats().delayed, 2);
+        drop(other);
+        let error = now(sender.join()).unwrap_err();
+        assert_eq!((error.report.retried, error.report.discarded), (2, 2));
+    }
+
+    #[test]
+    fn panic_in_later_attempt_is_caught() {
+        let _watchdog = Watchdog::start();
+        let (sender, receiver) = closed_with(3);
+        let run = receiver.run_tasks(at_most(1), |task: Task<u32>| async move {
+            match (*task, task.attempt()) {
+                (0 | 1, 1) => return task.retry_after(MILLI).unwrap(),
+                (1, 2) => resume_unwind(Box::new("poisoned")),
+                _ => {}
+            }
+            task.done();
+        });
+        block_on(run.catch_panics());
+        let report = now(sender.join()).unwrap_err().report;
+        assert_eq!((report.retried, report.done, report.panicked), (2, 2, 1));
+    }
+}
