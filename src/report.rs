@@ -75,6 +75,10 @@ pub struct Report {
     /// Senders that ended with [`Sender::fail`](crate::Sender::fail), or that were dropped by a panic. Each
     /// is a failure, on channels of both kinds. (Without the feature `std`, the latter are not known, and
     /// not counted.) Senders are no items, so this count is no part of the sums above.
+    ///
+    /// A sender counts whoever holds it. A worker that has a clone of a sender, and panics, is counted here
+    /// too, besides its task. A worker that only queues new work needs no sender: see
+    /// [`Task::follow_up`](crate::Task::follow_up).
     pub failed_senders: u64,
 }
 

@@ -447,3 +447,13 @@ fn first_failure_is_that_of_sender_before_task() {
     assert_eq!(text_of(&error.first), "sender");
     assert_eq!((error.report.failed, error.report.failed_senders), (1, 1));
 }
+
+#[test]
+fn sender_of_worker_that_panics_counts_besides_its_task() {
+    let _watchdog = Watchdog::start();
+    let (sender, receiver) = tollgate::tasks(1);
+    sender.try_send(1).unwrap();
+    panic_with((receiver.try_recv().unwrap(), sender.clone()));
+    let error = error_of(now(sender.join()));
+    assert_eq!((error.report.panicked, error.report.failed_senders), (1, 1));
+}
