@@ -14,12 +14,13 @@ use tollgate::Sender;
 use tollgate::TaskReceiver;
 
 use crate::joining::in_hand;
+use crate::lane::retry_races_with_last_receiver_of;
 use crate::support::Item;
 use crate::support::Tally;
-use crate::support::Work;
 use crate::support::account;
 use crate::support::block_on;
 use crate::support::failed_account;
+use crate::support::join_work_of_other;
 use crate::support::large_model;
 use crate::support::model;
 use crate::support::poll;
@@ -57,24 +58,9 @@ fn join_waits_for_delayed_retry() {
             task.retry_at(due).unwrap();
             mature(&monitor, due);
         });
-        let work = Work::new();
-        let other = thread::spawn({
-            let (receiver, work) = (receiver.clone(), work.clone());
-            move || {
-                let task = block_on(receiver.recv()).unwrap();
-                assert_eq!(task.attempt(), 2);
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
-        });
+        let report = join_work_of_other(&sender, &receiver, (0, 2));
         assert_eq!((report.sent, report.retried, report.done), (1, 1, 1));
         worker.join().unwrap();
-        other.join().unwrap();
     });
 }
 
@@ -90,24 +76,9 @@ fn join_waits_for_delayed_follow_up() {
             drop(task.done());
             assert_eq!(monitor.mature(later() + Duration::from_secs(3600)), None);
         });
-        let work = Work::new();
-        let other = thread::spawn({
-            let (receiver, work) = (receiver.clone(), work.clone());
-            move || {
-                let task = block_on(receiver.recv()).unwrap();
-                assert_eq!((task.number, task.attempt()), (1, 1));
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
-        });
+        let report = join_work_of_other(&sender, &receiver, (1, 1));
         assert_eq!((report.sent, report.followed_up, report.done), (1, 1, 2));
         worker.join().unwrap();
-        other.join().unwrap();
     });
 }
 
@@ -244,31 +215,7 @@ fn maturing_races_with_close_now() {
 
 #[test]
 fn delayed_retry_races_with_last_receiver() {
-    model(|tally| {
-        let (sender, receiver) = tasks(1);
-        send(&sender, tally.item(1));
-        let task = receiver.try_recv().unwrap();
-        let last = thread::spawn(move || drop(receiver));
-        let worker = thread::spawn(move || match task.retry_at(later()) {
-            Ok(()) => true,
-            Err(refused) => {
-                assert!(refused.is_terminated());
-                assert_eq!(refused.into_inner().number, 1);
-                false
-            }
-        });
-        let error = failed_account(block_on(sender.monitor().finished()));
-        let report = error.report;
-        let ended = (report.sent, report.retried, report.failed, report.discarded);
-        match error.first {
-            Failure::Discarded => assert_eq!(ended, (1, 1, 0, 1)),
-            Failure::Failed(_) => assert_eq!(ended, (1, 0, 1, 0)),
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(worker.join().unwrap(), report.retried == 1);
-        last.join().unwrap();
-        assert_eq!(tally.alive(), 0);
-    });
+    retry_races_with_last_receiver_of(|task| task.retry_at(later()));
 }
 
 /// The timer has the last handle, perhaps, and then frees the channel.

@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use loom::thread;
 use tollgate::Failure;
+use tollgate::RetryError;
 use tollgate::Sender;
 use tollgate::Task;
 use tollgate::TaskReceiver;
@@ -17,6 +18,7 @@ use crate::support::Work;
 use crate::support::account;
 use crate::support::block_on;
 use crate::support::failed_account;
+use crate::support::join_work_of_other;
 use crate::support::large_model;
 use crate::support::model;
 use crate::support::poll;
@@ -67,24 +69,9 @@ fn join_waits_for_retry_by_other_thread() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
         let first = thread::spawn(move || task.retry().unwrap());
-        let work = Work::new();
-        let second = thread::spawn({
-            let (receiver, work) = (receiver.clone(), work.clone());
-            move || {
-                let task = block_on(receiver.recv()).unwrap();
-                assert_eq!(task.attempt(), 2);
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
-        });
+        let report = join_work_of_other(&sender, &receiver, (0, 2));
         assert_eq!((report.sent, report.retried, report.done), (1, 1, 1));
         first.join().unwrap();
-        second.join().unwrap();
     });
 }
 
@@ -162,12 +149,19 @@ fn two_receivers_end_after_retry() {
 
 #[test]
 fn retry_races_with_last_receiver() {
-    model(|tally| {
+    retry_races_with_last_receiver_of(Task::retry);
+}
+
+/// The item is discarded or refused, whether `retry` delays it or not.
+pub(crate) fn retry_races_with_last_receiver_of(
+    retry: fn(Task<Item>) -> Result<(), RetryError<Item>>,
+) {
+    model(move |tally| {
         let (sender, receiver) = tasks(1);
         send(&sender, tally.item(1));
         let task = receiver.try_recv().unwrap();
         let last = thread::spawn(move || drop(receiver));
-        let worker = thread::spawn(move || match task.retry() {
+        let worker = thread::spawn(move || match retry(task) {
             Ok(()) => true,
             Err(refused) => {
                 assert!(refused.is_terminated());
@@ -199,24 +193,9 @@ fn join_waits_for_follow_up() {
             task.follow_up(item).unwrap();
             drop(task.done());
         });
-        let work = Work::new();
-        let second = thread::spawn({
-            let (receiver, work) = (receiver.clone(), work.clone());
-            move || {
-                let task = block_on(receiver.recv()).unwrap();
-                assert_eq!((task.number, task.attempt()), (1, 1));
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
-        });
+        let report = join_work_of_other(&sender, &receiver, (1, 1));
         assert_eq!((report.sent, report.followed_up, report.done), (1, 1, 2));
         first.join().unwrap();
-        second.join().unwrap();
     });
 }
 
@@ -300,23 +279,9 @@ fn join_waits_for_requeued_task() {
     model(|tally| {
         let (sender, receiver, task) = requeuing_in_hand(tally, 2);
         let first = thread::spawn(move || drop(task));
-        let work = Work::new();
-        let second = thread::spawn({
-            let (receiver, work) = (receiver.clone(), work.clone());
-            move || {
-                let task = block_on(receiver.recv()).unwrap();
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
-        });
+        let report = join_work_of_other(&sender, &receiver, (1, 2));
         assert_eq!((report.sent, report.retried, report.done), (1, 1, 1));
         first.join().unwrap();
-        second.join().unwrap();
     });
 }
 

@@ -361,6 +361,32 @@ pub(crate) fn work_until_the_end(receiver: &TaskReceiver<Item>) -> u64 {
     count
 }
 
+/// Joins while another thread receives the next task, which must be this delivery of this item, and does
+/// its work. Returns the report of the join, which must have waited for the work.
+pub(crate) fn join_work_of_other(
+    sender: &Sender<Item>,
+    receiver: &Arc<TaskReceiver<Item>>,
+    (number, attempt): (usize, u32),
+) -> Report {
+    let work = Work::new();
+    let other = thread::spawn({
+        let (receiver, work) = (receiver.clone(), work.clone());
+        move || {
+            let task = block_on(receiver.recv()).unwrap();
+            assert_eq!((task.number, task.attempt()), (number, attempt));
+            work.perform();
+            drop(task.done());
+        }
+    });
+    let report = block_on(async {
+        let report = account(sender.join().await);
+        work.assert_performed();
+        report
+    });
+    other.join().unwrap();
+    report
+}
+
 /// The next item of a stream.
 pub(crate) fn next<S: Stream + Unpin>(stream: &mut S) -> impl Future<Output = Option<S::Item>> {
     std::future::poll_fn(move |cx| Pin::new(&mut *stream).poll_next(cx))
