@@ -166,6 +166,42 @@ impl Builder {
         self
     }
 
+    /// Measures time: how long items are queued, and how long tasks are in hand.
+    ///
+    /// [`Stats`](crate::Stats) then tells the age of the oldest queued item and of the oldest task in hand,
+    /// and on a task channel [`Task::waited`](crate::Task::waited) tells how long its item was queued. A
+    /// growing age of the oldest queued item means that workers fall behind. A growing age of the oldest
+    /// task in hand means that a worker is stuck.
+    ///
+    /// Each item then takes two readings of the clock, and each task enters and leaves a list under a lock.
+    /// Channels that do not measure time do none of this.
+    ///
+    /// This method is absent on WebAssembly and without `std`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = tollgate::Builder::new().measure_time().build_tasks();
+    /// let monitor = sender.monitor();
+    /// sender.try_send("job")?;
+    /// std::thread::sleep(Duration::from_millis(2));
+    /// assert!(monitor.stats().oldest_queued.unwrap() >= Duration::from_millis(2));
+    ///
+    /// let task = receiver.try_recv()?;
+    /// assert_eq!(monitor.stats().oldest_queued, None);
+    /// std::thread::sleep(Duration::from_millis(2));
+    /// assert!(monitor.stats().oldest_in_hand.unwrap() >= Duration::from_millis(2));
+    /// # task.done();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub fn measure_time(mut self) -> Self {
+        self.policy.measures_time = true;
+        self
+    }
+
     /// Sets how long a caller has to wait for an item or for room until that is reported, by an event of
     /// the crate tracing. The default is one second. See the [events](crate#events).
     ///
@@ -289,9 +325,10 @@ impl Builder {
 
     #[track_caller]
     fn build_kind<T, K: Kind>(&self) -> (Sender<T>, Receiver<T, K>) {
+        let measures = self.policy.measures_time;
         let queue = match self.capacity {
-            Some(capacity) => Queue::bounded(capacity, K::HAS_LANE),
-            None => Queue::unbounded(K::HAS_LANE),
+            Some(capacity) => Queue::bounded(capacity, K::HAS_LANE, measures),
+            None => Queue::unbounded(K::HAS_LANE, measures),
         };
         let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, self.policy));
         // SAFETY: the queue was just made for this kind.

@@ -31,6 +31,8 @@ use core::mem::MaybeUninit;
 use crate::accounting::Account;
 use crate::accounting::Ledger;
 use crate::attempt::Attempt;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::clock::Moment;
 use crate::iter::Drained;
 use crate::policy::Policy;
 use crate::queue::Batch;
@@ -184,7 +186,7 @@ impl<T> Channel<T> {
         Self {
             queue,
             lists: WaitLists::new(policy.yield_after),
-            ledger: Ledger::new(policy.keep_failures),
+            ledger: Ledger::new(policy.keep_failures, policy.measures_time),
             policy,
             senders: Count::new(1),
             receivers: Count::new(1),
@@ -204,12 +206,18 @@ impl<T> Channel<T> {
     pub(crate) fn stats(&self) -> Stats {
         let account = self.account();
         let (in_hand, delayed) = (account.in_hand(), self.queue.delayed());
+        #[cfg(all(feature = "std", not(target_family = "wasm")))]
+        let age = |since: Moment| Moment::now().since(since);
         Stats {
             queued: self.queue.len(),
             delayed,
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             next_due: (delayed > 0).then(|| self.queue.next_due()).flatten(),
             in_hand,
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            oldest_queued: self.queue.oldest().map(age),
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            oldest_in_hand: self.ledger.oldest_in_hand().map(age),
             discarding: self.ledger.is_discarding(),
             closed: self.queue.is_closed(),
             senders: self.senders.get(),

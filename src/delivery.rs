@@ -1,17 +1,23 @@
 //! How a delivery of a task channel ends: done, failed, requeued, or dropped.
 
+use alloc::boxed::Box;
 use core::mem::ManuallyDrop;
 use core::mem::MaybeUninit;
+use core::num::NonZeroU32;
 use core::panic::RefUnwindSafe;
 use core::panic::UnwindSafe;
 use core::ptr::NonNull;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use core::time::Duration;
 
 use crate::accounting::Ledger;
+use crate::accounting::Place;
 use crate::accounting::Resolution;
 use crate::channel::Change;
 use crate::channel::Channel;
 use crate::error::RetryError;
 use crate::policy::Abandon;
+use crate::queue::Origin;
 use crate::report::Failure;
 use crate::shared::Shared;
 use crate::shared::free_channel;
@@ -32,7 +38,15 @@ pub(crate) enum When {
 
 /// A delivery's pointer to its channel, and the duty to resolve it, once, however it ends. It keeps
 /// the channel alive until then (S1 of `shared`).
-pub(crate) struct Delivery<T>(NonNull<Channel<T>>);
+pub(crate) struct Delivery<T> {
+    channel: NonNull<Channel<T>>,
+    /// The number of the attempt, and in the upper half the place of the delivery among those in hand, or
+    /// zero if the channel does not measure time.
+    ///
+    /// One word, because a task may be copied word by word right after it was written, and reading a word
+    /// of which only half was just written stalls the processor.
+    tag: u64,
+}
 
 // SAFETY: items are requeued through a delivery, and received elsewhere; everything else in a channel
 // is made for sharing.
@@ -44,29 +58,74 @@ impl<T> UnwindSafe for Delivery<T> {}
 impl<T> RefUnwindSafe for Delivery<T> {}
 
 impl<T> Delivery<T> {
+    /// The first delivery of an item of a channel that does not measure time.
+    ///
     /// # Safety
     ///
     /// The caller has just removed an item from the queue of this task channel, and makes one
     /// delivery of it.
     #[inline]
-    pub(crate) unsafe fn new(channel: &Shared<T>) -> Self {
-        Self(channel.as_ptr())
+    pub(crate) unsafe fn first(channel: &Shared<T>) -> Self {
+        Self {
+            channel: channel.as_ptr(),
+            tag: 1,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`first`](Self::first).
+    #[inline]
+    pub(crate) unsafe fn new(channel: &Shared<T>, origin: Origin) -> Self {
+        let place = channel.ledger.enter_hand(origin.queued_at);
+        let place = place.map_or(0, |place| place.0.get());
+        Self {
+            channel: channel.as_ptr(),
+            tag: u64::from(place) << 32 | u64::from(origin.attempt),
+        }
+    }
+
+    /// The number of this delivery of the item; the first is 1.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.tag as u32
+    }
+
+    fn place(&self) -> Option<Place> {
+        NonZeroU32::new((self.tag >> 32) as u32).map(Place)
+    }
+
+    /// How long the item was queued, if the channel measures time.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.channel().ledger.waited(self.place()?)
     }
 
     /// Ends the delivery.
     #[inline]
     pub(crate) fn end(self, failure: Option<Failure>) {
         let delivery = ManuallyDrop::new(self);
+        delivery.leave_hand();
         // SAFETY: the delivery is the caller's, and is given up here.
-        unsafe { end(delivery.0, failure) };
+        unsafe { end(delivery.channel, failure) };
+    }
+
+    /// Records that the task is no longer in hand, right before the delivery is resolved.
+    #[inline]
+    fn leave_hand(&self) {
+        if let Some(place) = self.place() {
+            self.channel().ledger.leave_hand(place);
+        }
     }
 
     /// Tries once to end the delivery as done, without notifying waiters and without freeing the
-    /// channel. Returns the delivery if that is not possible.
+    /// channel. Returns whether that was possible.
+    ///
+    /// # Safety
+    ///
+    /// If this returns true, the delivery is neither used nor dropped after it.
     #[inline]
-    pub(crate) fn try_end(self) -> Result<(), Self> {
-        let delivery = ManuallyDrop::new(self);
-        let channel = delivery.0;
+    pub(crate) unsafe fn try_end(&self) -> bool {
+        let channel = self.channel;
         // SAFETY: S1, by the delivery. The reference is not used after the exchange, because the
         // channel may have been freed by then.
         let word = unsafe { channel.as_ref() }.ledger.word();
@@ -74,16 +133,12 @@ impl<T> Delivery<T> {
             // SAFETY: S1, by the delivery, which is not given up before the exchange.
             unsafe { channel.as_ref() }.queue.accepted()
         };
-        if Ledger::try_resolve_once(word, accepted) {
-            Ok(())
-        } else {
-            Err(ManuallyDrop::into_inner(delivery))
-        }
+        Ledger::try_resolve_once(word, accepted)
     }
 
     fn channel(&self) -> &Channel<T> {
         // SAFETY: S1, by this delivery.
-        unsafe { self.0.as_ref() }
+        unsafe { self.channel.as_ref() }
     }
 
     /// Whether nothing can be queued any more (N3 of `lane`). If so, that remains so.
@@ -94,8 +149,8 @@ impl<T> Delivery<T> {
 
     /// Whether a retry would be refused. If so, that remains so.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub(crate) fn refuses_retry(&self, attempt: u32) -> bool {
-        !self.channel().policy.allows_another(attempt) || self.refuses_all()
+    pub(crate) fn refuses_retry(&self) -> bool {
+        !self.channel().policy.allows_another(self.attempt()) || self.refuses_all()
     }
 
     /// Queues new work. Returns false if nothing can be queued any more (N3 of `lane`).
@@ -133,7 +188,7 @@ impl<T> Delivery<T> {
                 if is_first {
                     // SAFETY: S1, by this delivery. Without a handle, there is no receiver, and the item
                     // has been discarded.
-                    let handle = unsafe { Shared::upgrade(self.0) };
+                    let handle = unsafe { Shared::upgrade(self.channel) };
                     handle.inspect(|it| it.set_alarm(alarm));
                 }
                 Some(Change::Nothing)
@@ -151,12 +206,11 @@ impl<T> Delivery<T> {
     pub(crate) unsafe fn retry(
         self,
         item: &mut MaybeUninit<T>,
-        attempt: u32,
         when: When,
         refused: impl FnOnce(RetryError<()>) -> Failure,
     ) -> Result<(), RetryError<()>> {
         // SAFETY: the caller's guarantee.
-        let (delivery, reason) = match unsafe { self.requeue(item.as_ptr(), attempt, when) } {
+        let (delivery, reason) = match unsafe { self.requeue(item.as_ptr(), when) } {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
         };
@@ -175,11 +229,11 @@ impl<T> Delivery<T> {
     ///
     /// `item` holds an item. This moves it out of there, or drops it.
     #[cold]
-    pub(crate) unsafe fn abandon(self, item: &mut MaybeUninit<T>, attempt: u32) {
+    pub(crate) unsafe fn abandon(self, item: &mut MaybeUninit<T>) {
         let delivery = match self.channel().policy.on_abandon {
             Abandon::Count => self,
             // SAFETY: the caller's guarantee.
-            Abandon::Requeue => match unsafe { self.requeue(item.as_ptr(), attempt, When::Now) } {
+            Abandon::Requeue => match unsafe { self.requeue(item.as_ptr(), When::Now) } {
                 Ok(()) => return,
                 Err((delivery, _)) => delivery,
             },
@@ -197,12 +251,8 @@ impl<T> Delivery<T> {
     /// # Safety
     ///
     /// `item` points to an item, which has moved out of there if this returns `Ok`, or if it panics.
-    unsafe fn requeue(
-        self,
-        item: *const T,
-        attempt: u32,
-        when: When,
-    ) -> Result<(), (Self, RetryError<()>)> {
+    unsafe fn requeue(self, item: *const T, when: When) -> Result<(), (Self, RetryError<()>)> {
+        let attempt = self.attempt();
         if !self.channel().policy.allows_another(attempt) {
             return Err((self, RetryError::Exhausted(())));
         }
@@ -216,8 +266,9 @@ impl<T> Delivery<T> {
         let delivery = ManuallyDrop::new(self);
         // On drop, because the waker may panic.
         let end = OnDrop(|| {
+            delivery.leave_hand();
             // SAFETY: the delivery is the caller's, and is given up here, once.
-            unsafe { end(delivery.0, None) };
+            unsafe { end(delivery.channel, None) };
         });
         delivery.channel().notify(change);
         drop(end);
@@ -226,9 +277,16 @@ impl<T> Delivery<T> {
 
     /// The same delivery, with the type of the item erased.
     pub(crate) fn erase(self) -> ErasedDelivery {
+        if self.place().is_some() {
+            // Boxed, so that all other tickets stay small.
+            return ErasedDelivery {
+                data: NonNull::from(Box::leak(Box::new(self))).cast(),
+                end: end_boxed::<T>,
+            };
+        }
         let delivery = ManuallyDrop::new(self);
         ErasedDelivery {
-            channel: delivery.0.cast(),
+            data: delivery.channel.cast(),
             end: end_erased::<T>,
         }
     }
@@ -236,15 +294,17 @@ impl<T> Delivery<T> {
 
 impl<T> Drop for Delivery<T> {
     fn drop(&mut self) {
+        self.leave_hand();
         // SAFETY: the delivery is the caller's, and is given up here.
-        unsafe { end(self.0, Some(failure_of_dropping())) };
+        unsafe { end(self.channel, Some(failure_of_dropping())) };
     }
 }
 
 /// A [`Delivery`] with the item type of its channel erased.
 pub(crate) struct ErasedDelivery {
-    channel: NonNull<()>,
-    /// [`end_erased`], for the channel's type of item.
+    /// The channel, or a delivery in a box.
+    data: NonNull<()>,
+    /// [`end_erased`] or [`end_boxed`], for the channel's type of item.
     end: unsafe fn(NonNull<()>, Option<Failure>),
 }
 
@@ -260,14 +320,14 @@ impl ErasedDelivery {
     pub(crate) fn end(self, failure: Option<Failure>) {
         let delivery = ManuallyDrop::new(self);
         // SAFETY: the delivery is the caller's, and is given up here; `erase` paired the two.
-        unsafe { (delivery.end)(delivery.channel, failure) };
+        unsafe { (delivery.end)(delivery.data, failure) };
     }
 }
 
 impl Drop for ErasedDelivery {
     fn drop(&mut self) {
         // SAFETY: the delivery is the caller's, and is given up here; `erase` paired the two.
-        unsafe { (self.end)(self.channel, Some(failure_of_dropping())) };
+        unsafe { (self.end)(self.data, Some(failure_of_dropping())) };
     }
 }
 
@@ -285,6 +345,19 @@ fn failure_of_dropping() -> Failure {
 unsafe fn end_erased<T>(channel: NonNull<()>, failure: Option<Failure>) {
     // SAFETY: the caller's guarantee.
     unsafe { end(channel.cast::<Channel<T>>(), failure) };
+}
+
+/// Ends a delivery that is in a box.
+///
+/// # Safety
+///
+/// The caller gives up `delivery`, which is a `Delivery<T>` in a box.
+unsafe fn end_boxed<T>(delivery: NonNull<()>, failure: Option<Failure>) {
+    // SAFETY: the caller's guarantee.
+    let delivery = unsafe { Box::from_raw(delivery.cast::<Delivery<T>>().as_ptr()) };
+    // Moved out first, so that the box is freed even if a waker panics.
+    let delivery = *delivery;
+    delivery.end(failure);
 }
 
 /// Ends a delivery.

@@ -100,8 +100,16 @@ pub(crate) fn fmt_stats(
             out.field("delayed", &stats.delayed)
                 .field("next_due_in", &left);
         }
-        out.field("in_hand", &stats.in_hand)
-            .field("senders", &stats.senders)
+        #[cfg(all(feature = "std", not(target_family = "wasm")))]
+        if let Some(age) = stats.oldest_queued {
+            out.field("oldest_queued", &age);
+        }
+        out.field("in_hand", &stats.in_hand);
+        #[cfg(all(feature = "std", not(target_family = "wasm")))]
+        if let Some(age) = stats.oldest_in_hand {
+            out.field("oldest_in_hand", &age);
+        }
+        out.field("senders", &stats.senders)
             .field("receivers", &stats.receivers);
         if stats.discarding {
             out.field("discarding", &true);

@@ -128,6 +128,19 @@
 //!
 //! Delays are absent on WebAssembly and without `std`.
 //!
+//! # Time
+//!
+//! A channel that [measures time](crate::Builder::measure_time) knows how long each item was queued and how
+//! long each task is in hand. [`Stats`](crate::Stats) and the `Debug` output of a monitor show the age of the
+//! oldest of either. [`Task::waited`](crate::Task::waited) returns how long the item of a task was queued.
+//!
+//! The time of an item begins when it can be received: when its send succeeds, not when the call begins to
+//! wait; when a task queues it again; and when a delayed item is due. The time of a task begins when it is
+//! received, and ends when the task or its [`Ticket`](crate::Ticket) does. Plain channels have no tasks.
+//!
+//! Such a channel is slower: it reads the clock twice for each item, and takes a lock when a task is received
+//! and when it ends. Other channels do not pay for this. Measuring is absent on WebAssembly and without `std`.
+//!
 //! # Deadlocks and stalls to avoid
 //!
 //! Do not wait for the next task of a channel while you hold a task of that channel that you are

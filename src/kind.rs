@@ -7,6 +7,7 @@ use crate::attempt::Attempt;
 use crate::channel::Change;
 use crate::delivery::Delivery;
 use crate::queue::Origin;
+use crate::queue::Part;
 use crate::shared::Shared;
 use crate::task::Task;
 
@@ -151,8 +152,10 @@ unsafe impl Receive for Tasks {
         if !channel.queue.try_pop(Task::place_of_item(out)) {
             return None;
         }
+        // A queue that measures has not got here.
         // SAFETY: just removed; and the channel is of this kind.
-        unsafe { deliver(channel, Origin::Storage, out) };
+        let delivery = unsafe { Delivery::first(channel) };
+        Task::complete(out, delivery);
         Some(Change::RoomMade)
     }
 
@@ -162,10 +165,10 @@ unsafe impl Receive for Tasks {
         popped.map(|origin| {
             // SAFETY: as above.
             unsafe { deliver(channel, origin, out) };
-            match origin {
-                Origin::Storage => Change::RoomMade,
+            match origin.part {
+                Part::Storage => Change::RoomMade,
                 // What leaves the lane makes no room.
-                Origin::Lane { .. } => Change::Nothing,
+                Part::Lane => Change::Nothing,
             }
         })
     }
@@ -199,6 +202,6 @@ unsafe impl Receive for Tasks {
 #[inline]
 unsafe fn deliver<T>(channel: &Shared<T>, origin: Origin, out: &mut MaybeUninit<Task<T>>) {
     // SAFETY: the caller's guarantee.
-    let delivery = unsafe { Delivery::new(channel) };
-    Task::complete(out, delivery, origin);
+    let delivery = unsafe { Delivery::new(channel, origin) };
+    Task::complete(out, delivery);
 }

@@ -152,6 +152,8 @@ mod sync;
 mod unwind;
 // the outcomes of one attempt
 mod attempt;
+// the clock of channels that measure time
+mod clock;
 // what is queued: the storage, and the lane of task channels; all `unsafe` of queueing
 mod queue;
 // the lists of waiters, and the one wait loop
@@ -292,6 +294,13 @@ pub mod prelude {
     pub use crate::unbounded_tasks;
     pub use crate::weak::WeakReceiver;
     pub use crate::weak::WeakSender;
+}
+
+/// Sets the clock of a model that measures time.
+#[cfg(loom)]
+#[doc(hidden)]
+pub fn set_clock(nanoseconds: u64) {
+    clock::set(nanoseconds);
 }
 
 /// Creates a plain channel that holds up to `cap` items.

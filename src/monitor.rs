@@ -236,7 +236,8 @@ impl<T> Monitor<T> {
     }
 
     /// Returns a snapshot of the channel's state. The call is cheap enough to update a progress bar sixty
-    /// times a second. It takes no lock, unless items are delayed.
+    /// times a second. It takes no lock, unless items are delayed or the channel
+    /// [measures time](crate::Builder::measure_time).
     ///
     /// # Examples
     ///

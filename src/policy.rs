@@ -51,7 +51,8 @@ pub enum Abandon {
 }
 
 /// What a channel does beyond queueing: the limit on deliveries of an item of a task channel, what
-/// happens to its dropped tasks, when callers yield, and how many failures are kept.
+/// happens to its dropped tasks, when callers yield, how many failures are kept, and whether time is
+/// measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Policy {
     /// `None` means no limit.
@@ -64,6 +65,7 @@ pub(crate) struct Policy {
     pub(crate) yield_after: Option<NonZeroU32>,
     /// 0 and 1 mean the first only.
     pub(crate) keep_failures: usize,
+    pub(crate) measures_time: bool,
 }
 
 impl Policy {

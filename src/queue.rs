@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
 use crate::attempt::Attempt;
+use crate::clock::Moment;
 use crate::sync::Section;
 
 // positions and slots
@@ -26,25 +27,42 @@ mod later;
 use self::lane::Lane;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) use self::lane::Matured;
-use self::lane::Requeued;
 pub(crate) use self::lane::Rest;
 use self::ring::Ring;
 use self::segments::Segments;
 
+/// The parts of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Storage,
+    Lane,
+}
+
 /// Where an item came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Storage,
-    Lane { attempt: u32 },
+pub(crate) struct Origin {
+    pub(crate) part: Part,
+    /// The number of this delivery of the item; the first is 1.
+    pub(crate) attempt: u32,
+    /// When the item was queued for this delivery, if the queue measures.
+    pub(crate) queued_at: Moment,
 }
 
 impl Origin {
-    /// The number of this delivery of the item; the first is 1.
     #[inline]
-    pub(crate) fn attempt(self) -> u32 {
-        match self {
-            Self::Storage => 1,
-            Self::Lane { attempt } => attempt,
+    fn storage(queued_at: Moment) -> Self {
+        Self {
+            part: Part::Storage,
+            attempt: 1,
+            queued_at,
+        }
+    }
+
+    fn lane(attempt: u32, queued_at: Moment) -> Self {
+        Self {
+            part: Part::Lane,
+            attempt,
+            queued_at,
         }
     }
 }
@@ -101,27 +119,26 @@ impl<T> Queue<T> {
     ///
     /// Panics if `capacity` is zero, or if the memory cannot be allocated.
     #[track_caller]
-    pub(crate) fn bounded(capacity: usize, has_lane: bool) -> Self {
+    pub(crate) fn bounded(capacity: usize, has_lane: bool, measures: bool) -> Self {
         assert!(
             capacity >= 1,
             "the capacity must be at least 1: a channel that holds nothing would have to hand an \
              item directly to a waiting receiver, and lose it when that receiver is cancelled"
         );
-        Self::new(Storage::Bounded(Ring::starting_at(capacity, 0)), has_lane)
+        let ring = Ring::starting_at(capacity, 0, measures);
+        Self::new(Storage::Bounded(ring), has_lane, measures)
     }
 
     /// Creates a queue for any number of items.
-    pub(crate) fn unbounded(has_lane: bool) -> Self {
-        Self::new(
-            Storage::Unbounded(Box::new(Segments::starting_at(0))),
-            has_lane,
-        )
+    pub(crate) fn unbounded(has_lane: bool, measures: bool) -> Self {
+        let segments = Box::new(Segments::starting_at(0, measures));
+        Self::new(Storage::Unbounded(segments), has_lane, measures)
     }
 
-    fn new(storage: Storage<T>, has_lane: bool) -> Self {
+    fn new(storage: Storage<T>, has_lane: bool, measures: bool) -> Self {
         Self {
             storage,
-            lane: has_lane.then(|| Box::new(Lane::new())),
+            lane: has_lane.then(|| Box::new(Lane::new(measures))),
         }
     }
 
@@ -150,7 +167,7 @@ impl<T> Queue<T> {
     ///
     /// `item` returns a pointer to an item, which has moved out of there if this is done.
     #[inline]
-    pub(crate) unsafe fn push(&self, item: impl FnOnce() -> *const T) -> Attempt<()> {
+    pub(crate) unsafe fn push(&self, item: impl FnMut() -> *const T) -> Attempt<()> {
         // SAFETY: the caller's guarantee.
         claim!(self, it => unsafe { it.push(item) })
     }
@@ -184,7 +201,7 @@ impl<T> Queue<T> {
     }
 
     /// Removes the oldest sent item in one try, and moves it to `place`. False does not mean that there is
-    /// none.
+    /// none. Always false if the queue measures.
     #[inline]
     pub(crate) fn try_pop_sent(&self, place: &mut MaybeUninit<T>) -> bool {
         claim!(self, it => it.try_pop(place))
@@ -197,7 +214,7 @@ impl<T> Queue<T> {
     }
 
     /// Removes an item in one try, if nothing was requeued, and moves it to `place`. False does not mean
-    /// that there is none.
+    /// that there is none. Always false if the queue measures.
     #[inline]
     pub(crate) fn try_pop(&self, place: &mut MaybeUninit<T>) -> bool {
         self.lane_is_empty() && self.try_pop_sent(place)
@@ -215,11 +232,11 @@ impl<T> Queue<T> {
                 return Attempt::Done(origin);
             }
         }
-        match self.pop_sent(place) {
-            Attempt::Done(()) => Attempt::Done(Origin::Storage),
+        match claim!(self, it => it.pop_with_time(place)) {
+            Attempt::Done(queued_at) => Attempt::Done(Origin::storage(queued_at)),
             nothing => match self.pop_requeued(place) {
                 Some(origin) => Attempt::Done(origin),
-                None => nothing.map(|()| Origin::Storage),
+                None => nothing.map(Origin::storage),
             },
         }
     }
@@ -230,9 +247,9 @@ impl<T> Queue<T> {
         &self,
         max: u64,
         out: &mut Vec<R>,
-        make: impl FnMut(T) -> R,
+        mut make: impl FnMut(T) -> R,
     ) -> Attempt<u64> {
-        claim!(self, it => it.pop_many(max, out, make))
+        claim!(self, it => it.pop_many(max, out, |item, _| make(item)))
     }
 
     /// Removes up to `max` items, and appends what `make` makes of each to `out`. While both the storage
@@ -252,7 +269,7 @@ impl<T> Queue<T> {
         let popped = match max - requeued {
             0 => Attempt::Blocked,
             rest => {
-                let make = |item| make(item, Origin::Storage);
+                let make = |item, queued_at| make(item, Origin::storage(queued_at));
                 claim!(self, it => it.pop_many(rest, out, make))
             }
         };
@@ -274,17 +291,18 @@ impl<T> Queue<T> {
         make: &mut impl FnMut(T, Origin) -> R,
     ) -> u64 {
         self.lane.as_ref().map_or(0, |lane| {
-            lane.pop_many(max, out, |Requeued { item, attempt }| {
+            lane.pop_many(max, out, |requeued| {
+                let origin = Origin::lane(requeued.attempt, requeued.queued_at);
                 // SAFETY: N5 of `lane`.
-                make(unsafe { item.assume_init() }, Origin::Lane { attempt })
+                make(unsafe { requeued.item.assume_init() }, origin)
             })
         })
     }
 
     #[cold]
     fn pop_requeued(&self, place: &mut MaybeUninit<T>) -> Option<Origin> {
-        let attempt = self.lane.as_ref()?.pop(place)?;
-        Some(Origin::Lane { attempt })
+        let (attempt, queued_at) = self.lane.as_ref()?.pop(place)?;
+        Some(Origin::lane(attempt, queued_at))
     }
 
     /// Pushes an item to the lane. Returns false if the lane has ended. An item with attempt 1 is new
@@ -382,6 +400,24 @@ impl<T> Queue<T> {
         })
     }
 
+    /// When the oldest item that can be received was queued, if the queue measures and holds one. While that
+    /// item is being sent or received, this may be the current time.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn oldest(&self) -> Option<Moment> {
+        /// How often the storage is asked while it is busy. The callers that make it so take a few
+        /// instructions, unless they have lost their processor.
+        const TRIES: u32 = if cfg!(loom) { 2 } else { 8 };
+        let sent = || match storage!(self, it => it.oldest()) {
+            Attempt::Done(queued_at) => Some(Some(queued_at)),
+            Attempt::Busy => None,
+            Attempt::Blocked | Attempt::Closed => Some(None),
+        };
+        let sent = (0..TRIES).find_map(|_| sent());
+        let sent = sent.unwrap_or_else(|| Some(Moment::now()));
+        let requeued = self.lane.as_ref().and_then(|lane| lane.oldest());
+        sent.into_iter().chain(requeued).min()
+    }
+
     /// Whether an item could be received at one instant during the call.
     pub(crate) fn has_items(&self) -> bool {
         storage!(self, it => it.len()) > 0 || !self.lane_is_empty()
@@ -423,13 +459,13 @@ impl<T> Queue<T> {
     }
 
     /// Whether `count` items are likely to be queued. While the queue is empty, this reads only what
-    /// receivers write.
+    /// receivers write. Always false if the queue measures: a caller then has no reason to pause.
     pub(crate) fn looks_filled(&self, count: u64) -> bool {
         claim!(self, it => it.looks_filled(count))
     }
 
     /// Whether there is likely to be room for `count` items. While the queue is full, this reads only
-    /// what senders write.
+    /// what senders write. Always false if the queue is bounded and measures.
     pub(crate) fn looks_vacant(&self, count: u64) -> bool {
         match &self.storage {
             Storage::Bounded(ring) => ring.looks_vacant(count),
@@ -510,8 +546,8 @@ mod tests {
 
     #[test]
     fn storage_is_never_busy_in_critical_section() {
-        is_never_busy_in_critical_section(&Queue::bounded(1, false));
-        is_never_busy_in_critical_section(&Queue::bounded(3, false));
-        is_never_busy_in_critical_section(&Queue::unbounded(false));
+        is_never_busy_in_critical_section(&Queue::bounded(1, false, false));
+        is_never_busy_in_critical_section(&Queue::bounded(3, false, false));
+        is_never_busy_in_critical_section(&Queue::unbounded(false, false));
     }
 }

@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use core::error::Error;
 use core::fmt;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
+use core::time::Duration;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 use std::time::Instant;
 
 // the error of joining, and the failures that it lists
@@ -125,6 +127,17 @@ pub struct Stats {
     pub next_due: Option<Instant>,
     /// Tasks that were received and have not ended yet.
     pub in_hand: usize,
+    /// How long the oldest of the queued items has been queued, if the channel
+    /// [measures time](crate::Builder::measure_time) and an item is queued.
+    ///
+    /// An item that was queued again counts from then on, and one that was delayed since it was due. While
+    /// the oldest item is being sent or received, this may be zero.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub oldest_queued: Option<Duration>,
+    /// How long the oldest of the tasks in hand has been in hand, if the channel
+    /// [measures time](crate::Builder::measure_time) and a task is in hand.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub oldest_in_hand: Option<Duration>,
     /// `true` while queued items are being discarded: either the last receiver is dropping them, or
     /// [`close_now`](crate::Monitor::close_now) is taking them out. `join` and `finished` wait
     /// until this is over, and so until the destructors of the dropped items have run.

@@ -9,13 +9,14 @@ use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ops::DerefMut;
 use core::ptr;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use core::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::delivery::ErasedDelivery;
 use crate::delivery::When;
 use crate::error::RetryError;
 use crate::error::SendError;
-use crate::queue::Origin;
 use crate::report::Failure;
 use crate::unwind::Guarded;
 use crate::unwind::protect;
@@ -83,15 +84,6 @@ pub struct Task<T> {
 struct InHand<T> {
     item: T,
     delivery: Delivery<T>,
-    /// Holds a `u32`, stored as a whole word. A task may be copied word by word right after it was
-    /// written, and reading a word of which only half was just written stalls the processor.
-    attempt: u64,
-}
-
-impl<T> InHand<T> {
-    fn attempt(&self) -> u32 {
-        self.attempt as u32
-    }
 }
 
 impl<T> Task<T> {
@@ -107,16 +99,12 @@ impl<T> Task<T> {
 
     /// Writes what a task has beside its item.
     #[inline]
-    pub(crate) fn complete(task: &mut MaybeUninit<Self>, delivery: Delivery<T>, origin: Origin) {
+    pub(crate) fn complete(task: &mut MaybeUninit<Self>, delivery: Delivery<T>) {
         let in_hand = Self::place_of_parts(task);
         // SAFETY: the pointer is that of a reference, and only a field is taken.
         let place = unsafe { &raw mut (*in_hand).delivery };
         // SAFETY: it is part of the task's place, which is borrowed.
         unsafe { place.write(delivery) };
-        // SAFETY: as above.
-        let place = unsafe { &raw mut (*in_hand).attempt };
-        // SAFETY: as above.
-        unsafe { place.write(origin.attempt().into()) };
     }
 
     /// The parts of a task. The item stays where it is.
@@ -124,13 +112,12 @@ impl<T> Task<T> {
     /// # Safety
     ///
     /// The place holds a task, which is neither used nor dropped after this.
-    unsafe fn take_apart(task: &mut MaybeUninit<Self>) -> (&mut MaybeUninit<T>, Delivery<T>, u32) {
+    unsafe fn take_apart(task: &mut MaybeUninit<Self>) -> (&mut MaybeUninit<T>, Delivery<T>) {
         // SAFETY: the caller's guarantee.
         let in_hand = unsafe { &*Self::place_of_parts(task) };
-        let attempt = in_hand.attempt();
         // SAFETY: as above; it is taken once.
         let delivery = unsafe { ptr::read(&raw const in_hand.delivery) };
-        (Self::place_of_item(task), delivery, attempt)
+        (Self::place_of_item(task), delivery)
     }
 
     #[inline]
@@ -162,15 +149,16 @@ impl<T> Task<T> {
     #[inline]
     pub fn done(self) -> T {
         let task = ManuallyDrop::new(self);
-        // SAFETY: the task is not dropped, and this is used once.
-        let delivery = unsafe { ptr::read(&raw const task.in_hand.delivery) };
-        let ended = delivery.try_end();
-        // SAFETY: as above.
+        // SAFETY: the task is not dropped.
+        let is_ended = unsafe { task.in_hand.delivery.try_end() };
+        // SAFETY: as above; it is taken once.
         let item = unsafe { ptr::read(&raw const task.in_hand.item) };
-        match ended {
-            Ok(()) => item,
-            Err(delivery) => end_slow(item, delivery, None),
+        if is_ended {
+            return item;
         }
+        // SAFETY: as above; it has not ended.
+        let delivery = unsafe { ptr::read(&raw const task.in_hand.delivery) };
+        end_slow(item, delivery, None)
     }
 
     /// Ends the task as failed, and returns the item.
@@ -198,7 +186,7 @@ impl<T> Task<T> {
     /// ```
     pub fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> T {
         let failure = failed(error);
-        let InHand { item, delivery, .. } = self.end();
+        let InHand { item, delivery } = self.end();
         end_slow(item, delivery, Some(failure))
     }
 
@@ -264,9 +252,9 @@ impl<T> Task<T> {
         refused: impl FnOnce(RetryError<()>) -> Failure,
     ) -> Result<(), RetryError<T>> {
         // SAFETY: the caller's guarantee.
-        let (item, delivery, attempt) = unsafe { Self::take_apart(task) };
+        let (item, delivery) = unsafe { Self::take_apart(task) };
         // SAFETY: the item is not used after this, unless it is returned here.
-        match unsafe { delivery.retry(item, attempt, when, refused) } {
+        match unsafe { delivery.retry(item, when, refused) } {
             Ok(()) => Ok(()),
             Err(RetryError::Exhausted(())) => Err(RetryError::Exhausted(
                 // SAFETY: it has not moved out; it is taken once.
@@ -401,7 +389,32 @@ impl<T> Task<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn attempt(&self) -> u32 {
-        self.in_hand.attempt()
+        self.in_hand.delivery.attempt()
+    }
+
+    /// Returns how long the item was queued before this delivery: from the moment at which it could be
+    /// received until it was. Returns `None` unless the channel
+    /// [measures time](crate::Builder::measure_time).
+    ///
+    /// For an item that was queued again, this is the time since then, and for a
+    /// [delayed](Self::retry_after) item the time since it was due.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = tollgate::Builder::new().measure_time().build_tasks();
+    /// sender.try_send("job")?;
+    /// std::thread::sleep(Duration::from_millis(2));
+    /// let task = receiver.try_recv()?;
+    /// assert!(task.waited().unwrap() >= Duration::from_millis(2));
+    /// # task.done();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub fn waited(&self) -> Option<Duration> {
+        self.in_hand.delivery.waited()
     }
 
     /// Separates the item from the duty to end the task, for a worker that must move the item away
@@ -425,7 +438,7 @@ impl<T> Task<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn split(self) -> (T, Ticket) {
-        let InHand { item, delivery, .. } = self.end();
+        let InHand { item, delivery } = self.end();
         (item, Ticket(delivery.erase()))
     }
 }
@@ -461,9 +474,9 @@ impl<T> Drop for Task<T> {
         // parts may be moved out.
         let task = unsafe { &mut *ptr::from_mut(self).cast::<MaybeUninit<Self>>() };
         // SAFETY: as above.
-        let (item, delivery, attempt) = unsafe { Self::take_apart(task) };
+        let (item, delivery) = unsafe { Self::take_apart(task) };
         // SAFETY: as above.
-        unsafe { delivery.abandon(item, attempt) };
+        unsafe { delivery.abandon(item) };
     }
 }
 

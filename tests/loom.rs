@@ -235,6 +235,12 @@
 //! | `Segments::settled_popped`: `Acquire` | unbounded::close_or_last_item_wakes_finished | |
 //! | `is_settled_quiescent`: `is_quiescent` | unbounded::close_or_last_item_wakes_finished | after |
 //! | `at_rest`: blocked instead of busy | unbounded::last_of_two_receivers_wakes_joiner | |
+//! | `Ring::oldest`: `head` not read again, or the time loaded `Relaxed` | measuring::age_of_ring_is_that_of_first_item | |
+//! | `Ring::oldest`: the stamp not read | measuring::time_is_written_before_item_of_ring | |
+//! | `Ring::push`: the time written after the item | measuring::time_is_written_before_item_of_ring | |
+//! | `Ring::pop`; `Ring::pop_many`: the time read after the slot is released | measuring::time_of_item_is_read_before_slot_is_reused; measuring::time_of_batch_is_read_before_slots_are_reused | |
+//! | `Segments::set_time`: not written | `measuring`: several | |
+//! | `Delivery::end`, `Delivery::requeue`: leaves the list after it is resolved | measuring::last_handle_and_two_measured_tasks, measuring::last_receiver_and_measured_retry | |
 //! | `Queue::pop`: the lane not checked after the storage | cancelled_receiver_passes_on_wake_for_retry | |
 //!
 //! Some of these abort the test program: a model that fails while it holds a task panics a second
@@ -259,8 +265,8 @@
 //!
 //! * `Relaxed` instead of `Acquire`: the first load in `try_resolve`, in `try_resolve_once`, and of
 //!   `head` in `claim_filled`.
-//! * `Relaxed` instead of `Release` or `AcqRel`: `clear_notice`, `record`, `record_discarded` and
-//!   `begin_discarding`.
+//! * `Relaxed` instead of `Release` or `AcqRel`: `clear_notice`, `record`, `record_discarded`,
+//!   `begin_discarding` and `Ring::set_time`.
 //! * `Release` instead of `AcqRel`: the exchange in `try_resolve`.
 //! * `Relaxed` or `Acquire` instead of `SeqCst`: `has_observers`, `Ring::pushed`,
 //!   `Ring::is_closed`, `Lane::followed_up`, `Lane::retried`, `Lane::readied`, the second load of `tail`
@@ -290,6 +296,8 @@ mod freeing;
 mod joining;
 #[path = "loom/lane.rs"]
 mod lane;
+#[path = "loom/measuring.rs"]
+mod measuring;
 #[path = "loom/passing.rs"]
 mod passing;
 #[path = "loom/places.rs"]

@@ -1,9 +1,15 @@
 //! The counters behind the account, and the failures. The invariants are those of
 //! [`accounting`](super).
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use core::time::Duration;
 
+use super::in_hand::InHand;
+use super::in_hand::Place;
 use super::kept::Kept;
+use crate::clock::Moment;
 use crate::report::Failure;
 use crate::report::Failures;
 use crate::sync::Mutex;
@@ -20,8 +26,10 @@ const NOTICE: u64 = 1;
 const CLOSED: u64 = 2;
 /// No handle is left.
 const NO_HANDLES: u64 = 4;
+/// The channel measures time. This mark stays as it is.
+const MEASURED: u64 = 8;
 /// One resolved item.
-const ONE: u64 = 8;
+const ONE: u64 = 16;
 
 /// A caller has seen the end of the channel.
 const END_SEEN: usize = 1;
@@ -41,6 +49,8 @@ pub(crate) struct Ledger {
     /// How many calls are discarding items; and END_SEEN.
     discarding: AtomicUsize,
     failures: Mutex<Guarded<Kept>>,
+    /// The tasks in hand, if the channel measures time. Boxed, because most do not.
+    in_hand: Option<Box<InHand>>,
 }
 
 /// The outcome of [`Ledger::try_resolve`].
@@ -77,9 +87,10 @@ pub(crate) struct Verdict {
 
 impl Ledger {
     /// Up to `keep_failures` failures are kept, and at least one.
-    pub(crate) fn new(keep_failures: usize) -> Self {
+    pub(crate) fn new(keep_failures: usize, measures_time: bool) -> Self {
         Self {
-            word: AtomicU64::new(0),
+            word: AtomicU64::new(if measures_time { MEASURED } else { 0 }),
+            in_hand: measures_time.then(|| Box::new(InHand::new())),
             failed: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             panicked: AtomicU64::new(0),
@@ -135,14 +146,14 @@ impl Ledger {
     }
 
     /// Tries once to resolve one delivery of a task channel. Returns false, and changes nothing, if a
-    /// waiter may have to be notified, if the channel may have to be freed, or if another thread has
-    /// changed the word meanwhile.
+    /// waiter may have to be notified, if the channel may have to be freed, if another thread has
+    /// changed the word meanwhile, or if the channel measures time (I3 of `in_hand`).
     #[inline]
     pub(crate) fn try_resolve_once(word: &AtomicU64, accepted: impl Fn() -> u64) -> bool {
         // Acquire: as in `try_resolve`.
         let seen = word.load(Ordering::Acquire);
-        let marked = seen & (NOTICE | CLOSED | NO_HANDLES) != 0;
-        if marked && seen / ONE + 1 == accepted() {
+        let marked = seen & (NOTICE | CLOSED | NO_HANDLES | MEASURED) != 0;
+        if marked && (seen & MEASURED != 0 || seen / ONE + 1 == accepted()) {
             return false;
         }
         // Release: publishes what the worker did (L2). It frees nothing, so it does not acquire.
@@ -156,6 +167,32 @@ impl Ledger {
     pub(crate) fn resolve(&self, count: u64) {
         // AcqRel: as in `try_resolve`.
         self.word.fetch_add(count * ONE, Ordering::AcqRel);
+    }
+
+    /// Records that a task is in hand whose item was queued at `queued_at`, if the channel measures time.
+    #[inline]
+    pub(crate) fn enter_hand(&self, queued_at: Moment) -> Option<Place> {
+        self.in_hand.as_ref()?.enter(queued_at)
+    }
+
+    /// Records that a task is no longer in hand, before it is resolved (I3 of `in_hand`).
+    #[cold]
+    pub(crate) fn leave_hand(&self, place: Place) {
+        if let Some(in_hand) = &self.in_hand {
+            in_hand.leave(place);
+        }
+    }
+
+    /// How long the item of a task in hand was queued.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn waited(&self, place: Place) -> Option<Duration> {
+        self.in_hand.as_ref().map(|in_hand| in_hand.waited(place))
+    }
+
+    /// When the first task of those in hand was received, if the channel measures time and there is one.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn oldest_in_hand(&self) -> Option<Moment> {
+        self.in_hand.as_ref()?.oldest()
     }
 
     /// Requests a notification of quiescence (L3).

@@ -138,6 +138,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! If the channel [measures time](crate::Builder::measure_time), both also tell how long the oldest task is in
+//! hand.
+//!
 //! The channel does not know which items these are, as they are with their workers. Let each worker note
 //! what it works on, in a set that the workers share. The example `graceful_shutdown` does so.
 //!

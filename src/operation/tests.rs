@@ -36,7 +36,7 @@ impl<const PADDING: usize> Drop for Item<PADDING> {
 ///
 /// If a send waits for room, the future notifies it before it drops its receiver.
 fn last_receiver_panics<K: Kind, const PADDING: usize>(waits: bool, notifies: bool) {
-    let queue = Queue::bounded(2, K::HAS_LANE);
+    let queue = Queue::bounded(2, K::HAS_LANE, false);
     let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
     let exists = Arc::new(());
     // SAFETY: the queue was made for this kind.
@@ -118,7 +118,7 @@ mod deadline {
 
     #[test]
     fn notified_waiter_gives_up_at_deadline() {
-        let queue = Queue::bounded(1, false);
+        let queue = Queue::bounded(1, false, false);
         let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
         let calls = Arc::new(Calls::default());
         let waker = Waker::from(Arc::clone(&calls));

@@ -29,6 +29,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
+use crate::clock::Moment;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::AtomicUsize;
@@ -57,6 +58,8 @@ pub(crate) struct Requeued<T> {
     pub(crate) item: MaybeUninit<T>,
     /// The number of its next delivery; the first is 1.
     pub(crate) attempt: u32,
+    /// Since when it can be received, if the queue measures.
+    pub(crate) queued_at: Moment,
 }
 
 /// What a lane holds.
@@ -124,11 +127,13 @@ pub(crate) struct Lane<T> {
     popped: AtomicU64,
     /// Odd if the next receiver takes from the lane.
     next_from: AtomicUsize,
+    measures: bool,
 }
 
 impl<T> Lane<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(measures: bool) -> Self {
         Self {
+            measures,
             items: Mutex::new(Some(Items::default())),
             followed_up: AtomicU64::new(0),
             retried: AtomicU64::new(0),
@@ -152,15 +157,38 @@ impl<T> Lane<T> {
             };
             // SAFETY: the caller's guarantee.
             let item = unsafe { item.cast::<MaybeUninit<T>>().read() };
-            items.line.push(Requeued { item, attempt });
+            items.line.push(Requeued {
+                item,
+                attempt,
+                queued_at: self.time(),
+            });
             self.count_pushed(attempt);
             self.count_readied(1);
             true
         })
     }
 
-    /// Removes the oldest item, and moves it to `place`. Returns the number of its next delivery.
-    pub(crate) fn pop(&self, place: &mut MaybeUninit<T>) -> Option<u32> {
+    /// The current time, if the queue measures.
+    fn time(&self) -> Moment {
+        if self.measures {
+            Moment::now()
+        } else {
+            Moment::default()
+        }
+    }
+
+    /// Since when the oldest receivable item is that, if the queue measures and there is one.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn oldest(&self) -> Option<Moment> {
+        if !self.measures || self.is_empty() {
+            return None;
+        }
+        with_lock(&self.items, |items| items.as_ref()?.line.oldest())
+    }
+
+    /// Removes the oldest item, and moves it to `place`. Returns the number of its next delivery, and since
+    /// when it was receivable, if the queue measures.
+    pub(crate) fn pop(&self, place: &mut MaybeUninit<T>) -> Option<(u32, Moment)> {
         if self.is_empty() {
             return None;
         }
@@ -168,15 +196,15 @@ impl<T> Lane<T> {
         let (mut surplus, mut emptied) = (Line::default(), None);
         with_lock(&self.items, |items| {
             let line = &mut items.as_mut()?.line;
-            let first = self.popped();
-            let Requeued { item, attempt } = line.front(first)?;
-            let (item, attempt) = (item.as_ptr(), *attempt);
+            let position = self.popped();
+            let first = line.front(position)?;
+            let (item, origin) = (first.item.as_ptr(), (first.attempt, first.queued_at));
             // SAFETY: it is removed from the line, and the place is elsewhere.
             unsafe { place.as_mut_ptr().copy_from_nonoverlapping(item, 1) };
-            emptied = line.remove_front(first);
+            emptied = line.remove_front(position);
             line.take_surplus(&mut surplus);
             self.count_popped(1);
-            Some(attempt)
+            Some(origin)
         })
     }
 

@@ -8,14 +8,14 @@
 //! Position `p` is kept in slot `p mod slots`.
 //! The number of slots is the capacity rounded up to a power of two, so positions stay continuous
 //! where the counter wraps. `tail` counts the positions claimed for filling, `head` those claimed
-//! for emptying. Atomics hold a position shifted left by one:
+//! for emptying. Atomics hold a position shifted left by two:
 //!
 //! ```text
-//!         63 ...               1   0
-//! tail  | positions claimed  | C |     C: closed, no more positions are claimed for filling
-//! head  | positions claimed  | 0 |
-//! stamp | position p         | F |     F = 0: the slot is vacant and waits for p to be filled
-//!                                      F = 1: the slot is filled and waits for p to be emptied
+//!         63 ...               2   1   0
+//! tail  | positions claimed  | M | C |     C: closed, no more positions are claimed for filling
+//! head  | positions claimed  | M | 0 |     M: the ring measures, from its creation on
+//! stamp | position p         | 0 | F |     F = 0: the slot is vacant and waits for p to be filled
+//!                                          F = 1: the slot is filled and waits for p to be emptied
 //! ```
 //!
 //! # Invariants
@@ -32,6 +32,9 @@
 //! * **R4** C is set once and stays set. A claim is an exchange of the whole word, so it is ordered
 //!   with the mark: a position claimed before it will be filled, and none is claimed after it.
 //! * **R5** No user code runs between a claim and the store that ends it.
+//! * **R6** In a ring that measures, the time of a slot is written by the claimant for filling, before the
+//!   stamp, and read by the claimant for emptying. Others may read it at any instant, and look afterwards
+//!   whether it was the right one: see [`oldest`](Ring::oldest).
 //!
 //! # Outcomes
 //!
@@ -41,25 +44,32 @@
 //! *Busy* means neither: another thread has claimed the slot and is within a few instructions of
 //! releasing it. A caller must not sleep on *busy*, because no wakeup may follow.
 
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
 use super::slot::CLOSED;
 use super::slot::FILLED;
+use super::slot::MEASURED;
 use super::slot::STEP;
 use super::slot::Slot;
 use super::slot::advance;
 use super::slot::distance;
-use super::slot::move_front;
+use super::slot::first_word;
+use super::slot::unmarked;
 use crate::attempt::Attempt;
-use crate::sync::Backoff;
+use crate::clock::Moment;
 use crate::sync::CachePadded;
 use crate::sync::Contention;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
 use crate::unwind::run_all;
 use alloc::boxed::Box;
+
+// several items at once
+mod batches;
+// items that replace the oldest
+mod forced;
+// the times of the slots, if the ring measures
+mod times;
 
 #[cfg(test)]
 mod tests;
@@ -113,6 +123,8 @@ pub(super) struct Ring<T> {
     head: CachePadded<AtomicU64>,
     slots: Box<[Slot<T>]>,
     capacity: u64,
+    /// The times of the slots (R6), if the ring measures.
+    times: Option<Box<[AtomicU64]>>,
 }
 
 // SAFETY: by R2 each slot is accessed by one thread at a time, and the stamps order the accesses, so
@@ -128,14 +140,17 @@ impl<T> Ring<T> {
     ///
     /// Panics if the memory cannot be allocated.
     #[track_caller]
-    pub(super) fn starting_at(capacity: usize, position: u64) -> Self {
+    pub(super) fn starting_at(capacity: usize, position: u64, measures: bool) -> Self {
         debug_assert!(capacity >= 1);
         let Some(slots) = Self::allocate(capacity, position) else {
             panic!("a channel of capacity {capacity} cannot be allocated: choose a smaller one");
         };
+        let first = first_word(position, measures);
         Self {
-            tail: CachePadded::new(AtomicU64::new(position.wrapping_mul(STEP))),
-            head: CachePadded::new(AtomicU64::new(position.wrapping_mul(STEP))),
+            tail: CachePadded::new(AtomicU64::new(first)),
+            head: CachePadded::new(AtomicU64::new(first)),
+            // Less memory than that of the slots, which has just been allocated.
+            times: measures.then(|| slots.iter().map(|_| AtomicU64::new(0)).collect()),
             slots,
             capacity: capacity as u64,
         }
@@ -143,7 +158,7 @@ impl<T> Ring<T> {
 
     /// The slots, each with the stamp of its first position from `start` on.
     ///
-    /// A slot takes at least 8 bytes, so there are fewer than 2^60. Positions have 63 bits, so a
+    /// A slot takes at least 8 bytes, so there are fewer than 2^60. Positions have 62 bits, so a
     /// distance that R1 allows differs from that of a stale counter.
     fn allocate(capacity: usize, start: u64) -> Option<Box<[Slot<T>]>> {
         let count = capacity.checked_next_power_of_two()?;
@@ -159,18 +174,25 @@ impl<T> Ring<T> {
         Slots(&self.slots)
     }
 
-    /// Claims up to `want` positions for filling, in one exchange. Returns the first and their
-    /// number.
+    /// Claims up to `want` positions for filling, in one exchange. Returns the first and their number.
+    ///
+    /// Without `MEASURES`, a ring that measures is *closed* to this call.
     #[inline]
-    fn claim_vacant(&self, slots: Slots<'_, T>, want: u64) -> Attempt<(u64, u64)> {
+    fn claim_vacant<const MEASURES: bool>(
+        &self,
+        slots: Slots<'_, T>,
+        want: u64,
+    ) -> Attempt<(u64, u64)> {
+        let closed = if MEASURES { CLOSED } else { CLOSED | MEASURED };
         let mut contention = Contention::default();
         // Acquire, here and below: `head` is read later than this.
         let mut tail = self.tail.load(Ordering::Acquire);
         loop {
-            if tail & CLOSED != 0 {
+            if tail & closed != 0 {
                 return Attempt::Closed;
             }
-            let mut count = slots.run(tail, 0, want);
+            let position = if MEASURES { unmarked(tail) } else { tail };
+            let mut count = slots.run(position, 0, want);
             if count == 0 || self.capacity < slots.count() {
                 // SeqCst, because the caller may sleep: pairs with the exchange in `claim_filled`.
                 let head = self.head.load(Ordering::SeqCst);
@@ -200,7 +222,7 @@ impl<T> Ring<T> {
                 continue;
             }
             if self.exchange_tail(tail, count) {
-                return Attempt::Done((tail, count));
+                return Attempt::Done((position, count));
             }
             contention.lost();
             tail = self.tail.load(Ordering::Acquire);
@@ -223,8 +245,10 @@ impl<T> Ring<T> {
 
     /// Claims up to `want` positions for emptying, in one exchange. Returns the first and their
     /// number. Calls `prepare` with that number or more before the exchange, so it may panic.
+    ///
+    /// Without `MEASURES`, a ring that measures and is not empty is *busy* for this call.
     #[inline]
-    fn claim_filled(
+    fn claim_filled<const MEASURES: bool>(
         &self,
         slots: Slots<'_, T>,
         want: u64,
@@ -234,7 +258,8 @@ impl<T> Ring<T> {
         // Acquire, here and below: `tail` is read later than this.
         let mut head = self.head.load(Ordering::Acquire);
         loop {
-            let count = slots.run(head, FILLED, want);
+            let position = if MEASURES { unmarked(head) } else { head };
+            let count = slots.run(position, FILLED, want);
             if count == 0 {
                 // SeqCst, because the caller may sleep: pairs with the exchange in `claim_vacant`.
                 let tail = self.tail.load(Ordering::SeqCst);
@@ -255,7 +280,7 @@ impl<T> Ring<T> {
             }
             prepare(count);
             if self.exchange_head(head, count) {
-                return Attempt::Done((head, count));
+                return Attempt::Done((position, count));
             }
             contention.lost();
             head = self.head.load(Ordering::Acquire);
@@ -290,7 +315,7 @@ impl<T> Ring<T> {
         // Acquire: as in `claim_vacant`.
         let tail = self.tail.load(Ordering::Acquire);
         let slot = slots.at(tail);
-        // A closed `tail` equals no slot's stamp. Acquire: as in `run`.
+        // A `tail` that is closed, or that measures, equals no slot's stamp. Acquire: as in `run`.
         if slot.stamp.load(Ordering::Acquire) != tail {
             return false;
         }
@@ -315,114 +340,35 @@ impl<T> Ring<T> {
     ///
     /// `item` returns a pointer to an item, which has moved out of there if this is done.
     #[inline]
-    pub(super) unsafe fn push(&self, item: impl FnOnce() -> *const T) -> Attempt<()> {
+    pub(super) unsafe fn push(&self, mut item: impl FnMut() -> *const T) -> Attempt<()> {
+        // SAFETY: the caller's guarantee.
+        match unsafe { self.push_as::<false>(&mut item) } {
+            // SAFETY: as above.
+            Attempt::Closed if self.measures() => unsafe { self.push_measured(item) },
+            pushed => pushed,
+        }
+    }
+
+    /// [`push`](Self::push), by a claim with or without `MEASURES`.
+    ///
+    /// # Safety
+    ///
+    /// As `push`.
+    #[inline]
+    unsafe fn push_as<const MEASURES: bool>(&self, item: impl FnOnce() -> *const T) -> Attempt<()> {
         let slots = self.slots();
-        self.claim_vacant(slots, 1).map(|(position, _)| {
+        let claimed = self.claim_vacant::<MEASURES>(slots, 1);
+        claimed.map(|(position, _)| {
+            if MEASURES {
+                self.set_time(position, 1);
+            }
             // SAFETY: R2: just claimed; and the caller's guarantee.
             unsafe { slots.at(position).fill(position, item()) }
         })
     }
 
-    /// Moves items from the front of `items` into the ring with one claim, as many as there is room
-    /// for. Returns how many. The caller passes at least one item.
-    pub(super) fn push_many(&self, items: &mut VecDeque<T>) -> Attempt<u64> {
-        debug_assert!(!items.is_empty(), "an empty batch claims nothing");
-        let slots = self.slots();
-        let want = self.capacity.min(items.len() as u64);
-        self.claim_vacant(slots, want).map(|(first, count)| {
-            let mut position = first;
-            // No more than there are, so this does not panic (R5).
-            move_front(items, count as usize, |item| {
-                // SAFETY: R2: just claimed; and the item is at this place.
-                unsafe { slots.at(position).fill(position, item) };
-                position = advance(position, 1);
-            });
-            count
-        })
-    }
-
-    /// Adds an item even if the ring is full: then it also removes the oldest item, moves it to `oldest`,
-    /// and returns true. Never *blocked*.
-    ///
-    /// `evicted` is called when the oldest item has been removed, before the new one can be. Neither
-    /// `evicted` nor `item` may run user code (R5).
-    ///
-    /// The claim comes first, because a removal cannot be undone if another thread then closes the ring
-    /// or takes the room. A forced claim of `p` is to remove the item at `p - capacity`, and no other:
-    ///
-    /// 1. Threads A and B find the ring full. A claims `p`, and B claims `p + 1`.
-    /// 2. B removes the item at `p - capacity`, which is the oldest.
-    /// 3. A finds that its oldest item has gone, and removes none. The ring stays above its capacity.
-    ///
-    /// In step 1, B claims nothing until the item at `p - capacity` has gone (R1), and is then to remove
-    /// the next one.
-    ///
-    /// # Safety
-    ///
-    /// `item` returns a pointer to an item, which has moved out of there if this is done.
-    pub(super) unsafe fn force_push(
-        &self,
-        item: impl FnOnce() -> *const T,
-        evicted: impl FnOnce(),
-        oldest: &mut MaybeUninit<T>,
-    ) -> Attempt<bool> {
-        let slots = self.slots();
-        let position = match self.claim_vacant(slots, 1) {
-            Attempt::Blocked => self.claim_forced(slots),
-            claimed => claimed.map(|(position, _)| position),
-        };
-        position.map(|position| {
-            let has_evicted = self.evict(slots, position, oldest);
-            if has_evicted {
-                evicted();
-            }
-            let mut backoff = Backoff::default();
-            // A forced claim does not mean that the slot is vacant: a receiver may be reading it.
-            while slots.run(position, 0, 1) == 0 {
-                backoff.snooze();
-            }
-            // SAFETY: R2: just claimed, and found vacant; and the caller's guarantee.
-            unsafe { slots.at(position).fill(position, item()) };
-            has_evicted
-        })
-    }
-
-    /// Claims a position for filling although the ring is full (R1). *Busy* if the ring is not just
-    /// full any more, or if the oldest item is being filled or taken.
-    fn claim_forced(&self, slots: Slots<'_, T>) -> Attempt<u64> {
-        // Acquire: `head` is read later than this.
-        let tail = self.tail.load(Ordering::Acquire);
-        // Acquire: as in `claim_filled`.
-        let head = self.head.load(Ordering::Acquire);
-        // Not if `tail` is closed.
-        let is_full = tail == advance(head, self.capacity);
-        let may_claim = is_full && slots.run(head, FILLED, 1) == 1;
-        if may_claim && self.exchange_tail(tail, 1) {
-            Attempt::Done(tail)
-        } else {
-            Attempt::Busy
-        }
-    }
-
-    /// Removes the item that a claim of `position` has to replace, if that was forced and no receiver
-    /// has taken the item. Returns whether it did.
-    fn evict(&self, slots: Slots<'_, T>, position: u64, place: &mut MaybeUninit<T>) -> bool {
-        let oldest = position.wrapping_sub(advance(0, self.capacity));
-        // Relaxed: the claim has read the stamp of this slot, and the exchange on `head` alone decides
-        // which thread removes the item. Other claims have read a later `head`. An exchange that fails
-        // while `head` stays has failed spuriously.
-        while self.head.load(Ordering::Relaxed) == oldest {
-            if self.exchange_head(oldest, 1) {
-                // SAFETY: just claimed.
-                unsafe { self.empty(slots, oldest, place) };
-                return true;
-            }
-        }
-        false
-    }
-
     /// Whether `count` slots are likely to be vacant. While the ring is full, this reads only what
-    /// senders write.
+    /// senders write. Always false if the ring measures.
     pub(super) fn looks_vacant(&self, count: u64) -> bool {
         let slots = self.slots();
         // Relaxed, here and below: nothing depends on the answer.
@@ -460,42 +406,36 @@ impl<T> Ring<T> {
     /// Removes the oldest item, and moves it to `place`.
     #[inline]
     pub(super) fn pop(&self, place: &mut MaybeUninit<T>) -> Attempt<()> {
-        let slots = self.slots();
-        self.claim_filled(slots, 1, |_| ()).map(|(position, _)| {
-            // SAFETY: just claimed.
-            unsafe { self.empty(slots, position, place) }
-        })
+        match self.pop_as::<false>(place) {
+            Attempt::Busy if self.measures() => self.pop_measured(place).map(|_| ()),
+            popped => popped.map(|_| ()),
+        }
     }
 
-    /// Removes up to `max` of the oldest items with one claim, and appends what `make` makes of each
-    /// to `out`. Returns how many. `make` neither panics nor runs user code (R5).
-    ///
-    /// `out` grows before the claim: a claimed slot cannot be given back.
-    pub(super) fn pop_many<R>(
-        &self,
-        max: u64,
-        out: &mut Vec<R>,
-        mut make: impl FnMut(T) -> R,
-    ) -> Attempt<u64> {
+    /// Removes the oldest item, and moves it to `place`. Returns when it was queued, if the ring measures.
+    #[inline]
+    pub(super) fn pop_with_time(&self, place: &mut MaybeUninit<T>) -> Attempt<Moment> {
+        match self.pop_as::<false>(place) {
+            Attempt::Busy if self.measures() => self.pop_measured(place),
+            popped => popped,
+        }
+    }
+
+    /// [`pop_with_time`](Self::pop_with_time), by a claim with or without `MEASURES`.
+    #[inline]
+    fn pop_as<const MEASURES: bool>(&self, place: &mut MaybeUninit<T>) -> Attempt<Moment> {
         let slots = self.slots();
-        let want = max.min(self.capacity);
-        let claimed = self.claim_filled(slots, want, |count| out.reserve(count as usize));
-        claimed.map(|(first, count)| {
-            for (offset, spare) in (0..count).zip(out.spare_capacity_mut()) {
-                let mut item = MaybeUninit::uninit();
-                // SAFETY: just claimed; each position once.
-                unsafe { self.empty(slots, advance(first, offset), &mut item) };
-                // SAFETY: just moved there.
-                spare.write(make(unsafe { item.assume_init() }));
-            }
-            // SAFETY: the capacity was reserved, and the loop has initialised as many elements.
-            unsafe { out.set_len(out.len() + count as usize) };
-            count
+        let claimed = self.claim_filled::<MEASURES>(slots, 1, |_| ());
+        claimed.map(|(position, _)| {
+            let queued_at = self.queued_at::<MEASURES>(position);
+            // SAFETY: just claimed.
+            unsafe { self.empty(slots, position, place) };
+            queued_at
         })
     }
 
     /// Whether `count` items are likely to be queued. While the ring is empty, this reads only what
-    /// receivers write.
+    /// receivers write. Always false if the ring measures.
     pub(super) fn looks_filled(&self, count: u64) -> bool {
         // Relaxed, here and below: nothing depends on the answer.
         let head = self.head.load(Ordering::Relaxed);
@@ -572,7 +512,7 @@ impl<T> Ring<T> {
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
         let slots = self.slots();
-        let next = || self.claim_filled(slots, 1, |_| ()).done();
+        let next = || self.claim_filled::<true>(slots, 1, |_| ()).done();
         run_all(next, |(position, _)| {
             // SAFETY: just claimed. The slot is not used again, so it may keep its stamp.
             unsafe { slots.at(position).drop_in_place() }

@@ -10,11 +10,15 @@
 //! the item costs one exchange at each end. A batch is claimed, and taken, lap by lap.
 //!
 //! ```text
-//!         63 ...               1   0
-//! tail  | positions claimed  | C |     C: closed, no more positions are claimed
-//! head  | positions emptied  | L |     L: locked by a receiver
-//! stamp | position p         | 1 |     the slot holds the item of p; any other value: not yet
+//!         63 ...               2   1   0
+//! tail  | positions claimed  | M | C |     C: closed, no more positions are claimed
+//! head  | positions emptied  | M | L |     L: locked by a receiver
+//! stamp | position p         | 0 | 1 |     the slot holds the item of p; any other value: not yet
 //! ```
+//!
+//! M is set from the creation on if the queue measures. Each segment then has a second row of slots, behind
+//! those of the items. They hold no items: their stamps are the times of the slots of the first row, and
+//! are accessed as these are.
 //!
 //! # Invariants
 //!
@@ -38,13 +42,17 @@
 //!
 //! A segment that is used again keeps its old stamps, which are those of lower positions.
 
+// several items at once
+mod batches;
+// the times of the slots, if the queue measures
+mod times;
+
 #[cfg(test)]
 mod tests;
 
 use alloc::alloc::handle_alloc_error;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::mem;
 use core::mem::MaybeUninit;
@@ -52,12 +60,15 @@ use core::ptr;
 
 use super::slot::CLOSED;
 use super::slot::FILLED;
+use super::slot::MEASURED;
 use super::slot::STEP;
 use super::slot::Slot;
 use super::slot::advance;
 use super::slot::distance;
-use super::slot::move_front;
+use super::slot::first_word;
+use super::slot::unmarked;
 use crate::attempt::Attempt;
+use crate::clock::Moment;
 use crate::sync::CachePadded;
 use crate::sync::Contention;
 use crate::sync::Mutex;
@@ -167,8 +178,8 @@ impl<T> Segments<T> {
         Self::lap(advance(position, Self::LEN))
     }
 
-    fn allocate() -> Segment<T> {
-        let len = Self::LEN as usize;
+    fn allocate(measures: bool) -> Segment<T> {
+        let len = Self::LEN as usize * if measures { 2 } else { 1 };
         // The stamp 0 is that of no filled slot.
         Slot::allocate(len, |_| 0).unwrap_or_else(|| {
             // As `Vec::push` does.
@@ -177,9 +188,9 @@ impl<T> Segments<T> {
     }
 
     /// Creates an empty queue whose first position is `position`.
-    pub(super) fn starting_at(position: u64) -> Self {
-        let position = position.wrapping_mul(STEP);
-        let mut first = Self::allocate();
+    pub(super) fn starting_at(position: u64, measures: bool) -> Self {
+        let position = first_word(position, measures);
+        let mut first = Self::allocate(measures);
         let slots = first.as_mut_ptr();
         Self {
             tail: CachePadded::new(Tail {
@@ -210,7 +221,7 @@ impl<T> Segments<T> {
     pub(super) unsafe fn try_push(&self, item: impl FnOnce() -> *const T) -> bool {
         // Acquire: as in `push`.
         let tail = self.tail.word.load(Ordering::Acquire);
-        if tail & CLOSED != 0 || Self::is_last(tail) {
+        if tail & (CLOSED | MEASURED) != 0 || Self::is_last(tail) {
             return false;
         }
         let slots = self.newest(tail);
@@ -239,50 +250,16 @@ impl<T> Segments<T> {
             }
             let slots = self.newest(tail);
             if Self::is_last(tail) {
-                self.install(Self::lap_after(tail));
+                self.install(tail);
             }
             if self.exchange_tail(tail, 1) {
+                // SAFETY: just claimed.
+                let position = unsafe { Self::set_time(slots, tail, 1) };
                 // SAFETY: just claimed; and the caller's guarantee.
-                unsafe { Self::fill(slots, tail, item()) };
+                unsafe { Self::fill(slots, position, item()) };
                 return Attempt::Done(());
             }
             contention.lost();
-        }
-    }
-
-    /// Adds all `items`, unless the queue is closed meanwhile, and returns how many were added. The caller
-    /// passes at least one item.
-    pub(super) fn push_many(&self, items: &mut VecDeque<T>) -> Attempt<u64> {
-        debug_assert!(!items.is_empty(), "an empty batch claims nothing");
-        let mut contention = Contention::default();
-        let mut pushed = 0;
-        while !items.is_empty() {
-            // Acquire: as in `push`.
-            let tail = self.tail.word.load(Ordering::Acquire);
-            if tail & CLOSED != 0 {
-                break;
-            }
-            let slots = self.newest(tail);
-            let count = Self::left_in_lap(tail).min(items.len() as u64);
-            if Self::is_last(advance(tail, count - 1)) {
-                self.install(Self::lap_after(tail));
-            }
-            if !self.exchange_tail(tail, count) {
-                contention.lost();
-                continue;
-            }
-            let mut position = tail;
-            // No more than there are, so this does not panic.
-            move_front(items, count as usize, |item| {
-                // SAFETY: just claimed; each position once; and the item is at this place.
-                unsafe { Self::fill(slots, position, item) };
-                position = advance(position, 1);
-            });
-            pushed += count;
-        }
-        match pushed {
-            0 => Attempt::Closed,
-            pushed => Attempt::Done(pushed),
         }
     }
 
@@ -336,9 +313,10 @@ impl<T> Segments<T> {
         unsafe { slot.fill(position, item) };
     }
 
-    /// Installs the segment of a lap, unless that has been done.
+    /// Installs the segment of the lap after that of `tail`, unless that has been done.
     #[cold]
-    fn install(&self, lap: u64) {
+    fn install(&self, tail: u64) {
+        let lap = Self::lap_after(tail);
         let spare = with_lock(&self.chain, |chain| {
             (chain.next_lap == lap).then(|| chain.spare.take())
         });
@@ -346,7 +324,7 @@ impl<T> Segments<T> {
             return;
         };
         // Not under the lock, which a receiver may wait for.
-        let mut segment = spare.unwrap_or_else(Self::allocate);
+        let mut segment = spare.unwrap_or_else(|| Self::allocate(tail & MEASURED != 0));
         let surplus = with_lock(&self.chain, |chain| {
             if chain.next_lap != lap {
                 // Another sender has been quicker.
@@ -362,12 +340,13 @@ impl<T> Segments<T> {
         drop(surplus);
     }
 
-    /// Locks `head` and returns its position, unless another receiver has locked or moved it.
+    /// Locks `head` and returns what it was, unless another receiver has locked or moved it, or it has a
+    /// mark of `unless`.
     #[inline]
-    fn try_lock(&self) -> Option<u64> {
+    fn try_lock(&self, unless: u64) -> Option<u64> {
         // Relaxed: the exchange follows.
         let head = self.head.word.load(Ordering::Relaxed);
-        if head & LOCKED != 0 {
+        if head & (LOCKED | unless) != 0 {
             return None;
         }
         // SeqCst: acquires what the last receiver did under the lock; and one half of the store-load
@@ -394,36 +373,54 @@ impl<T> Segments<T> {
     /// The caller has locked `head`, and the position is in the same lap.
     #[inline]
     unsafe fn slot(&self, position: u64) -> &Slot<T> {
-        let slots = self.head.segment.with_mut(|segment| {
-            // SAFETY: G4.
-            unsafe { *segment }
-        });
+        // SAFETY: the caller's guarantee.
+        let slots = unsafe { self.oldest_segment() };
         // SAFETY: G2: an item of this segment has not been taken.
         unsafe { Self::at(slots, position) }
     }
 
-    /// Takes the item at `head`, if it is there, and unlocks. Moves the item to `place`, and returns whether
-    /// there was one.
+    /// The segment of `head`.
     ///
     /// # Safety
     ///
     /// The caller has locked `head`.
     #[inline]
-    unsafe fn take_and_unlock(&self, head: u64, place: &mut MaybeUninit<T>) -> bool {
+    unsafe fn oldest_segment(&self) -> *mut Slot<T> {
+        self.head.segment.with_mut(|segment| {
+            // SAFETY: G4.
+            unsafe { *segment }
+        })
+    }
+
+    /// Takes the item at `head`, if it is there, and unlocks. Moves the item to `place`, and returns what
+    /// `read` returns, which is called before.
+    ///
+    /// # Safety
+    ///
+    /// The caller has locked `head`, and `position` is that of `head`.
+    #[inline]
+    unsafe fn take_and_unlock<R>(
+        &self,
+        head: u64,
+        position: u64,
+        place: &mut MaybeUninit<T>,
+        read: impl FnOnce() -> R,
+    ) -> Option<R> {
         // SAFETY: the caller has locked it.
         let slot = unsafe { self.slot(head) };
         // Acquire: pairs with the Release store in `Slot::fill`.
-        if slot.stamp.load(Ordering::Acquire) != head | FILLED {
+        if slot.stamp.load(Ordering::Acquire) != position | FILLED {
             self.unlock(head);
-            return false;
+            return None;
         }
+        let read = read();
         // SAFETY: G4, and the stamp.
         unsafe { slot.take(place.as_mut_ptr()) };
         if Self::is_last(head) {
             self.leave_segment();
         }
         self.unlock(advance(head, 1));
-        true
+        Some(read)
     }
 
     /// Moves to the next segment, after the last item of this one was taken. The caller has locked
@@ -450,109 +447,47 @@ impl<T> Segments<T> {
     /// empty: [`pop`](Self::pop) gives the reason. Small, so that callers inline it.
     #[inline]
     pub(super) fn try_pop(&self, place: &mut MaybeUninit<T>) -> bool {
-        let Some(head) = self.try_lock() else {
+        let Some(head) = self.try_lock(MEASURED) else {
             return false;
         };
-        // SAFETY: just locked.
-        unsafe { self.take_and_unlock(head, place) }
+        // SAFETY: just locked, and not marked.
+        unsafe { self.take_and_unlock(head, head, place, || ()) }.is_some()
     }
 
     /// Removes the oldest item, and moves it to `place`.
     #[inline(never)]
     pub(super) fn pop(&self, place: &mut MaybeUninit<T>) -> Attempt<()> {
+        self.pop_and(place, |_| ())
+    }
+
+    /// Removes the oldest item, and moves it to `place`. Returns when it was queued, if the queue measures.
+    #[inline(never)]
+    pub(super) fn pop_with_time(&self, place: &mut MaybeUninit<T>) -> Attempt<Moment> {
+        self.pop_and(place, |head| {
+            // SAFETY: `head` is locked, and its position is filled.
+            unsafe { self.queued_at(head) }
+        })
+    }
+
+    /// Removes the oldest item, and moves it to `place`. Returns what `read` returns for `head`, which is locked,
+    /// and whose position is filled.
+    #[inline]
+    fn pop_and<R>(&self, place: &mut MaybeUninit<T>, read: impl FnOnce(u64) -> R) -> Attempt<R> {
         let mut contention = Contention::default();
         for _ in 0..TRIES {
-            let Some(head) = self.try_lock() else {
+            let Some(head) = self.try_lock(0) else {
                 contention.lost();
                 continue;
             };
+            let read = || read(head);
             // SAFETY: just locked.
-            if unsafe { self.take_and_unlock(head, place) } {
-                return Attempt::Done(());
-            }
-            return self.why_none_at(head);
+            return match unsafe { self.take_and_unlock(head, unmarked(head), place, read) } {
+                Some(read) => Attempt::Done(read),
+                None => self.why_none_at(head),
+            };
         }
         // Another receiver has locked `head`.
         Attempt::Busy
-    }
-
-    /// Removes up to `max` of the oldest items, and appends what `make` makes of each to `out`. Returns
-    /// how many. `make` neither panics nor runs user code (G4).
-    ///
-    /// Takes at most as many as there are at first, so that it ends even if senders are as quick.
-    pub(super) fn pop_many<R>(
-        &self,
-        max: u64,
-        out: &mut Vec<R>,
-        mut make: impl FnMut(T) -> R,
-    ) -> Attempt<u64> {
-        let mut left = max.min(self.len() as u64);
-        // Before `head` is locked, because this may panic.
-        out.reserve(left as usize);
-        let mut contention = Contention::default();
-        let mut popped = 0;
-        let mut tries = TRIES;
-        while left > 0 && tries > 0 {
-            let Some(head) = self.try_lock() else {
-                contention.lost();
-                tries -= 1;
-                continue;
-            };
-            // SAFETY: just locked.
-            let count = unsafe { self.take_many_and_unlock(head, left, out, &mut make) };
-            if count == 0 {
-                break;
-            }
-            popped += count;
-            left -= count;
-        }
-        if popped > 0 {
-            return Attempt::Done(popped);
-        }
-        // SeqCst: as in `len`.
-        match self.head.word.load(Ordering::SeqCst) {
-            // Another receiver has locked it.
-            head if head & LOCKED != 0 => Attempt::Busy,
-            head => self.why_none_at(head),
-        }
-    }
-
-    /// Takes up to `max` items from `head` on, in the same lap, and unlocks. Returns how many.
-    ///
-    /// # Safety
-    ///
-    /// The caller has locked `head`.
-    unsafe fn take_many_and_unlock<R>(
-        &self,
-        head: u64,
-        max: u64,
-        out: &mut Vec<R>,
-        make: &mut impl FnMut(T) -> R,
-    ) -> u64 {
-        let max = max.min(Self::left_in_lap(head));
-        let mut count = 0;
-        for spare in out.spare_capacity_mut().iter_mut().take(max as usize) {
-            let position = advance(head, count);
-            // SAFETY: the caller has locked `head`.
-            let slot = unsafe { self.slot(position) };
-            // Acquire: as in `take_and_unlock`.
-            if slot.stamp.load(Ordering::Acquire) != position | FILLED {
-                break;
-            }
-            let mut item = MaybeUninit::uninit();
-            // SAFETY: G4, and the stamp.
-            unsafe { slot.take(item.as_mut_ptr()) };
-            // SAFETY: just moved there.
-            spare.write(make(unsafe { item.assume_init() }));
-            count += 1;
-        }
-        // SAFETY: the loop has initialised as many elements.
-        unsafe { out.set_len(out.len() + count as usize) };
-        if count == Self::left_in_lap(head) {
-            self.leave_segment();
-        }
-        self.unlock(advance(head, count));
-        count
     }
 
     /// Why the caller has removed nothing. It has read this `head`, unlocked or before it locked it.
@@ -570,9 +505,9 @@ impl<T> Segments<T> {
     }
 
     /// Whether `count` items are likely to be queued. While the queue is empty, this reads and writes
-    /// only what receivers write, and a stamp.
+    /// only what receivers write, and a stamp. Always false if the queue measures.
     pub(super) fn looks_filled(&self, count: u64) -> bool {
-        let Some(head) = self.try_lock() else {
+        let Some(head) = self.try_lock(0) else {
             return false;
         };
         // Of the same lap, whose slots can be read.
@@ -645,7 +580,7 @@ impl<T> Segments<T> {
             let popped = Attempt::retry_while_busy(|| self.pop(unsafe { &mut *item }));
             popped.done()
         };
-        run_all(next, |()| {
+        run_all(next, |_| {
             // SAFETY: no reference is left.
             let item = unsafe { &mut *item };
             // SAFETY: it has just been moved there.

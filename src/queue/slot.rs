@@ -1,7 +1,12 @@
 //! Positions, and the slots in which items are kept.
 //!
-//! A *position* is the number of items that came before. Atomics hold a position shifted left by one,
-//! so that the lowest bit is free for a mark.
+//! A *position* is the number of items that came before. Atomics hold a position shifted left by two,
+//! so that the lowest bits are free for marks.
+//!
+//! A queue that *measures* keeps the times at which its items were queued. It has [`MEASURED`] set in
+//! `tail` and in `head`, from its creation on. No stamp has this mark. So the first, cheap try of every call
+//! fails, as that of a closed queue does, and only the calls behind it know of times. What does not measure
+//! does not pay for it.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -18,8 +23,21 @@ use crate::sync::atomic::Ordering;
 pub(super) const CLOSED: u64 = 1;
 /// The filled mark of a slot's stamp.
 pub(super) const FILLED: u64 = 1;
+/// The mark of a `tail` and a `head` of a queue that measures. It stays as it is.
+pub(super) const MEASURED: u64 = 2;
 /// One position, as the atomics hold it.
-pub(super) const STEP: u64 = 2;
+pub(super) const STEP: u64 = 4;
+
+/// What the atomics hold at first.
+pub(super) fn first_word(position: u64, measures: bool) -> u64 {
+    position.wrapping_mul(STEP) | if measures { MEASURED } else { 0 }
+}
+
+/// The position in a `tail` that is not closed, or in a `head` that is not locked, as stamps have it.
+#[inline]
+pub(super) fn unmarked(word: u64) -> u64 {
+    word & !MEASURED
+}
 
 #[inline]
 pub(super) fn advance(position: u64, count: u64) -> u64 {

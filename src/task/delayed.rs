@@ -202,8 +202,8 @@ impl<T> Task<T> {
         refused: impl FnOnce(RetryError<()>) -> Failure,
     ) -> Result<(), RetryError<T>> {
         // SAFETY: the caller's guarantee.
-        let in_hand = &unsafe { task.assume_init_ref() }.in_hand;
-        let due = due.filter(|_| !in_hand.delivery.refuses_retry(in_hand.attempt()));
+        let delivery = &unsafe { task.assume_init_ref() }.in_hand.delivery;
+        let due = due.filter(|_| !delivery.refuses_retry());
         // SAFETY: as above.
         let when = unsafe { when(task, due) };
         // SAFETY: as above.

@@ -59,6 +59,9 @@ mod lane;
 // Items that barely fit on the stack.
 #[cfg(feature = "std")]
 mod large;
+// How long items were queued, and tasks in hand.
+#[cfg(feature = "std")]
+mod measuring;
 // Threads, futures and streams on one channel.
 #[cfg(feature = "std")]
 mod mixed;

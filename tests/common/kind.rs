@@ -94,6 +94,29 @@ impl<T> Kind<T> for Requeued {
     }
 }
 
+/// Task channels that measure time. Without a clock, they are like others.
+#[derive(Debug)]
+pub(crate) enum Measured {}
+
+impl<T> Kind<T> for Measured {
+    type Kind = Tasks;
+
+    fn channel(cap: usize) -> (Sender<T>, TaskReceiver<T>) {
+        measuring().capacity(cap).build_tasks()
+    }
+
+    fn unbounded() -> (Sender<T>, TaskReceiver<T>) {
+        measuring().build_tasks()
+    }
+}
+
+fn measuring() -> Builder {
+    let builder = Builder::new();
+    #[cfg(feature = "std")]
+    let builder = builder.measure_time();
+    builder
+}
+
 fn requeuing() -> Builder {
     Builder::new()
         .max_attempts(NonZeroU32::new(2).unwrap())

@@ -12,6 +12,7 @@ mod watchdog;
 
 pub(crate) use kind::Given;
 pub(crate) use kind::Kind;
+pub(crate) use kind::Measured;
 pub(crate) use kind::Plain;
 pub(crate) use kind::ReceivedBy;
 pub(crate) use kind::ReceiverOf;

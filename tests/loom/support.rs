@@ -174,6 +174,18 @@ pub(crate) fn unbounded_tasks() -> (Sender<Item>, TaskReceiver<Item>) {
     seen_by_the_allocator_with_storage(tollgate::unbounded_tasks)
 }
 
+/// A task channel that measures time.
+pub(crate) fn measured_tasks(cap: usize) -> (Sender<Item>, TaskReceiver<Item>) {
+    let builder = tollgate::Builder::new().measure_time().capacity(cap);
+    seen_by_the_allocator(|| builder.build_tasks())
+}
+
+/// The same, unbounded.
+pub(crate) fn unbounded_measured_tasks() -> (Sender<Item>, TaskReceiver<Item>) {
+    let builder = tollgate::Builder::new().measure_time();
+    seen_by_the_allocator_with_storage(|| builder.build_tasks())
+}
+
 /// A plain channel of which one call in two yields.
 pub(crate) fn yielding(cap: usize) -> (Sender<Item>, Receiver<Item>) {
     let builder = tollgate::Builder::new().capacity(cap);

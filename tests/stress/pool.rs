@@ -162,6 +162,10 @@ struct Record {
     chain: AtomicUsize,
     most_attempts: Option<NonZeroU32>,
     keep_failures: usize,
+    measures: bool,
+    /// When the case began.
+    #[cfg(feature = "std")]
+    start: Option<Instant>,
     /// How many senders have failed.
     failed_senders: AtomicU64,
     /// Whether `close_now` has returned.
@@ -225,6 +229,9 @@ impl Record {
             outcomes: (0..ITEMS).map(|_| AtomicU8::new(0)).collect(),
             most_attempts: case.most_attempts,
             keep_failures: case.keep_failures,
+            measures: case.measures,
+            #[cfg(feature = "std")]
+            start: Some(Instant::now()),
             ..Self::default()
         }
     }
@@ -356,6 +363,8 @@ struct Case {
     most_attempts: Option<NonZeroU32>,
     abandon: Abandon,
     keep_failures: usize,
+    /// Whether the channel measures time.
+    measures: bool,
     ending: Ending,
     /// How many of the workers are pools inside one future, if the crate has them.
     pools: usize,
@@ -377,6 +386,7 @@ impl Case {
             most_attempts,
             abandon,
             keep_failures: [0, 1, 2, 100, usize::MAX][rng.usize(0..5)],
+            measures: rng.bool(),
             ending: ENDINGS[rng.usize(0..4)],
             pools: [0, 1, WORKERS][rng.usize(0..3)],
             seed,
@@ -392,6 +402,10 @@ impl Case {
         }
         if let Some(most) = self.most_attempts {
             builder = builder.max_attempts(most);
+        }
+        #[cfg(feature = "std")]
+        if self.measures {
+            builder = builder.measure_time();
         }
         builder.build_tasks()
     }
@@ -444,6 +458,11 @@ impl Case {
         if let Err(what) = self.executor.run(actors) {
             panic!("{what}\n{monitor:?}");
         }
+        #[cfg(feature = "std")]
+        {
+            let stats = monitor.stats();
+            assert_eq!((stats.oldest_queued, stats.oldest_in_hand), (None, None));
+        }
         let finished = record.finished.lock().unwrap().take();
         let result = finished.expect("the driver awaited the end");
         record.check_final(&result, self.ending);
@@ -468,13 +487,15 @@ impl Drop for PrintOnPanic {
                 most_attempts,
                 abandon,
                 keep_failures,
+                measures,
                 ending,
                 pools,
                 seed,
             } = self.0;
             eprintln!(
                 "in case {number}: {executor:?}, capacity {capacity}, attempts {most_attempts:?}, \
-                 {abandon:?}, {keep_failures} failures kept, {ending:?}, {pools} pools, \
+                 {abandon:?}, {keep_failures} failures kept, measures: {measures}, {ending:?}, \
+                 {pools} pools, \
                  TOLLGATE_STRESS_SEED={seed}"
             );
         }
@@ -678,6 +699,12 @@ fn record_delivery(state: &State, mut task: Task<Item>) -> Task<Item> {
     state.record.delivered.fetch_add(1, Ordering::Relaxed);
     task.deliveries += 1;
     assert_eq!(task.attempt(), task.deliveries);
+    #[cfg(feature = "std")]
+    {
+        let waited = task.waited();
+        assert_eq!(waited.is_some(), state.record.measures);
+        assert!(waited <= state.record.start.map(|start| start.elapsed()));
+    }
     let due = task.due.take();
     assert!(due.is_none_or(|due| Instant::now() >= due), "early");
     if let Some(most) = state.record.most_attempts {

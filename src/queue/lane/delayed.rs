@@ -18,6 +18,7 @@ use super::KEPT;
 use super::Lane;
 use super::Line;
 use super::Requeued;
+use crate::clock::Moment;
 use crate::sync::with_lock;
 
 /// How many items become receivable at most while the lock is held once.
@@ -83,7 +84,12 @@ impl<T> Requeued<T> {
         let place_of_attempt = unsafe { &raw mut (*place).attempt };
         // SAFETY: as above.
         unsafe { place_of_attempt.write(attempt) };
-        // SAFETY: both fields were written.
+        // SAFETY: as above.
+        let place_of_time = unsafe { &raw mut (*place).queued_at };
+        // It is set when the item becomes receivable.
+        // SAFETY: as above.
+        unsafe { place_of_time.write(Moment::default()) };
+        // SAFETY: all fields were written.
         unsafe { boxed.assume_init() }
     }
 }
@@ -120,11 +126,11 @@ impl<T> Delayed<T> {
         is_first
     }
 
-    fn pop_due(&mut self, now: Instant) -> Option<Box<Requeued<T>>> {
+    fn pop_due(&mut self, now: Instant) -> Option<Entry<T>> {
         if self.next_due()? > now {
             return None;
         }
-        self.heap.pop().map(|first| first.requeued)
+        self.heap.pop()
     }
 
     /// Appends all items to `line`, in order. The first item of the line has the position `first`.
@@ -182,9 +188,16 @@ impl<T> Lane<T> {
             let next = self.readied();
             let mut count = 0;
             while count < BATCH {
-                let Some(requeued) = delayed.pop_due(now) else {
+                let Some(Entry {
+                    due, mut requeued, ..
+                }) = delayed.pop_due(now)
+                else {
                     break;
                 };
+                if self.measures {
+                    // From then on it waits for a receiver, not for its time.
+                    requeued.queued_at = Moment::from(due);
+                }
                 items.line.push_box(next + count, requeued);
                 count += 1;
             }

@@ -16,6 +16,8 @@ use core::ptr;
 
 use super::KEPT;
 use super::Requeued;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::clock::Moment;
 
 /// The receivable items, in the order in which they have become so.
 ///
@@ -56,6 +58,15 @@ impl<T> Line<T> {
             Some((position, requeued)) if *position == first => Some(requeued),
             _ => self.plain.front(),
         }
+    }
+
+    /// Since when the oldest item is in the line. An item that was delayed counts since it was due, which may
+    /// be before an item in front of it was pushed.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(super) fn oldest(&self) -> Option<Moment> {
+        let plain = self.plain.front().map(|it| it.queued_at);
+        let boxed = self.boxes.front().map(|(_, it)| it.queued_at);
+        plain.into_iter().chain(boxed).min()
     }
 
     /// Removes the item at the first position, which the caller has copied. Returns its box, if it has

@@ -21,7 +21,7 @@ struct Checked {
 impl Checked {
     fn new() -> Self {
         Self {
-            lane: Lane::new(),
+            lane: Lane::new(false),
             line: Vec::new(),
             delayed: Vec::new(),
             next: 0,
@@ -69,7 +69,7 @@ impl Checked {
 
     fn pop(&mut self) {
         let mut place = MaybeUninit::uninit();
-        let attempt = self.lane.pop(&mut place);
+        let attempt = self.lane.pop(&mut place).map(|(attempt, _)| attempt);
         let expected = (!self.line.is_empty()).then(|| self.line.remove(0));
         assert_eq!(attempt, expected);
         // SAFETY: it was moved there.

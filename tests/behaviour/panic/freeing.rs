@@ -17,6 +17,7 @@ use super::matrix::expect_each_dropped_once;
 use super::matrix::with_name;
 use crate::common::Given;
 use crate::common::Kind;
+use crate::common::Measured;
 use crate::common::Plain;
 use crate::common::Requeued;
 use crate::common::Tally;
@@ -70,7 +71,7 @@ pub(crate) struct Freeing {
 impl Freeing {
     pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::new();
-        for kind in [Name::Plain, Name::Tasks, Name::Requeued] {
+        for kind in [Name::Plain, Name::Tasks, Name::Requeued, Name::Measured] {
             for last in LASTS {
                 for failed in [false, true] {
                     for forgotten in [false, true] {
@@ -101,6 +102,7 @@ impl Freeing {
             Name::Plain => run::<Plain>(self, faults),
             Name::Tasks => run::<Tasks>(self, faults),
             Name::Requeued => run::<Requeued>(self, faults),
+            Name::Measured => run::<Measured>(self, faults),
         })
     }
 }

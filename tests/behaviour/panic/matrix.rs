@@ -48,6 +48,7 @@ use super::faults::run_until_idle;
 use super::faults::set_unwinding;
 use crate::common::Given;
 use crate::common::Kind;
+use crate::common::Measured;
 use crate::common::Plain;
 use crate::common::ReceiverOf;
 use crate::common::Requeued;
@@ -63,6 +64,8 @@ pub(crate) enum Name {
     Plain,
     Tasks,
     Requeued,
+    /// As `Tasks`, but each task is in a list until it ends.
+    Measured,
 }
 
 /// What waits at first, and why.
@@ -278,7 +281,7 @@ impl Setup {
     fn makes_sense(&self) -> bool {
         let is_plain = self.kind == Name::Plain;
         // Without a receiver, only senders can wait.
-        let orphaned = self.act.is_refused() && self.kind == Name::Tasks;
+        let orphaned = self.act.is_refused() && matches!(self.kind, Name::Tasks | Name::Measured);
         // A received plain item belongs to the user.
         !(is_plain && (self.failed || self.act.ends_tasks()))
             && !(orphaned && self.stage != Stage::Full)
@@ -291,6 +294,7 @@ impl Setup {
             Name::Plain => run::<Plain>(self, faults),
             Name::Tasks => run::<Tasks>(self, faults),
             Name::Requeued => run::<Requeued>(self, faults),
+            Name::Measured => run::<Measured>(self, faults),
         })
     }
 }
@@ -570,7 +574,7 @@ fn run<K: Kind<FaultyItem>>(setup: Setup, faults: &[Fault]) -> Outcome {
     let mut waiters = own.waiters(setup, new_item);
     let mut sender = Some(sender);
     let mut receiver = Some(receiver);
-    if is_refused && setup.kind == Name::Tasks {
+    if is_refused && matches!(setup.kind, Name::Tasks | Name::Measured) {
         receiver = None;
     }
     if act == Act::PollOutOfTurn {

@@ -35,7 +35,7 @@ use crate::common::take_one;
 
 /// The setups in which one panic cannot meet another: `pairs` has the rest.
 fn setups() -> impl Iterator<Item = Setup> {
-    let kinds = [Name::Plain, Name::Tasks, Name::Requeued];
+    let kinds = [Name::Plain, Name::Tasks, Name::Requeued, Name::Measured];
     let setups = kinds.into_iter().flat_map(Setup::all);
     setups.filter(|setup| !setup.unwinds())
 }
