@@ -151,7 +151,7 @@ fn item_that_is_due_joins_end_of_line() {
     for task in tasks {
         if *task % 3 == 1 {
             task.retry_after(MILLI).unwrap();
-            wait_until(|| delayed(&monitor) == 0);
+            wait_until(|| monitor.stats().delayed == 0);
         } else {
             task.retry().unwrap();
         }
