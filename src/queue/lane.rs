@@ -144,12 +144,14 @@ impl<T> Lane<T> {
     }
 
     /// Pushes an item. Returns false if the lane has ended. An item with attempt 1 is new work. The
-    /// caller holds an unresolved delivery (N2).
+    /// caller holds an unresolved delivery (N2). (Not inlined, so that no other function has a large item
+    /// on its stack.)
     ///
     /// # Safety
     ///
     /// `item` points to an item, which has moved out of there if this returns true, or if it panics. (Then
     /// memory could not be allocated, and the item is leaked.)
+    #[inline(never)]
     pub(crate) unsafe fn push(&self, item: *const T, attempt: u32) -> bool {
         with_lock(&self.items, |items| {
             let Some(items) = items else {

@@ -244,20 +244,28 @@ impl<T> Task<T> {
     /// ```
     pub fn follow_up_after(&self, item: T, delay: Duration) -> Result<(), SendError<T>> {
         let mut item = MaybeUninit::new(item);
-        let due = timer::after(delay).filter(|_| !self.in_hand.delivery.refuses_all());
+        let due = self.due_unless_refused(delay);
         // SAFETY: it holds the item, which is not used if this panics.
         let when = unsafe { when(&mut item, due) };
         // SAFETY: the item is not used after this.
         unsafe { self.follow_up_in_place(&mut item, when) }
     }
+
+    /// The time after a delay, unless it is past, or new work is refused. (Not inlined, as [`when`].)
+    #[inline(never)]
+    fn due_unless_refused(&self, delay: Duration) -> Option<Instant> {
+        timer::after(delay).filter(|_| !self.in_hand.delivery.refuses_all())
+    }
 }
 
 /// When to queue what is in `place`: when it is `due`, or now. A call that is certain to be refused passes no
-/// time, and so starts no thread. Drops what is in `place` if the thread cannot be started.
+/// time, and so starts no thread. Drops what is in `place` if the thread cannot be started. (Not inlined, so
+/// that the callers are small enough to be: they need no copy of a large item then.)
 ///
 /// # Safety
 ///
 /// The place holds a value. If this panics, the caller does not use the value any more.
+#[inline(never)]
 unsafe fn when<V>(place: &mut MaybeUninit<V>, due: Option<Instant>) -> When {
     let mut when = When::Now;
     if let Some(due) = due {
