@@ -352,6 +352,7 @@ impl<T> Channel<T> {
         let capacity = queue.capacity().unwrap_or(Self::UNBOUNDED_BATCH);
         // If the lane holds an item, there is nothing to pause for.
         queue.lane_is_empty()
+            && !self.policy.measures_time
             && pause.pause(nanoseconds, capacity, |count| queue.looks_filled(count))
     }
 
@@ -361,7 +362,9 @@ impl<T> Channel<T> {
     pub(crate) fn pause_for_room(&self) -> bool {
         let (pause, queue) = (&self.lists.not_full.pause, &self.queue);
         let pause_for_room = |capacity| {
-            pause.is_due() && pause.pause(nanoseconds, capacity, |count| queue.looks_vacant(count))
+            pause.is_due()
+                && !self.policy.measures_time
+                && pause.pause(nanoseconds, capacity, |count| queue.looks_vacant(count))
         };
         // An unbounded channel always has room.
         queue.capacity().is_some_and(pause_for_room)

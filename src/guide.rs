@@ -121,7 +121,7 @@
 //! how many items are delayed, and when the next one is due.
 //!
 //! One thread of the process makes delayed items receivable, on all channels, with any executor. It starts
-//! when an item is delayed, and ends a moment after none is. If it cannot be started, the call panics, and
+//! when an item is delayed, and ends a tenth of a second after none is. If it cannot be started, the call panics, and
 //! the task is dropped by that panic. The thread calls the wakers of receivers. If one panics, the thread
 //! goes on, and all other wakers are called. A waker that blocks holds up the delayed items of all channels,
 //! and so does an executor that polls its tasks inside `wake`.

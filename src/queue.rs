@@ -400,22 +400,13 @@ impl<T> Queue<T> {
         })
     }
 
-    /// When the oldest item that can be received was queued, if the queue measures and holds one. While that
-    /// item is being sent or received, this may be the current time.
+    /// When the oldest item that can be received was queued, if the queue measures and holds one. Waits for
+    /// another thread that is within a few instructions of filling or taking that item.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub(crate) fn oldest(&self) -> Option<Moment> {
-        /// How often the storage is asked while it is busy. The callers that make it so take a few
-        /// instructions, unless they have lost their processor.
-        const TRIES: u32 = if cfg!(loom) { 2 } else { 8 };
-        let sent = || match storage!(self, it => it.oldest()) {
-            Attempt::Done(queued_at) => Some(Some(queued_at)),
-            Attempt::Busy => None,
-            Attempt::Blocked | Attempt::Closed => Some(None),
-        };
-        let sent = (0..TRIES).find_map(|_| sent());
-        let sent = sent.unwrap_or_else(|| Some(Moment::now()));
+        let sent = Attempt::retry_while_busy(|| storage!(self, it => it.oldest()));
         let requeued = self.lane.as_ref().and_then(|lane| lane.oldest());
-        sent.into_iter().chain(requeued).min()
+        sent.done().into_iter().chain(requeued).min()
     }
 
     /// Whether an item could be received at one instant during the call.
@@ -459,13 +450,13 @@ impl<T> Queue<T> {
     }
 
     /// Whether `count` items are likely to be queued. While the queue is empty, this reads only what
-    /// receivers write. Always false if the queue measures: a caller then has no reason to pause.
+    /// receivers write. Not to be called if the queue measures: its marks would hide the answer.
     pub(crate) fn looks_filled(&self, count: u64) -> bool {
         claim!(self, it => it.looks_filled(count))
     }
 
     /// Whether there is likely to be room for `count` items. While the queue is full, this reads only
-    /// what senders write. Always false if the queue is bounded and measures.
+    /// what senders write. Not to be called if the queue measures.
     pub(crate) fn looks_vacant(&self, count: u64) -> bool {
         match &self.storage {
             Storage::Bounded(ring) => ring.looks_vacant(count),

@@ -130,12 +130,12 @@ pub struct Stats {
     /// How long the oldest of the queued items has been queued, if the channel
     /// [measures time](crate::Builder::measure_time) and an item is queued.
     ///
-    /// An item that was queued again counts from then on, and one that was delayed since it was due. While
-    /// the oldest item is being sent or received, this may be zero.
+    /// An item that was queued again counts from then on, and one that was delayed since it was due.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub oldest_queued: Option<Duration>,
     /// How long the oldest of the tasks in hand has been in hand, if the channel
-    /// [measures time](crate::Builder::measure_time) and a task is in hand.
+    /// [measures time](crate::Builder::measure_time) and a task is in hand. A task that is just beginning or
+    /// ending may not count.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub oldest_in_hand: Option<Duration>,
     /// `true` while queued items are being discarded: either the last receiver is dropping them, or

@@ -57,8 +57,8 @@ const END: Node = Node {
     next: 0,
 };
 
-/// How many nodes are kept when no task is in hand.
-const KEPT: usize = 64;
+/// How many nodes are kept when no task is in hand, the end included. More than a usual batch.
+const KEPT: usize = 512;
 
 impl InHand {
     pub(crate) fn new() -> Self {

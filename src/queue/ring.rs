@@ -142,17 +142,20 @@ impl<T> Ring<T> {
     #[track_caller]
     pub(super) fn starting_at(capacity: usize, position: u64, measures: bool) -> Self {
         debug_assert!(capacity >= 1);
-        let Some(slots) = Self::allocate(capacity, position) else {
+        let slots = Self::allocate(capacity, position);
+        let times = slots
+            .as_ref()
+            .map(|slots| Self::allocate_times(slots.len(), measures));
+        let (Some(slots), Some(Ok(times))) = (slots, times) else {
             panic!("a channel of capacity {capacity} cannot be allocated: choose a smaller one");
         };
         let first = first_word(position, measures);
         Self {
             tail: CachePadded::new(AtomicU64::new(first)),
             head: CachePadded::new(AtomicU64::new(first)),
-            // Less memory than that of the slots, which has just been allocated.
-            times: measures.then(|| slots.iter().map(|_| AtomicU64::new(0)).collect()),
             slots,
             capacity: capacity as u64,
+            times,
         }
     }
 
@@ -368,7 +371,7 @@ impl<T> Ring<T> {
     }
 
     /// Whether `count` slots are likely to be vacant. While the ring is full, this reads only what
-    /// senders write. Always false if the ring measures.
+    /// senders write. Not to be called if the ring measures.
     pub(super) fn looks_vacant(&self, count: u64) -> bool {
         let slots = self.slots();
         // Relaxed, here and below: nothing depends on the answer.
@@ -435,7 +438,7 @@ impl<T> Ring<T> {
     }
 
     /// Whether `count` items are likely to be queued. While the ring is empty, this reads only what
-    /// receivers write. Always false if the ring measures.
+    /// receivers write. Not to be called if the ring measures.
     pub(super) fn looks_filled(&self, count: u64) -> bool {
         // Relaxed, here and below: nothing depends on the answer.
         let head = self.head.load(Ordering::Relaxed);

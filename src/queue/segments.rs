@@ -16,9 +16,8 @@
 //! stamp | position p         | 0 | 1 |     the slot holds the item of p; any other value: not yet
 //! ```
 //!
-//! M is set from the creation on if the queue measures. Each segment then has a second row of slots, behind
-//! those of the items. They hold no items: their stamps are the times of the slots of the first row, and
-//! are accessed as these are.
+//! M is set from the creation on if the queue measures. Each segment then also has the times of its slots. The
+//! pointers to them are kept beside those to the slots, and change with them.
 //!
 //! # Invariants
 //!
@@ -85,8 +84,12 @@ const LOCKED: u64 = 1;
 /// How often a receiver tries to lock `head` before it gives way.
 const TRIES: u32 = if cfg!(loom) { 1 } else { 6 };
 
-/// The slots of one lap.
-type Segment<T> = Box<[Slot<T>]>;
+/// What is kept for one lap.
+struct Segment<T> {
+    slots: Box<[Slot<T>]>,
+    /// When the items of the slots were queued. Empty if the queue does not measure.
+    times: Box<[AtomicU64]>,
+}
 
 /// See the [module](self) for its invariants.
 pub(super) struct Segments<T> {
@@ -100,6 +103,8 @@ struct Tail<T> {
     word: AtomicU64,
     /// The segments of the last two laps that were installed, by the parity of the lap (G1).
     newest: [AtomicPtr<Slot<T>>; 2],
+    /// Their times.
+    newest_times: [AtomicPtr<AtomicU64>; 2],
 }
 
 /// What only receivers write.
@@ -107,6 +112,8 @@ struct Head<T> {
     word: AtomicU64,
     /// The segment of `head` (G4).
     segment: UnsafeCell<*mut Slot<T>>,
+    /// Its times (G4).
+    times: UnsafeCell<*mut AtomicU64>,
 }
 
 /// The segments, from that of `head` on (G2).
@@ -179,27 +186,34 @@ impl<T> Segments<T> {
     }
 
     fn allocate(measures: bool) -> Segment<T> {
-        let len = Self::LEN as usize * if measures { 2 } else { 1 };
+        let len = Self::LEN as usize;
         // The stamp 0 is that of no filled slot.
-        Slot::allocate(len, |_| 0).unwrap_or_else(|| {
+        let slots = Slot::allocate(len, |_| 0).unwrap_or_else(|| {
             // As `Vec::push` does.
             handle_alloc_error(Layout::array::<Slot<T>>(len).unwrap_or(Layout::new::<Slot<T>>()))
-        })
+        });
+        let times = 0..if measures { len } else { 0 };
+        Segment {
+            slots,
+            times: times.map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 
     /// Creates an empty queue whose first position is `position`.
     pub(super) fn starting_at(position: u64, measures: bool) -> Self {
         let position = first_word(position, measures);
         let mut first = Self::allocate(measures);
-        let slots = first.as_mut_ptr();
+        let (slots, times) = (first.slots.as_mut_ptr(), first.times.as_mut_ptr());
         Self {
             tail: CachePadded::new(Tail {
                 word: AtomicU64::new(position),
                 newest: [AtomicPtr::new(slots), AtomicPtr::new(slots)],
+                newest_times: [AtomicPtr::new(times), AtomicPtr::new(times)],
             }),
             head: CachePadded::new(Head {
                 word: AtomicU64::new(position),
                 segment: UnsafeCell::new(slots),
+                times: UnsafeCell::new(times),
             }),
             chain: Mutex::new(Chain {
                 segments: VecDeque::from([first]),
@@ -248,13 +262,13 @@ impl<T> Segments<T> {
             if tail & CLOSED != 0 {
                 return Attempt::Closed;
             }
-            let slots = self.newest(tail);
+            let (slots, times) = (self.newest(tail), self.newest_times(tail));
             if Self::is_last(tail) {
                 self.install(tail);
             }
             if self.exchange_tail(tail, 1) {
                 // SAFETY: just claimed.
-                let position = unsafe { Self::set_time(slots, tail, 1) };
+                let position = unsafe { Self::set_time(times, tail, 1) };
                 // SAFETY: just claimed; and the caller's guarantee.
                 unsafe { Self::fill(slots, position, item()) };
                 return Attempt::Done(());
@@ -332,7 +346,10 @@ impl<T> Segments<T> {
             }
             // Relaxed: see `newest`. A sender that claims the last position before this lap has locked
             // the chain after this.
-            self.tail.newest[(lap % 2) as usize].store(segment.as_mut_ptr(), Ordering::Relaxed);
+            let parity = (lap % 2) as usize;
+            let (slots, times) = (segment.slots.as_mut_ptr(), segment.times.as_mut_ptr());
+            self.tail.newest[parity].store(slots, Ordering::Relaxed);
+            self.tail.newest_times[parity].store(times, Ordering::Relaxed);
             chain.next_lap = Self::lap_after(lap.wrapping_mul(Self::LEN * STEP));
             chain.segments.push_back(segment);
             None
@@ -373,23 +390,12 @@ impl<T> Segments<T> {
     /// The caller has locked `head`, and the position is in the same lap.
     #[inline]
     unsafe fn slot(&self, position: u64) -> &Slot<T> {
-        // SAFETY: the caller's guarantee.
-        let slots = unsafe { self.oldest_segment() };
-        // SAFETY: G2: an item of this segment has not been taken.
-        unsafe { Self::at(slots, position) }
-    }
-
-    /// The segment of `head`.
-    ///
-    /// # Safety
-    ///
-    /// The caller has locked `head`.
-    #[inline]
-    unsafe fn oldest_segment(&self) -> *mut Slot<T> {
-        self.head.segment.with_mut(|segment| {
+        let slots = self.head.segment.with_mut(|segment| {
             // SAFETY: G4.
             unsafe { *segment }
-        })
+        });
+        // SAFETY: G2: an item of this segment has not been taken.
+        unsafe { Self::at(slots, position) }
     }
 
     /// Takes the item at `head`, if it is there, and unlocks. Moves the item to `place`, and returns what
@@ -431,11 +437,16 @@ impl<T> Segments<T> {
             let drained = chain.segments.pop_front();
             let next = chain.segments.front_mut();
             // By G1, the next segment was installed before the last position of this one was claimed.
-            let next = next.map_or(ptr::null_mut(), |next| next.as_mut_ptr());
-            debug_assert!(!next.is_null());
+            debug_assert!(next.is_some());
+            let pointers = next.map(|next| (next.slots.as_mut_ptr(), next.times.as_mut_ptr()));
+            let (slots, times) = pointers.unwrap_or((ptr::null_mut(), ptr::null_mut()));
             self.head.segment.with_mut(|segment| {
                 // SAFETY: G4.
-                unsafe { *segment = next };
+                unsafe { *segment = slots };
+            });
+            self.head.times.with_mut(|segment| {
+                // SAFETY: G4.
+                unsafe { *segment = times };
             });
             chain.shrink();
             mem::replace(&mut chain.spare, drained)
@@ -505,7 +516,7 @@ impl<T> Segments<T> {
     }
 
     /// Whether `count` items are likely to be queued. While the queue is empty, this reads and writes
-    /// only what receivers write, and a stamp. Always false if the queue measures.
+    /// only what receivers write, and a stamp. Not to be called if the queue measures.
     pub(super) fn looks_filled(&self, count: u64) -> bool {
         let Some(head) = self.try_lock(0) else {
             return false;

@@ -24,6 +24,8 @@ use tollgate::TaskReceiver;
 use crate::common::Watchdog;
 use crate::common::poll_once;
 
+const ITEMS: u32 = 100_000;
+
 const MILLI: Duration = Duration::from_millis(1);
 
 fn capacities() -> [Builder; 3] {
@@ -346,9 +348,6 @@ fn delay_is_not_measured() {
         let task = receiver.try_recv().unwrap();
         let due = Instant::now() + 20 * MILLI;
         task.retry_at(due).unwrap();
-        // While it is delayed, it is not queued.
-        let stats = monitor.stats();
-        assert!(stats.delayed == 0 || ages(&stats) == (None, None));
         while monitor.stats().queued == 0 {
             thread::sleep(MILLI);
         }
@@ -360,7 +359,55 @@ fn delay_is_not_measured() {
     }
 }
 
-/// An age is never that of an item behind others, however many calls change the queue meanwhile.
+/// While an item is delayed, it is not queued.
+#[test]
+fn delayed_item_has_no_age() {
+    for (sender, receiver) in tasks() {
+        sender.try_send(1).unwrap();
+        let task = receiver.try_recv().unwrap();
+        task.retry_after(Duration::from_secs(60 * 60)).unwrap();
+        assert_no_ages(&sender.monitor());
+    }
+}
+
+/// However many receivers change the queue meanwhile, its age is that of the first item. All items were sent
+/// before a moment, so an age that is less than the time since then is that of no item.
+#[test]
+fn age_of_backlog_is_never_too_short() {
+    let _watchdog = Watchdog::of("age_of_backlog_is_never_too_short");
+    let builder = Builder::new().measure_time();
+    for builder in [builder.clone().capacity(ITEMS as usize), builder] {
+        for max in [1, 64] {
+            let (sender, receiver) = builder.build_tasks();
+            let monitor = sender.monitor();
+            (0..ITEMS).for_each(|item| sender.try_send(item).unwrap());
+            let sent = Instant::now();
+            drop(sender);
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    let receiver = receiver.clone();
+                    scope.spawn(move || receive_all(&receiver, NonZeroUsize::new(max).unwrap()));
+                }
+                while monitor.stats().queued > 0 {
+                    let before = Instant::now();
+                    let age = monitor.stats().oldest_queued;
+                    assert!(age.is_none_or(|age| age >= before - sent), "{age:?}");
+                }
+            });
+            assert_no_ages(&monitor);
+        }
+    }
+}
+
+fn receive_all(receiver: &TaskReceiver<u32>, max: NonZeroUsize) {
+    let mut batch = Vec::new();
+    while receiver.try_recv_many(&mut batch, max).is_ok() {
+        batch
+            .drain(..)
+            .for_each(|task| assert!(task.done() < ITEMS));
+    }
+}
+
 #[test]
 fn ages_are_plausible_under_load() {
     let _watchdog = Watchdog::of("ages_are_plausible_under_load");

@@ -1,5 +1,8 @@
 //! The times at which the items of a ring were queued, if it measures: see R6.
 
+use alloc::boxed::Box;
+use alloc::collections::TryReserveError;
+use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
 use super::Ring;
@@ -17,6 +20,20 @@ use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
 
 impl<T> Ring<T> {
+    /// The times of `count` slots, if the ring is to measure.
+    pub(super) fn allocate_times(
+        count: usize,
+        measures: bool,
+    ) -> Result<Option<Box<[AtomicU64]>>, TryReserveError> {
+        if !measures {
+            return Ok(None);
+        }
+        let mut times = Vec::new();
+        times.try_reserve_exact(count)?;
+        times.extend((0..count).map(|_| AtomicU64::new(0)));
+        Ok(Some(times.into()))
+    }
+
     pub(super) fn measures(&self) -> bool {
         self.times.is_some()
     }

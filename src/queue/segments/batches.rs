@@ -31,7 +31,7 @@ impl<T> Segments<T> {
             if tail & CLOSED != 0 {
                 break;
             }
-            let slots = self.newest(tail);
+            let (slots, times) = (self.newest(tail), self.newest_times(tail));
             let count = Self::left_in_lap(tail).min(items.len() as u64);
             if Self::is_last(advance(tail, count - 1)) {
                 self.install(tail);
@@ -41,7 +41,7 @@ impl<T> Segments<T> {
                 continue;
             }
             // SAFETY: just claimed.
-            let mut position = unsafe { Self::set_time(slots, tail, count) };
+            let mut position = unsafe { Self::set_time(times, tail, count) };
             // No more than there are, so this does not panic.
             move_front(items, count as usize, |item| {
                 // SAFETY: just claimed; each position once; and the item is at this place.

@@ -1,8 +1,8 @@
-//! The times at which the items of segments were queued, if the queue measures. They are in the second row of
-//! each segment.
+//! The times at which the items of segments were queued, if the queue measures.
+
+use core::ptr;
 
 use super::Segments;
-use super::Slot;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::attempt::Attempt;
 use crate::clock::Moment;
@@ -17,17 +17,28 @@ use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
 
 impl<T> Segments<T> {
+    /// The times of the lap of `tail`, if the queue measures. Valid as [`newest`](Self::newest) is.
+    #[inline]
+    pub(super) fn newest_times(&self, tail: u64) -> *const AtomicU64 {
+        if tail & MEASURED == 0 {
+            return ptr::null();
+        }
+        let newest = &self.tail.newest_times[(Self::lap(tail) % 2) as usize];
+        // Relaxed: as in `newest`.
+        newest.load(Ordering::Relaxed)
+    }
+
     /// Writes the time of `count` positions of a lap, from `tail` on, if the queue measures. Returns the first
     /// position.
     ///
     /// # Safety
     ///
-    /// The caller has claimed the positions, which are kept in these slots, and has not filled the slots.
+    /// The caller has claimed the positions, whose times these are, and has not filled the slots.
     #[inline]
-    pub(super) unsafe fn set_time(slots: *mut Slot<T>, tail: u64, count: u64) -> u64 {
+    pub(super) unsafe fn set_time(times: *const AtomicU64, tail: u64, count: u64) -> u64 {
         if tail & MEASURED != 0 {
             // SAFETY: the caller's guarantee.
-            unsafe { Self::set_time_measured(slots, tail, count) };
+            unsafe { Self::set_time_measured(times, tail, count) };
         }
         unmarked(tail)
     }
@@ -37,11 +48,11 @@ impl<T> Segments<T> {
     /// As [`set_time`](Self::set_time), and the queue measures.
     #[cold]
     #[inline(never)]
-    unsafe fn set_time_measured(slots: *mut Slot<T>, tail: u64, count: u64) {
+    unsafe fn set_time_measured(times: *const AtomicU64, tail: u64, count: u64) {
         let now = Moment::now().as_nanoseconds();
         for offset in 0..count {
-            // SAFETY: the segment is alive until the slots have been filled (G2), and has a second row.
-            let time = unsafe { Self::time(slots, advance(tail, offset)) };
+            // SAFETY: G2: the segment is alive until its slots have been filled.
+            let time = unsafe { Self::time(times, advance(tail, offset)) };
             // Relaxed: the stamp publishes it.
             time.store(now, Ordering::Relaxed);
         }
@@ -69,10 +80,12 @@ impl<T> Segments<T> {
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn queued_at_measured(&self, position: u64) -> Moment {
-        // SAFETY: the caller's guarantee.
-        let slots = unsafe { self.oldest_segment() };
-        // SAFETY: G2, and the second row.
-        let time = unsafe { Self::time(slots, position) };
+        let times = self.head.times.with_mut(|times| {
+            // SAFETY: G4.
+            unsafe { *times }
+        });
+        // SAFETY: G2: an item of this segment has not been taken.
+        let time = unsafe { Self::time(times, position) };
         // Relaxed: the caller has acquired the stamp.
         Moment::from_nanoseconds(time.load(Ordering::Relaxed))
     }
@@ -81,16 +94,13 @@ impl<T> Segments<T> {
     ///
     /// # Safety
     ///
-    /// `slots` is the segment that keeps the position, is alive, and has two rows.
+    /// The times are those of the segment that keeps the position, and it is alive.
     #[inline]
-    unsafe fn time<'a>(slots: *mut Slot<T>, position: u64) -> &'a AtomicU64
-    where
-        T: 'a,
-    {
-        // SAFETY: the caller's guarantee.
-        let second_row = unsafe { slots.add(Self::LEN as usize) };
-        // SAFETY: as above.
-        &unsafe { Self::at(second_row, position) }.stamp
+    unsafe fn time<'a>(times: *const AtomicU64, position: u64) -> &'a AtomicU64 {
+        // SAFETY: the index is less than the number of slots.
+        let time = unsafe { times.add(Self::index(position)) };
+        // SAFETY: the caller's guarantee. A time is only accessed by shared references.
+        unsafe { &*time }
     }
 
     /// When the oldest item was queued, if the queue measures and holds one. *Busy* if that item is being
