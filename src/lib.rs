@@ -69,9 +69,9 @@
 //! # }
 //! ```
 //!
-//! The directory `examples` of the crate has nine short programs: this pool, graceful shutdown,
-//! retries, a pool that feeds its own queue, order for each key, two stages, threads, a stream, and a
-//! timeout in a `select!`.
+//! The directory `examples` of the crate has ten short programs: this pool, graceful shutdown,
+//! retries, a pool that feeds its own queue, order for each key, two stages, threads, any runtime, a
+//! stream, and a timeout in a `select!`.
 //!
 //! # Imports
 //!

@@ -13,7 +13,14 @@ use program::command;
 use program::example;
 
 /// The name of each lesson, and what it prints.
-const LESSONS: [(&str, &str); 9] = [
+const LESSONS: [(&str, &str); 10] = [
+    (
+        "any_runtime",
+        "\
+each by itself: [5050, 5050, 5050, 5050]
+all as one pool: 5050
+",
+    ),
     (
         "graceful_shutdown",
         "\
