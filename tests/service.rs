@@ -1,0 +1,262 @@
+//! The example `service`, under the load of real HTTP clients.
+
+#![cfg(all(target_os = "linux", not(loom)))]
+
+mod program;
+#[allow(dead_code)] // Other programs use the rest.
+#[path = "common/watchdog.rs"]
+mod watchdog;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use program::Output;
+use program::Run;
+use program::command;
+use program::eventually;
+use program::example;
+use reqwest::Client;
+use reqwest::Response;
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
+use serde_json::Value;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use watchdog::Watchdog;
+
+/// The pause between two looks.
+const POLL: Duration = Duration::from_millis(2);
+
+struct Service {
+    run: Run,
+    url: String,
+    client: Client,
+    _watchdog: Watchdog,
+}
+
+/// What clients were told.
+#[derive(Default)]
+struct Told {
+    accepted: BTreeSet<u64>,
+    refused: usize,
+}
+
+impl Service {
+    #[track_caller]
+    fn start(options: &[&str]) -> Self {
+        let watchdog = Watchdog::start();
+        let service = command(example("service"), Path::new("/"));
+        let run = service.args(["--listen=127.0.0.1:0"]).args(options).start();
+        let address = eventually("the service to listen", || {
+            let stdout = run.captured("stdout").text();
+            let address = stdout.strip_prefix("listening on ")?.split_once('\n')?.0;
+            Some(address.to_owned())
+        });
+        let url = format!("http://{address}");
+        let client = Client::new();
+        Self {
+            run,
+            url,
+            client,
+            _watchdog: watchdog,
+        }
+    }
+
+    async fn post(&self, job: Value) -> reqwest::Result<Response> {
+        post(&self.client, &self.url, &job).await
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let response = self.client.get(format!("{}{path}", self.url)).send().await;
+        let response = response.unwrap().error_for_status().unwrap();
+        response.text().await.unwrap()
+    }
+
+    async fn stats(&self) -> Value {
+        serde_json::from_str(&self.get("/stats").await).unwrap()
+    }
+
+    /// Waits until a figure of the ledger has a value.
+    async fn wait_for(&self, name: &str, value: u64) {
+        while self.stats().await[name] != value {
+            sleep(POLL).await;
+        }
+    }
+
+    fn terminate(&self) {
+        let id = self.run.child.id().try_into().unwrap();
+        kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
+    }
+
+    fn finish(self) -> Output {
+        let Self { run, _watchdog, .. } = self;
+        run.finish()
+    }
+}
+
+async fn post(client: &Client, url: &str, job: &Value) -> reqwest::Result<Response> {
+    let request = client.post(format!("{url}/jobs"));
+    request.body(job.to_string()).send().await
+}
+
+async fn id_of(accepted: Response) -> u64 {
+    let body: Value = serde_json::from_str(&accepted.text().await.unwrap()).unwrap();
+    body["id"].as_u64().unwrap()
+}
+
+/// Posts jobs until no service answers. `accepted` counts for all clients.
+async fn load(url: String, accepted: &AtomicUsize) -> Told {
+    let client = Client::new();
+    let mut told = Told::default();
+    while let Ok(response) = post(&client, &url, &json!({ "name": "load", "millis": 1 })).await {
+        match response.status() {
+            StatusCode::ACCEPTED => {
+                told.accepted.insert(id_of(response).await);
+                accepted.fetch_add(1, Relaxed);
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                let seconds = response.headers()[RETRY_AFTER].to_str().unwrap();
+                assert!(seconds.parse::<u32>().unwrap() > 0);
+                told.refused += 1;
+            }
+            other => panic!("{other}"),
+        }
+    }
+    told
+}
+
+/// The ids in lines such as `done: job 17 (load)`.
+fn ids(text: &str, what: &str) -> Vec<u64> {
+    let lines = text.lines().filter_map(|line| {
+        let id = line.strip_prefix(what)?.strip_prefix(": job ")?;
+        Some(id.split(' ').next().unwrap().parse().unwrap())
+    });
+    lines.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_accepted_job_is_lost() {
+    const CLIENTS: usize = 16;
+    const JOBS: usize = 2_000;
+    static ACCEPTED: AtomicUsize = AtomicUsize::new(0);
+
+    // Jobs are queued when it stops. The grace period is longer than they take.
+    let service = Service::start(&["--workers=4", "--capacity=16", "--grace=60000"]);
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        clients.spawn(load(service.url.clone(), &ACCEPTED));
+    }
+    while ACCEPTED.load(Relaxed) < JOBS {
+        if let Some(ended) = clients.try_join_next() {
+            panic!("a client ended early: {:?}", ended.err());
+        }
+        sleep(POLL).await;
+    }
+    service.terminate();
+    let mut told = Told::default();
+    for client in clients.join_all().await {
+        told.accepted.extend(client.accepted);
+        told.refused += client.refused;
+    }
+    assert!(told.refused > 0, "the queue was never full");
+
+    let output = service.finish();
+    output.assert_code(0);
+    let done = ids(&output.stdout.text(), "done");
+    assert_eq!(done.len(), told.accepted.len());
+    assert_eq!(BTreeSet::from_iter(done), told.accepted);
+    let summary = format!("{} done, 0 failed\n", told.accepted.len());
+    assert_eq!(output.stderr.text(), summary);
+}
+
+#[tokio::test]
+async fn jobs_that_do_not_end_are_named() {
+    let service = Service::start(&["--workers=1", "--capacity=2", "--grace=1"]);
+    let hangs = json!({ "name": "hangs", "millis": 1_000_000_000 });
+    assert_eq!(
+        service.post(hangs).await.unwrap().status(),
+        StatusCode::ACCEPTED
+    );
+    service.wait_for("in_hand", 1).await;
+    for name in ["mail", "report"] {
+        let waits = service.post(json!({ "name": name })).await.unwrap();
+        assert_eq!(waits.status(), StatusCode::ACCEPTED);
+    }
+    service.terminate();
+    let output = service.finish();
+    output.assert_code(1);
+    let expected = "\
+handed back: job 2 (mail)
+handed back: job 3 (report)
+aborted: job 1 (hangs)
+0 done, 0 failed
+";
+    assert_eq!(output.stderr.text(), expected);
+}
+
+#[tokio::test]
+async fn the_ledger_is_public() {
+    let service = Service::start(&["--workers=1", "--capacity=1"]);
+    for (ends, count) in [("done", "done"), ("fails", "failed")] {
+        let job = json!({ "name": ends, "ends": ends });
+        assert_eq!(
+            service.post(job).await.unwrap().status(),
+            StatusCode::ACCEPTED
+        );
+        service.wait_for(count, 1).await;
+    }
+    let order = service.post(json!({ "name": 7 })).await.unwrap();
+    assert_eq!(order.status(), StatusCode::BAD_REQUEST);
+    // The worker survives a panic.
+    let job = json!({ "name": "bug", "ends": "panics" });
+    assert_eq!(
+        service.post(job).await.unwrap().status(),
+        StatusCode::ACCEPTED
+    );
+    service.wait_for("failed", 2).await;
+
+    let hangs = json!({ "name": "hangs", "millis": 1_000_000_000 });
+    service.post(hangs.clone()).await.unwrap();
+    service.wait_for("in_hand", 1).await;
+    service.post(hangs.clone()).await.unwrap();
+    let refused = service.post(hangs).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()[RETRY_AFTER], "1");
+    assert_eq!(
+        refused.text().await.unwrap(),
+        r#"{"error":"the queue is full"}"#
+    );
+
+    let expected = json!({
+        "queued": 1, "in_hand": 1, "closed": false, "accepted": 5, "refused": 1, "begun": 4,
+        "done": 1, "failed": 2, "abandoned": 0, "handed_back": 0,
+    });
+    assert_eq!(service.stats().await, expected);
+    let metrics = service.get("/metrics").await;
+    let samples: Vec<_> = metrics.lines().filter(|it| !it.starts_with('#')).collect();
+    let expected = [
+        "jobs_queued 1",
+        "jobs_in_hand 1",
+        "jobs_accepted_total 5",
+        "jobs_refused_total 1",
+        "jobs_done_total 1",
+        "jobs_failed_total 2",
+    ];
+    assert_eq!(samples, expected);
+
+    // While the service stops, it still answers, and refuses jobs.
+    service.terminate();
+    while service.stats().await["closed"] != true {
+        sleep(POLL).await;
+    }
+    let refused = service.post(json!({ "name": "late" })).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()[RETRY_AFTER], "5");
+}
