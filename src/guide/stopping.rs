@@ -120,6 +120,8 @@
 //! # }
 //! ```
 //!
+//! The example `service`, a web service, stops in this way at SIGTERM.
+//!
 //! # Naming stragglers
 //!
 //! [`stats`](crate::Monitor::stats) tells how many tasks are in hand, and so does `Debug` of a
