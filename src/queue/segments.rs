@@ -432,6 +432,7 @@ impl<T> Segments<T> {
     /// Moves to the next segment, after the last item of this one was taken. The caller has locked
     /// `head`.
     #[cold]
+    #[inline(never)]
     fn leave_segment(&self) {
         let surplus = with_lock(&self.chain, |chain| {
             let drained = chain.segments.pop_front();
