@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Print the SHA-256 checksum of every regular file below PATH
+/// Print the SHA-256 checksum of every regular file at or below each PATH
 ///
-/// The output is sorted by path and has the format of sha256sum: `sha256sum --check` accepts it.
-/// Hidden files are included. Symbolic links are not followed, except PATH itself.
+/// The output is in the order of the PATHs, and sorted by path below each. It has the format of
+/// sha256sum: `sha256sum --check` accepts it. Hidden files are included. Symbolic links are not
+/// followed, except a PATH itself. A file to which standard output goes is left out.
 #[derive(Parser)]
-#[command(name = "checksum", verbatim_doc_comment, after_help = EXIT_STATUS)]
+#[command(name = "checksum", version, verbatim_doc_comment, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
-    /// Directory to walk, or a single file
-    #[arg(default_value = ".")]
-    pub(crate) path: PathBuf,
+    /// Directories to walk, and files; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
 
     /// Number of files to hash at the same time [default: one per CPU]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -30,9 +31,15 @@ pub(crate) struct Args {
 }
 
 const EXIT_STATUS: &str = "\
+If too many files are open, the program waits until some are closed.
+
 Exit status:
   0    every file was hashed
-  1    a file or directory could not be read, or the output could not be written
+  1    a file or directory could not be read, the output could not be written,
+       or there was too little memory, or too few threads or files to open
   2    invalid arguments
-  130  interrupted by Ctrl-C: the files in hand were finished, and all checksums
-       so far were printed. A second Ctrl-C quits at once and prints nothing";
+  130  interrupted by Ctrl-C: the files in hand were given up, and all checksums
+       so far were printed. A second Ctrl-C does so at once, even if a file
+       cannot be given up because reading it blocks
+  141  the reader of the output closed the pipe
+  143  terminated by SIGTERM, which has the effect of Ctrl-C";

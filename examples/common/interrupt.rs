@@ -1,65 +1,195 @@
-//! Ctrl-C as a future.
+//! Ctrl-C and SIGTERM as a future.
 
 use std::fmt;
+use std::future;
 use std::io;
 use std::process;
+use std::sync::mpsc;
 use std::thread;
 
-use tokio::runtime;
-#[cfg(unix)]
-use tokio::signal::unix::Signal;
-#[cfg(windows)]
-use tokio::signal::windows::CtrlC as Signal;
 use tokio::sync::oneshot;
 
-use super::exit::INTERRUPTED;
+use super::file;
 use super::output::warn;
+use super::runtime;
+use super::threads;
 
-/// The first Ctrl-C. The second one ends the process.
+/// A request to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Ctrl-C, which is SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Stop {
+    /// The status that a shell reports for a program that was ended by the signal: 128 plus its
+    /// number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// Writes to stderr how the program reacts to the first request.
+    pub(crate) fn warn(self, reaction: impl fmt::Display) {
+        let again = match self {
+            Self::Interrupted => "Ctrl-C again",
+            Self::Terminated => "a second SIGTERM",
+        };
+        warn(format_args!("{reaction}; {again} quits at once"));
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        })
+    }
+}
+
+/// The first Ctrl-C or SIGTERM. The second one ends the process.
 ///
-/// If this is dropped before the first Ctrl-C, the first one ends the process, because no code is
-/// left that could stop in an orderly way.
-pub(crate) struct Interrupt(oneshot::Receiver<()>);
+/// If this is dropped before the first one, the first one ends the process, because no code is
+/// left that could stop in an orderly way. A signal that is ignored when the program starts, as
+/// SIGINT is in a background job of a script, is still ignored.
+pub(crate) struct Interrupt(oneshot::Receiver<Stop>);
 
 impl Interrupt {
-    /// Starts to handle Ctrl-C. From now on, the first Ctrl-C does not end the process by itself.
+    /// Starts to handle the signals. From now on, the first one does not end the process by itself.
     pub(crate) fn listen() -> io::Result<Self> {
-        // On its own thread: all other threads may be blocked by a full pipe.
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let mut signals = {
-            let _guard = runtime.enter();
-            signals()?
-        };
+        Self::listen_with(|_| {})
+    }
+
+    /// The same. `last_words` is called before the process is ended. If it blocks, the next signal
+    /// ends the process.
+    pub(crate) fn listen_with(last_words: impl FnOnce(Stop) + Send + 'static) -> io::Result<Self> {
         let (notify, first) = oneshot::channel();
-        let listen = async move {
-            signals.recv().await;
-            if notify.send(()).is_ok() {
-                signals.recv().await;
+        let (listening, is_listening) = mpsc::channel();
+        // On its own thread: all other threads may be blocked by a full pipe.
+        threads::spawn("signals", None, move || {
+            let listen = async {
+                let mut signals = Signals::new()?;
+                let _ = listening.send(Ok(()));
+                Ok(answer(&mut signals, notify, last_words).await)
+            };
+            match runtime::block_on_this_thread(listen) {
+                Ok(stop) => quit(stop),
+                // Nobody waits for an error that is not of the beginning.
+                Err(error) => drop(listening.send(Err(error))),
             }
-            process::exit(INTERRUPTED.into());
-        };
-        thread::Builder::new()
-            .name("ctrl-c".to_owned())
-            .spawn(move || runtime.block_on(listen))?;
+        })?;
+        is_listening.recv().map_err(io::Error::other)??;
         Ok(Self(first))
     }
 
-    pub(crate) async fn first(self) {
-        // The listener never drops the sender without sending.
-        let _ = self.0.await;
+    pub(crate) async fn first(self) -> Stop {
+        match self.0.await {
+            Ok(stop) => stop,
+            // The listener never drops the sender without sending.
+            Err(_) => future::pending().await,
+        }
     }
 }
 
-/// Writes to stderr how the program reacts to the first Ctrl-C.
-pub(crate) fn warn_interrupted(reaction: impl fmt::Display) {
-    warn(format_args!("{reaction}; Ctrl-C again quits at once"));
+/// Handles the signals, up to the one that ends the process.
+async fn answer(
+    signals: &mut Signals,
+    notify: oneshot::Sender<Stop>,
+    last_words: impl FnOnce(Stop) + Send + 'static,
+) -> Stop {
+    let first = signals.next().await;
+    let last = match notify.send(first) {
+        Ok(()) => signals.next().await,
+        Err(last) => last,
+    };
+    let speak = move || {
+        last_words(last);
+        quit(last);
+    };
+    match thread::Builder::new().spawn(speak) {
+        Ok(_) => signals.next().await,
+        Err(_) => last,
+    }
 }
 
-fn signals() -> io::Result<Signal> {
-    #[cfg(unix)]
-    return tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
-    #[cfg(windows)]
-    return tokio::signal::windows::ctrl_c();
+fn quit(stop: Stop) -> ! {
+    file::remove_temporary();
+    process::exit(stop.code().into());
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: Option<tokio::signal::unix::Signal>,
+    terminate: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use nix::sys::signal::Signal;
+        use tokio::signal::unix::SignalKind;
+
+        let unless_ignored = |kind, signal| {
+            let listen = || tokio::signal::unix::signal(kind);
+            (!is_ignored(signal)).then(listen).transpose()
+        };
+        Ok(Self {
+            interrupt: unless_ignored(SignalKind::interrupt(), Signal::SIGINT)?,
+            terminate: unless_ignored(SignalKind::terminate(), Signal::SIGTERM)?,
+        })
+    }
+
+    async fn next(&mut self) -> Stop {
+        tokio::select! {
+            Some(_) = next(&mut self.interrupt) => Stop::Interrupted,
+            Some(_) = next(&mut self.terminate) => Stop::Terminated,
+            else => future::pending().await,
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn next(signal: &mut Option<tokio::signal::unix::Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    }
+}
+
+#[cfg(unix)]
+fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    use nix::libc;
+
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action, this only writes the current one to `action`.
+    let result =
+        unsafe { libc::sigaction(signal as libc::c_int, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: an action of zeros is valid.
+    let action = unsafe { action.assume_init() };
+    result == 0 && action.sa_sigaction == libc::SIG_IGN
+}
+
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) -> Stop {
+        match self.0.recv().await {
+            Some(()) => Stop::Interrupted,
+            None => future::pending().await,
+        }
+    }
 }

@@ -1,12 +1,15 @@
 //! What happened to the records, and the output.
 
-use std::fs;
 use std::io;
+use std::io::BufWriter;
 use std::io::Write;
-use std::path::Path;
 
+use crate::common::file::NewFile;
+use crate::common::output::print;
 use crate::common::output::warn;
 use crate::reader::Record;
+use crate::unread::NotCopied;
+use crate::unread::Unread;
 use crate::worker::Sum;
 
 /// The counts of records. Every record that was read is counted in one of the other fields.
@@ -17,13 +20,14 @@ pub(crate) struct Account {
     pub(crate) handed_back: Vec<Record>,
     /// Held by a worker that was aborted or panicked.
     pub(crate) in_hand: u64,
+    pub(crate) unread: Vec<Unread>,
 }
 
 impl Account {
     /// Writes the sum to stdout, and to stderr how many records are not part of it.
     pub(crate) fn print(&self) -> io::Result<()> {
         let Sum { total, records } = self.sum;
-        let printed = writeln!(io::stdout(), "sum {total} of {records} records");
+        let printed = print(&format!("sum {total} of {records} records\n"));
         if records != self.read {
             warn(format_args!(
                 "{} records read: {records} summed up, {} failed, {} handed back, {} abandoned",
@@ -36,13 +40,44 @@ impl Account {
         printed
     }
 
-    /// Writes the records that were handed back to a file, one per line.
-    pub(crate) fn write_left(&self, path: &Path) -> io::Result<()> {
-        let lines: String = (self.handed_back.iter())
-            .flat_map(|record| [&record.text, "\n"])
-            .collect();
-        fs::write(path, lines).map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot write {path:?}: {error}"))
-        })
+    /// Writes the records that were handed back to a file, one per line, and what was not read of
+    /// the input. What is then nowhere but in the input is in `unread` afterwards.
+    pub(crate) fn write_left(&mut self, left: NewFile) -> io::Result<()> {
+        let written = left.file().and_then(|file| {
+            let mut out = BufWriter::new(file);
+            for record in &self.handed_back {
+                out.write_all(&record.text)?;
+                out.write_all(b"\n")?;
+            }
+            self.copy_unread(&mut out)?;
+            out.flush()
+        });
+        match written {
+            Ok(()) => left.commit(),
+            Err(error) => Err(left.cannot_write(&error)),
+        }
+    }
+
+    fn copy_unread(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let mut result = Ok(());
+        self.unread.retain_mut(|unread| match unread.copy_to(out) {
+            Ok(copied) => !copied,
+            Err(NotCopied::Unreadable(error)) => {
+                warn(format_args!("cannot copy the rest of {unread}: {error}"));
+                true
+            }
+            Err(NotCopied::Unwritable(error)) => {
+                result = Err(error);
+                true
+            }
+        });
+        result
+    }
+
+    /// Writes to stderr where each input begins that is only there.
+    pub(crate) fn print_unread(&self) {
+        for unread in &self.unread {
+            warn(format_args!("not read: {unread}"));
+        }
     }
 }

@@ -1,19 +1,29 @@
 //! The command line.
 
-use std::error::Error;
+use std::fs;
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 
+use crate::common::exit;
+use crate::common::file;
+use crate::common::start::seconds;
+use crate::common::start::start;
+use crate::unread;
+
 /// Add up the numbers in files, one per line
 ///
+/// Lines may end with CR LF, a file may begin with a byte order mark, and blank lines are skipped.
+/// A line that is no number, is not UTF-8, or is longer than 4096 bytes is a bad record.
+///
 /// The first error stops all readers and workers: records in hand are finished, and queued records
-/// are handed back.
+/// are handed back. What was not read is named on stderr, and is part of the file of --left.
 #[derive(Parser)]
-#[command(name = "coordinator", after_help = EXIT_STATUS)]
+#[command(name = "coordinator", version, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
-    /// Files to read; if there are none, the numbers from 1 to --records are generated
+    /// Files to read, where `-` is standard input; if there are none, the numbers from 1 to --records are generated
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
@@ -49,7 +59,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) enough: Option<u64>,
 
-    /// Write the records that are handed back to this file
+    /// Write the records that are handed back to this file, and what was not read of the files; of
+    /// a pipe, only what it had given out can be written
     #[arg(long, value_name = "FILE")]
     pub(crate) left: Option<PathBuf>,
 
@@ -69,12 +80,33 @@ pub(crate) struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    all records were summed up, or as many as --enough asks for
-  1    a record or a file was bad, the output could not be written, or a reader
-       or worker had not stopped by the end of the grace period
-  2    invalid arguments
+  1    a record or a file was bad, the output could not be written, a reader or
+       worker had not stopped by the end of the grace period, or there were too
+       few threads
+  2    invalid arguments, or the file of --left is one of those to read
   130  interrupted by Ctrl-C, which stops the program as an error does. A second
-       Ctrl-C quits at once and prints nothing";
+       Ctrl-C quits at once and prints nothing; the file of --left is as it was
+  141  the reader of the output closed the pipe
+  143  terminated by SIGTERM, which has the effect of Ctrl-C";
 
-fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
-    Ok(Duration::try_from_secs_f64(text.parse()?)?)
+impl Args {
+    /// Parses the command line. Ends the program if it is invalid.
+    pub(crate) fn checked() -> Self {
+        let args: Self = start();
+        if let Some(input) = args.overwritten() {
+            exit::bad_argument::<Self>(format_args!(
+                "--left would overwrite {input:?}, which is to be read"
+            ));
+        }
+        args
+    }
+
+    /// The input that is the same file as that of `--left`.
+    fn overwritten(&self) -> Option<&Path> {
+        let left = fs::metadata(self.left.as_ref()?).ok()?;
+        let is_left = |path: &&PathBuf| {
+            unread::metadata(path).is_ok_and(|input| file::is_same(&input, &left))
+        };
+        self.files.iter().find(is_left).map(PathBuf::as_path)
+    }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C, which stops the program as an error does.
+//! Ctrl-C or SIGTERM, which stops the program as an error does.
 
 use std::error::Error;
 use std::fmt;
@@ -9,10 +9,10 @@ use indicatif::ProgressBar;
 use tokio::task;
 
 use crate::common::interrupt::Interrupt;
-use crate::common::interrupt::warn_interrupted;
+use crate::common::interrupt::Stop;
 use crate::coordinator::Coordinator;
 
-/// Awaits `end`. At the first Ctrl-C it requests a stop with the error [`Interrupted`].
+/// Awaits `end`. At the first Ctrl-C or SIGTERM it requests a stop with the error [`Interrupted`].
 pub(crate) async fn interruptible<T>(
     end: impl Future<Output = T>,
     interrupt: Interrupt,
@@ -20,15 +20,15 @@ pub(crate) async fn interruptible<T>(
     bar: ProgressBar,
 ) -> T {
     let mut end = pin!(end);
-    tokio::select! {
+    let stop = tokio::select! {
         ended = &mut end => return ended,
-        () = interrupt.first() => {}
-    }
-    coordinator.request_stop(Some(Arc::new(Interrupted)));
+        stop = interrupt.first() => stop,
+    };
+    coordinator.request_stop(Some(Arc::new(Interrupted(stop))));
     // Writing blocks while the reader of stderr does not read. The stop must not wait for that, but
     // the other messages must come after this one.
     let warned = task::spawn_blocking(move || {
-        let warn = || warn_interrupted("finishing what is in hand");
+        let warn = || stop.warn("finishing what is in hand");
         // A suspended bar blocks the consumer, which advances it, even if the bar is hidden.
         if bar.is_hidden() {
             warn();
@@ -43,11 +43,11 @@ pub(crate) async fn interruptible<T>(
 }
 
 #[derive(Debug)]
-pub(crate) struct Interrupted;
+pub(crate) struct Interrupted(pub(crate) Stop);
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted")
+        self.0.fmt(f)
     }
 }
 

@@ -10,8 +10,8 @@
 //!   `Monitor::finished` completes when its last record is done. After that, the second queue is
 //!   closed.
 //! - **Handing back.** After a stop, `close_now` returns the records that are queued. `--left`
-//!   writes them to a file, for another run. A reader that waits for room gets its record back as
-//!   an error.
+//!   writes them to a file, for another run, followed by what was not read. A reader that waits
+//!   for room gets its record back as an error.
 //! - **Stragglers.** A worker that hangs is aborted. It drops its task, which counts as abandoned.
 //!   So `finished` still completes, and its report accounts for every record that was read.
 //!
@@ -23,22 +23,25 @@ mod args;
 mod common;
 mod coordinator;
 mod interrupted;
+mod lines;
 mod pipeline;
 mod reader;
+mod unread;
 mod worker;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use clap::Parser;
-use tokio::runtime::Runtime;
-
 use crate::args::Args;
+use crate::common::descriptors;
 use crate::common::errors::Chain;
 use crate::common::exit;
+use crate::common::file::NewFile;
 use crate::common::interrupt::Interrupt;
 use crate::common::output::warn;
 use crate::common::progress::ticking_bar;
+use crate::common::runtime;
 use crate::coordinator::Coordinator;
 use crate::interrupted::Interrupted;
 use crate::interrupted::interruptible;
@@ -49,25 +52,38 @@ use crate::reader::Shard;
 
 const TEMPLATE: &str = "{elapsed_precise} {spinner} {pos} records summed up, {per_sec}";
 
+/// Writing the warning at Ctrl-C blocks a thread.
+const BLOCKING: usize = 1;
+
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let ended = Runtime::new().and_then(|runtime| {
-        let ended = runtime.block_on(run(args));
-        // Dropping the runtime would wait for a file that is still being opened, such as a fifo
-        // without a writer.
-        runtime.shutdown_background();
-        ended
-    });
-    exit::code(ended, ExitCode::FAILURE)
+    exit::code(start_all(&Args::checked()), ExitCode::FAILURE)
+}
+
+fn start_all(args: &Args) -> io::Result<ExitCode> {
+    // Before Ctrl-C is handled, because opening a fifo without a reader waits.
+    let left = args.left.as_deref().map(NewFile::create).transpose()?;
+    let readers = readers(args)?;
+    // Each reader blocks a thread.
+    let blocking = BLOCKING + if args.files.is_empty() { 0 } else { readers };
+    runtime::block_on(blocking, Some("--readers"), run(args, readers, left))
+}
+
+/// The number of readers: as many as there are files, and as can be open at a time.
+fn readers(args: &Args) -> io::Result<usize> {
+    let readers = usize::from(args.readers);
+    match NonZeroUsize::new(readers.min(args.files.len())) {
+        None => Ok(readers),
+        Some(readers) => descriptors::affordable(readers, "readers", 1, 0).map(NonZeroUsize::get),
+    }
 }
 
 /// Runs the pipeline and reports. It returns an error if the output cannot be written.
-async fn run(args: Args) -> io::Result<ExitCode> {
+async fn run(args: &Args, readers: usize, left: Option<NewFile>) -> io::Result<ExitCode> {
     let coordinator = Coordinator::default();
     let interrupt = Interrupt::listen()?;
 
     let plan = Plan {
-        shards: shards(&args),
+        shards: shards(args, readers),
         workers: args.workers,
         capacity: args.capacity as usize,
         enough: args.enough,
@@ -77,15 +93,13 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let bar = ticking_bar(args.quiet, None, TEMPLATE);
     let pipeline = Pipeline::start(plan, &coordinator, bar.clone());
     let end = pipeline.end(&coordinator, args.grace);
-    let ended = interruptible(end, interrupt, &coordinator, bar).await?;
+    let mut ended = interruptible(end, interrupt, &coordinator, bar).await?;
 
     let printed = ended.account.print();
-    let written = match &args.left {
-        Some(path) => ended.account.write_left(path),
-        None => Ok(()),
-    };
+    let written = left.map_or(Ok(()), |left| ended.account.write_left(left));
+    ended.account.print_unread();
     let code = report(&ended);
-    printed.and(written)?;
+    written.and(printed)?;
     Ok(code)
 }
 
@@ -103,10 +117,9 @@ fn report(ended: &Ended) -> ExitCode {
     match &ended.result {
         Err(error) => {
             warn(Chain(&**error));
-            if error.is::<Interrupted>() {
-                exit::INTERRUPTED.into()
-            } else {
-                ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(Interrupted(stop)) => stop.code().into(),
+                None => ExitCode::FAILURE,
             }
         }
         Ok(()) if ended.stragglers.is_empty() => ExitCode::SUCCESS,
@@ -115,23 +128,18 @@ fn report(ended: &Ended) -> ExitCode {
 }
 
 /// Divides the files or numbers among the readers in turn.
-fn shards(args: &Args) -> Vec<Shard> {
-    let step = usize::from(args.readers);
-    let readers = 1..=args.readers;
+fn shards(args: &Args, readers: usize) -> Vec<Shard> {
+    let step = readers;
+    let readers = 1..=readers;
     if args.files.is_empty() {
-        let numbers = |first: u16| Shard::Numbers {
-            first: first.into(),
+        let numbers = |first: usize| Shard::Numbers {
+            first: first as u64,
             last: args.records,
             step,
         };
         return readers.map(numbers).collect();
     }
-    let files = |reader: u16| {
-        args.files
-            .iter()
-            .skip(usize::from(reader) - 1)
-            .step_by(step)
-    };
+    let files = |reader: usize| args.files.iter().skip(reader - 1).step_by(step);
     readers
         .map(|reader| Shard::Files(files(reader).cloned().collect()))
         .collect()

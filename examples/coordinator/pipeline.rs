@@ -21,6 +21,7 @@ use crate::coordinator::Left;
 use crate::reader::Reader;
 use crate::reader::Record;
 use crate::reader::Shard;
+use crate::unread::Unread;
 use crate::worker;
 use crate::worker::Parsed;
 use crate::worker::Sum;
@@ -43,6 +44,7 @@ pub(crate) struct Pipeline {
     read: Arc<AtomicU64>,
     records: Monitor<Record>,
     records_left: Left<Record>,
+    unread: Left<Unread>,
     results: Monitor<Parsed>,
     results_left: Left<Parsed>,
     consumer: JoinHandle<Sum>,
@@ -63,7 +65,7 @@ impl Pipeline {
         let (results_in, results_out) = tollgate::tasks(plan.capacity);
         let (records, results) = (records_in.monitor(), results_in.monitor());
         let (records_left, results_left) = (Left::default(), Left::default());
-        let read = Arc::default();
+        let (read, unread) = (Arc::default(), Left::default());
 
         let mut crew = Crew::default();
         crew.hand_back_at_stop(records_out.clone(), Arc::clone(&records_left));
@@ -74,6 +76,7 @@ impl Pipeline {
             records: records_in,
             read: Arc::clone(&read),
             left: Arc::clone(&records_left),
+            unread: Arc::clone(&unread),
         };
         let worker = Worker {
             coordinator: coordinator.clone(),
@@ -93,6 +96,7 @@ impl Pipeline {
             read,
             records,
             records_left,
+            unread,
             results,
             results_left,
             consumer: tokio::spawn(consumer),
@@ -114,6 +118,7 @@ impl Pipeline {
             .drain(..)
             .map(|parsed| parsed.record)
             .collect::<Vec<_>>();
+        let unread = lock(&self.unread).drain(..).collect();
         let in_hand = |report: Report| report.abandoned + report.panicked;
         Ok(Ended {
             account: Account {
@@ -121,6 +126,7 @@ impl Pipeline {
                 sum,
                 failed: records.failed,
                 handed_back: [unsummed, unparsed].concat(),
+                unread,
                 in_hand: in_hand(records) + in_hand(results),
             },
             result: ended.result,

@@ -10,28 +10,53 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use tokio::fs::File;
-use tokio::io::AsyncBufReadExt;
-use tokio::io::BufReader;
+use tokio::task;
 use tokio::task::coop;
+use tokio::time;
 use tollgate::Sender;
 
 use super::coordinator::Cause;
 use super::coordinator::Coordinator;
 use super::coordinator::Left;
+use super::lines::Line;
+use super::lines::Lines;
+use super::lines::MAX_LENGTH;
+use super::unread;
+use super::unread::Unread;
+use crate::common::descriptors;
 use crate::common::threads::lock;
 
 /// A line, which should be a number, and its origin.
 #[derive(Clone)]
 pub(crate) struct Record {
-    pub(crate) text: Arc<str>,
+    /// If the line is too long, its beginning, which is too long as well.
+    pub(crate) text: Arc<[u8]>,
     origin: Arc<str>,
     line: u64,
 }
 
+impl Record {
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.text.len() > MAX_LENGTH
+    }
+}
+
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// How much of a text is shown.
+        const SHOWN: usize = 100;
+        let shown = &self.text[..self.text.len().min(SHOWN)];
+        let more = if shown.len() < self.text.len() {
+            "..."
+        } else {
+            ""
+        };
+        write!(f, "{}:{}: ", self.origin, self.line)?;
         // Quoted, because a line may contain terminal control codes.
-        write!(f, "{}:{}: {:?}", self.origin, self.line, self.text)
+        match std::str::from_utf8(shown) {
+            Ok(text) => write!(f, "{text:?}{more}"),
+            Err(_) => write!(f, "\"{}\"{more}", shown.escape_ascii()),
+        }
     }
 }
 
@@ -53,44 +78,102 @@ pub(crate) struct Reader {
     /// The number of records that all readers have read.
     pub(crate) read: Arc<AtomicU64>,
     pub(crate) left: Left<Record>,
+    pub(crate) unread: Left<Unread>,
 }
 
 impl Reader {
     /// Reads until the end of the shard, or until a stop is requested.
     pub(crate) async fn run(self, shard: Shard) -> Result<(), Cause> {
         match shard {
-            Shard::Files(files) => {
-                for file in files {
-                    let read = self.read(&file).await;
-                    read.map_err(|error| Unreadable { file, error })?;
-                }
-            }
+            Shard::Files(files) => self.read_all(files).await,
             Shard::Numbers { first, last, step } => {
-                let origin = Arc::from(format!("shard {first}"));
-                for (number, line) in (first..=last).step_by(step).zip(1..) {
-                    if self.coordinator.should_stop() {
-                        break;
-                    }
-                    self.enqueue(&origin, line, number.to_string()).await;
+                self.generate(first, last, step).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn generate(&self, first: u64, last: u64, step: usize) {
+        let origin = Arc::from(format!("shard {first}"));
+        for (number, line) in (first..=last).step_by(step).zip(1..) {
+            if self.coordinator.should_stop() {
+                let first = number;
+                lock(&self.unread).push(Unread::Numbers { first, last, step });
+                break;
+            }
+            let text = number.to_string().into_bytes();
+            self.enqueue(&origin, Line { text, number: line }).await;
+        }
+    }
+
+    async fn read_all(&self, files: Vec<PathBuf>) -> Result<(), Cause> {
+        let mut files = files.into_iter();
+        let mut result = Ok(());
+        for file in files.by_ref() {
+            let read = self.read(&file).await;
+            if let Err(error) = read {
+                result = Err(Unreadable { file, error }.into());
+                break;
+            }
+            if self.coordinator.should_stop() {
+                break;
+            }
+        }
+        lock(&self.unread).extend(files.map(|path| Unread::File {
+            path,
+            from: None,
+            buffered: Vec::new(),
+        }));
+        result
+    }
+
+    async fn read(&self, path: &Path) -> io::Result<()> {
+        let mut input = Input {
+            path,
+            lines: None,
+            is_done: false,
+            unread: &self.unread,
+        };
+        let Some((file, start)) = self
+            .open(path)
+            .await
+            .inspect_err(|_| input.is_done = true)?
+        else {
+            return Ok(());
+        };
+        let origin = Arc::from(format!("{path:?}"));
+        let lines = input.lines.insert(Lines::new(file, start));
+        while let Some(line) = self.unless_stopped(lines.next()).await? {
+            match line {
+                Some(line) if line.is_blank() => {}
+                Some(line) => self.enqueue(&origin, line).await,
+                None => {
+                    input.is_done = true;
+                    break;
                 }
             }
         }
         Ok(())
     }
 
-    async fn read(&self, path: &Path) -> io::Result<()> {
-        let Some(file) = self.unless_stopped(File::open(path)).await? else {
-            return Ok(());
-        };
-        let origin = Arc::from(format!("{path:?}"));
-        let mut lines = BufReader::new(file).lines();
-        for line in 1.. {
-            match self.unless_stopped(lines.next_line()).await? {
-                Some(Some(text)) => self.enqueue(&origin, line, text).await,
-                Some(None) | None => break,
+    /// Opens a file. If too many are open, it waits until some are closed.
+    async fn open(&self, path: &Path) -> io::Result<Option<(File, u64)>> {
+        loop {
+            let path = path.to_owned();
+            // A fifo without a writer blocks the thread.
+            let open = task::spawn_blocking(move || unread::open(&path));
+            let opened = self.unless_stopped(async { open.await? }).await;
+            match opened {
+                Err(error) if descriptors::is_shortage(&error) => {
+                    descriptors::warn_of_shortage(&error);
+                    time::sleep(descriptors::PAUSE).await;
+                }
+                opened => {
+                    let file = |(file, start)| (File::from_std(file), start);
+                    return Ok(opened?.map(file));
+                }
             }
         }
-        Ok(())
     }
 
     /// Returns `None` if a stop is requested first. Input such as a fifo may never be ready.
@@ -105,13 +188,13 @@ impl Reader {
         }
     }
 
-    async fn enqueue(&self, origin: &Arc<str>, line: u64, text: String) {
+    async fn enqueue(&self, origin: &Arc<str>, line: Line) {
         // If the queue is neither full nor empty, nothing else in this loop waits.
         coop::consume_budget().await;
         let record = Record {
-            text: text.into(),
+            text: line.text.into(),
             origin: Arc::clone(origin),
-            line,
+            line: line.number,
         };
         // Relaxed: the count is read after all readers have ended.
         self.read.fetch_add(1, Ordering::Relaxed);
@@ -135,6 +218,29 @@ struct Unsent<'a> {
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
         lock(self.left).extend(self.record.take());
+    }
+}
+
+/// A file that is read. If its reader stops, or is dropped, before the end of the file, the rest is
+/// unread.
+struct Input<'a> {
+    path: &'a Path,
+    /// `None` if it is not open.
+    lines: Option<Lines>,
+    is_done: bool,
+    unread: &'a Left<Unread>,
+}
+
+impl Drop for Input<'_> {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
+        lock(self.unread).push(Unread::File {
+            path: self.path.to_owned(),
+            from: self.lines.as_ref().map(Lines::place),
+            buffered: self.lines.as_ref().map(Lines::buffered).unwrap_or_default(),
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use tollgate::TaskReceiver;
 
 use crate::common::output::warn;
 use crate::coordinator::Coordinator;
+use crate::lines::MAX_LENGTH;
 use crate::reader::Record;
 
 /// A record that a worker has parsed.
@@ -71,7 +72,10 @@ impl Worker {
     }
 
     async fn parse(&self, record: &Record, name: &str) -> Result<u64, BoxedError> {
-        let number = record.text.trim().parse()?;
+        if record.is_too_long() {
+            return Err(format!("longer than {MAX_LENGTH} bytes").into());
+        }
+        let number = std::str::from_utf8(&record.text)?.trim().parse()?;
         if self.hang_at == Some(number) {
             self.bar
                 .suspend(|| warn(format_args!("{name} hangs on {record}")));

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use clap::Parser;
 use reqwest::Url;
 
+use crate::common::start::start;
 use crate::site;
 
 /// Fetch every page of a site by following its links
@@ -12,7 +13,7 @@ use crate::site;
 /// This program serves the site itself, on a free port of 127.0.0.1. Its pages link to each other
 /// at random; all are reachable from page 0, and some are unavailable at first.
 #[derive(Parser)]
-#[command(name = "crawl", verbatim_doc_comment, after_help = EXIT_STATUS)]
+#[command(name = "crawl", version, verbatim_doc_comment, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) site: site::Options,
@@ -48,10 +49,13 @@ pub(crate) struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    every page found was fetched
-  1    a page could not be fetched, or the summary could not be written
+  1    a page could not be fetched, the summary could not be written, or there
+       were too few threads
   2    invalid arguments
   130  interrupted by Ctrl-C: the pages in hand were finished, and the summary
-       shows how many were left. A second Ctrl-C quits at once and prints nothing";
+       shows how many were left. A second Ctrl-C quits at once and prints nothing
+  141  the reader of the output closed the pipe
+  143  terminated by SIGTERM, which has the effect of Ctrl-C";
 
 fn http_url(text: &str) -> Result<Url, String> {
     let mut url = Url::parse(text).map_err(|error| error.to_string())?;
@@ -66,7 +70,7 @@ fn http_url(text: &str) -> Result<Url, String> {
 impl Args {
     /// Parses the command line. Ends the program if it is invalid.
     pub(crate) fn checked() -> Self {
-        let args = Self::parse();
+        let args: Self = start();
         args.site.check();
         args
     }

@@ -45,15 +45,22 @@ use crate::args::Args;
 use crate::common::errors::Finished;
 use crate::common::exit;
 use crate::common::interrupt::Interrupt;
-use crate::common::interrupt::warn_interrupted;
+use crate::common::interrupt::Stop;
+use crate::common::runtime;
 use crate::site::Site;
 use crate::summary::Summary;
 use crate::worker::Seen;
 use crate::worker::Worker;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    exit::code(run(Args::checked()).await, ExitCode::FAILURE)
+/// Looking up the name of a server blocks a thread.
+const BLOCKING: usize = 4;
+
+fn main() -> ExitCode {
+    let args = Args::checked();
+    exit::code(
+        runtime::block_on(BLOCKING, None, run(args)),
+        ExitCode::FAILURE,
+    )
 }
 
 /// Serves the site, crawls it, and prints the summary.
@@ -85,7 +92,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     drop(sender);
 
     let bar = progress::bar(args.quiet);
-    let finished = finish(&monitor, interrupt, &stop, &bar).await;
+    let (finished, stopped) = finish(&monitor, interrupt, &stop, &bar).await;
     // If a retry fails, its task ends before the worker records the failure.
     while workers.join_next().await.is_some() {}
 
@@ -93,7 +100,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         finished,
         links: seen.links(),
         failures: failed.try_iter().collect(),
-        interrupted: *stop.borrow(),
+        stop: stopped,
     };
     summary.print_failures();
     summary.print(site.as_deref())?;
@@ -123,10 +130,10 @@ fn spawn_workers(count: u16, worker: Worker) -> JoinSet<()> {
 }
 
 fn exit_code(summary: &Summary) -> ExitCode {
-    match summary.finished {
-        _ if summary.interrupted => exit::INTERRUPTED.into(),
-        Ok(_) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+    match (summary.stop, &summary.finished) {
+        (Some(stop), _) => stop.code().into(),
+        (None, Ok(_)) => ExitCode::SUCCESS,
+        (None, Err(_)) => ExitCode::FAILURE,
     }
 }
 
@@ -136,19 +143,20 @@ async fn finish(
     interrupt: Interrupt,
     stop: &watch::Sender<bool>,
     bar: &ProgressBar,
-) -> Finished {
+) -> (Finished, Option<Stop>) {
     let ended = async {
-        tokio::select! {
-            _ = monitor.finished() => {}
-            () = interrupt.first() => {
+        let stopped = tokio::select! {
+            _ = monitor.finished() => None,
+            stopped = interrupt.first() => {
                 let left = monitor.close_now().len();
                 stop.send_replace(true);
-                bar.suspend(|| warn_interrupted(format_args!(
+                bar.suspend(|| stopped.warn(format_args!(
                     "{left} pages are left in the queue; finishing the pages in hand"
                 )));
+                Some(stopped)
             }
-        }
-        monitor.finished().await
+        };
+        (monitor.finished().await, stopped)
     };
     let finished = tokio::select! {
         finished = ended => finished,

@@ -7,6 +7,7 @@ use tollgate::Report;
 
 use crate::common::errors::Finished;
 use crate::common::errors::report;
+use crate::common::interrupt::Stop;
 use crate::common::output::print;
 use crate::common::output::warn;
 use crate::site::Site;
@@ -20,7 +21,7 @@ pub(crate) struct Summary {
     pub(crate) finished: Finished,
     pub(crate) links: LinkCount,
     pub(crate) failures: Vec<Failure>,
-    pub(crate) interrupted: bool,
+    pub(crate) stop: Option<Stop>,
 }
 
 pub(crate) fn print_start(start: &Url) -> io::Result<()> {
@@ -76,11 +77,9 @@ received  {received} = {done} done + {failed} failed + {abandoned} abandoned \
         if panicked > 0 {
             warn(format_args!("{panicked} workers panicked"));
         }
-        if self.interrupted {
+        if let Some(stop) = self.stop {
             let left = self.left();
-            warn(format_args!(
-                "interrupted: {left} pages found and not fetched"
-            ));
+            warn(format_args!("{stop}: {left} pages found and not fetched"));
         }
     }
 

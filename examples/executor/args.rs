@@ -3,10 +3,11 @@
 use clap::Parser;
 
 use crate::common::exit;
+use crate::common::start::start;
 
 /// Count the primes below N on a pool of threads
 #[derive(Parser)]
-#[command(name = "executor", after_help = EXIT_STATUS)]
+#[command(name = "executor", version, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
     /// Upper bound of the numbers (exclusive)
     #[arg(value_name = "N", default_value_t = 1_000_000)]
@@ -41,17 +42,21 @@ pub(crate) struct Args {
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  all primes below N were counted
-  1  a job panicked, or the output could not be written; the other jobs ran,
-     except those that --cancel-after cancelled
-  2  invalid arguments
-  3  jobs were cancelled by --cancel-after; those in hand were finished
-Ctrl-C is not handled: the signal ends the program at once";
+  0    all primes below N were counted
+  1    a job panicked, the output could not be written, or there was too little
+       memory or too few threads; the other jobs ran, except those that
+       --cancel-after cancelled
+  2    invalid arguments
+  3    jobs were cancelled by --cancel-after; those in hand were finished
+  130  interrupted by Ctrl-C: the jobs that had not started were cancelled, those
+       in hand were finished. A second Ctrl-C quits at once and prints nothing
+  141  the reader of the output closed the pipe
+  143  terminated by SIGTERM, which has the effect of Ctrl-C";
 
 impl Args {
     /// Parses the command line. Ends the program if it is invalid.
     pub(crate) fn checked() -> Self {
-        let args = Self::parse();
+        let args: Self = start();
         let jobs = args.jobs;
         if args.panic_at.is_some_and(|job| job > jobs) {
             exit::bad_argument::<Self>(format_args!(

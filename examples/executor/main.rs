@@ -5,7 +5,7 @@
 //! - **An end without sentinels.** The threads receive until the channel is finished. A shutdown
 //!   closes it. No thread polls, and no special item per thread has to be queued.
 //! - **Cancelling what has not started.** `close_now` returns the queued jobs. Jobs in hand
-//!   continue.
+//!   continue. Ctrl-C does this too.
 //! - **Waiting for the rest.** A shutdown awaits `Monitor::finished`. A job that panics fails its
 //!   task; the thread and the waiters are not affected.
 //! - **Backpressure.** `submit` waits while the queue is full, so `map` accepts an endless
@@ -22,14 +22,22 @@ mod pool;
 mod primes;
 
 use std::io;
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use indicatif::ProgressBar;
+use pollster::block_on;
 
 use crate::args::Args;
 use crate::common::exit;
+use crate::common::interrupt::Interrupt;
+use crate::common::interrupt::Stop;
+use crate::common::output::print;
 use crate::common::output::warn;
 use crate::common::progress::ticking_bar;
+use crate::common::threads;
 use crate::common::threads::workers_or_cpus;
 use crate::job::JobError;
 use crate::pool::Executor;
@@ -43,10 +51,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> io::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
     let capacity = NonZeroUsize::new(args.capacity as usize).expect("clap has checked the range");
-    let executor = Executor::new(workers_or_cpus(args.workers), capacity)?;
+    let executor = Arc::new(Executor::new(workers_or_cpus(args.workers), capacity)?);
+    let bar = ticking_bar(args.quiet, Some(args.jobs), TEMPLATE);
+    let stop = cancel_on(interrupt, Arc::clone(&executor), bar.clone())?;
 
-    let tally = count(args, &executor);
+    let tally = count(args, &executor, &bar);
     executor.shutdown(true, false);
     let submitted = executor.report().sent;
 
@@ -55,8 +66,10 @@ fn run(args: &Args) -> io::Result<ExitCode> {
     } else {
         ""
     };
-    let primes = format!("{at_least}{} primes below {}", tally.primes, args.below);
-    let printed = writeln!(io::stdout(), "{primes}");
+    let printed = print(&format!(
+        "{at_least}{} primes below {}\n",
+        tally.primes, args.below
+    ));
     if tally.done < args.jobs {
         warn(format_args!(
             "{} jobs done, {} panicked, {} cancelled, {} not submitted",
@@ -67,10 +80,11 @@ fn run(args: &Args) -> io::Result<ExitCode> {
         ));
     }
     printed?;
-    Ok(match tally {
-        Tally { panicked: 1.., .. } => ExitCode::FAILURE,
-        Tally { done, .. } if done < args.jobs => ExitCode::from(CANCELLED),
-        _ => ExitCode::SUCCESS,
+    Ok(match (stop.get(), tally) {
+        (Some(stop), _) => stop.code().into(),
+        (None, Tally { panicked: 1.., .. }) => ExitCode::FAILURE,
+        (None, Tally { done, .. }) if done < args.jobs => ExitCode::from(CANCELLED),
+        (None, _) => ExitCode::SUCCESS,
     })
 }
 
@@ -83,9 +97,26 @@ struct Tally {
     cancelled: u64,
 }
 
+/// Cancels the jobs that have not started at the first Ctrl-C, which is then the returned value.
+fn cancel_on(
+    interrupt: Interrupt,
+    executor: Arc<Executor>,
+    bar: ProgressBar,
+) -> io::Result<Arc<OnceLock<Stop>>> {
+    let stop = Arc::new(OnceLock::new());
+    let stopped = Arc::clone(&stop);
+    threads::spawn("stop", None, move || {
+        let stop = block_on(interrupt.first());
+        // Nothing else sets it.
+        let _ = stopped.set(stop);
+        executor.shutdown(false, true);
+        bar.suspend(|| stop.warn("finishing the jobs in hand"));
+    })?;
+    Ok(stop)
+}
+
 /// Collects the results in order. After `--cancel-after` results it shuts the executor down.
-fn count(args: &Args, executor: &Executor) -> Tally {
-    let bar = ticking_bar(args.quiet, Some(args.jobs), TEMPLATE);
+fn count(args: &Args, executor: &Executor, bar: &ProgressBar) -> Tally {
     let (below, jobs, panic_at) = (args.below, args.jobs, args.panic_at);
     let counts = executor.map(1..=jobs, move |job| {
         if panic_at == Some(job) {

@@ -21,6 +21,7 @@ use super::job::Handle;
 use super::job::Job;
 use super::job::JobError;
 use super::job::Outcome;
+use crate::common::threads;
 
 /// Runs calls on its own threads, as Python's `ThreadPoolExecutor` does.
 ///
@@ -40,8 +41,8 @@ impl Executor {
         let threads = (1..=workers.get())
             .map(|number| {
                 let receiver = receiver.clone();
-                let builder = thread::Builder::new().name(format!("worker-{number}"));
-                builder.spawn(move || work(&receiver))
+                let name = format!("worker-{number}");
+                threads::spawn(&name, Some("--workers"), move || work(&receiver))
             })
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self {

@@ -9,7 +9,7 @@ use clap::Parser;
 /// A generates the numbers from 1, B squares them, C writes and adds up the squares. A slow stage
 /// fills the queue before it and leaves the one behind it empty: try --delay-b=0 --delay-c=20.
 #[derive(Parser)]
-#[command(name = "pipeline", verbatim_doc_comment, after_help = EXIT_STATUS)]
+#[command(name = "pipeline", version, verbatim_doc_comment, after_help = EXIT_STATUS)]
 pub(crate) struct Args {
     /// How many numbers to generate
     #[arg(short = 'n', long, value_name = "N", default_value_t = 500)]
@@ -46,7 +46,8 @@ pub(crate) struct Args {
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) fail_every: Option<u64>,
 
-    /// Write each number and its square to FILE, one pair per line
+    /// Write each number and its square to FILE, one pair per line; a FILE that exists is replaced
+    /// when all are written
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -63,7 +64,10 @@ pub(crate) struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    every number went through all stages
-  1    a stage failed at a number, or the output could not be written
+  1    a stage failed at a number, the output could not be written (a FILE that
+       exists is as it was), or there were too few threads
   2    invalid arguments
   130  interrupted by Ctrl-C: A stopped, and the numbers that it had generated
-       went through all stages. A second Ctrl-C quits at once";
+       went through all stages. A second Ctrl-C quits at once; FILE is as it was
+  141  the reader of the output closed the pipe
+  143  terminated by SIGTERM, which has the effect of Ctrl-C";

@@ -27,18 +27,19 @@ mod stages;
 mod summary;
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use tokio::fs::File;
 
 use crate::args::Args;
 use crate::common::errors::Finished;
 use crate::common::exit;
+use crate::common::file::NewFile;
 use crate::common::interrupt::Interrupt;
-use crate::common::interrupt::warn_interrupted;
+use crate::common::interrupt::Stop;
+use crate::common::runtime;
+use crate::common::start::start;
 use crate::display::Display;
 use crate::display::Queues;
 use crate::stages::Drain;
@@ -46,16 +47,23 @@ use crate::stages::Source;
 use crate::stages::Squarer;
 use crate::summary::Summary;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    exit::code(run(Args::parse()).await, ExitCode::FAILURE)
+/// Writing to the output blocks one thread at a time.
+const BLOCKING: usize = 1;
+
+fn main() -> ExitCode {
+    exit::code(start_all(&start()), ExitCode::FAILURE)
+}
+
+fn start_all(args: &Args) -> io::Result<ExitCode> {
+    // Before Ctrl-C is handled, because opening a fifo without a reader waits.
+    let output = args.output.as_deref().map(NewFile::create).transpose()?;
+    runtime::block_on(BLOCKING, None, run(args, output))
 }
 
 /// Runs the pipeline and reports.
-async fn run(args: Args) -> io::Result<ExitCode> {
-    // Before Ctrl-C is handled, because opening a fifo without a reader waits.
-    let output = create(args.output.as_deref()).await?;
+async fn run(args: &Args, output: Option<NewFile>) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    let file = output.as_ref().map(NewFile::file).transpose()?;
 
     let (to_b, from_a) = tollgate::tasks(args.capacity as usize);
     let (to_c, from_b) = tollgate::tasks(args.capacity as usize);
@@ -65,7 +73,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         capacity: args.capacity,
     };
 
-    let drain = Drain::new(from_b, millis(args.delay_c), output);
+    let drain = Drain::new(from_b, millis(args.delay_c), file.map(File::from_std));
     let drained = tokio::spawn(drain.run());
     let squarer = Squarer {
         numbers: from_a,
@@ -90,24 +98,16 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         drained: drained.await.map_err(io::Error::other)?,
         to_b: ends.to_b,
         to_c: ends.to_c,
-        interrupted: ends.interrupted,
+        stop: ends.stop,
     };
     summary.print_failures();
-    summary.print()?;
-    Ok(exit_code(&summary))
-}
-
-async fn create(path: Option<&Path>) -> io::Result<Option<File>> {
-    match path {
-        None => Ok(None),
-        Some(path) => match File::create(path).await {
-            Ok(file) => Ok(Some(file)),
-            Err(error) => Err(io::Error::new(
-                error.kind(),
-                format!("cannot create {path:?}: {error}"),
-            )),
-        },
+    let printed = summary.print();
+    // After an error of C it is not complete.
+    if let (Some(output), true) = (output, summary.drained.is_complete) {
+        output.commit()?;
     }
+    printed?;
+    Ok(exit_code(&summary))
 }
 
 /// Only the workers keep the ends of the queues. With another sender, C's queue would never close;
@@ -119,8 +119,8 @@ fn spawn_workers(count: u16, squarer: Squarer) {
 }
 
 fn exit_code(summary: &Summary) -> ExitCode {
-    if summary.interrupted {
-        exit::INTERRUPTED.into()
+    if let Some(stop) = summary.stop {
+        stop.code().into()
     } else if summary.is_success() {
         ExitCode::SUCCESS
     } else {
@@ -136,7 +136,7 @@ fn millis(millis: u64) -> Duration {
 struct Ends {
     to_b: Finished,
     to_c: Finished,
-    interrupted: bool,
+    stop: Option<Stop>,
 }
 
 /// Shows the queues until both are finished.
@@ -151,21 +151,16 @@ async fn watch(queues: &Queues, display: &Display, interrupt: Interrupt) -> Ends
 
 /// Waits until both queues are finished. An interrupt closes the first one, and the second follows.
 async fn finish(queues: &Queues, display: &Display, interrupt: Interrupt) -> Ends {
-    let mut interrupted = false;
-    tokio::select! {
-        _ = both(queues) => {}
-        () = interrupt.first() => {
-            interrupted = true;
+    let stop = tokio::select! {
+        _ = both(queues) => None,
+        stop = interrupt.first() => {
             queues.to_b.close();
-            display.suspend(|| warn_interrupted("A stops; draining the queues"));
+            display.suspend(|| stop.warn("A stops; draining the queues"));
+            Some(stop)
         }
-    }
+    };
     let (to_b, to_c) = both(queues).await;
-    Ends {
-        to_b,
-        to_c,
-        interrupted,
-    }
+    Ends { to_b, to_c, stop }
 }
 
 /// Awaits the queues in order: when the first is finished, its squares are in the second.

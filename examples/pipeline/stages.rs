@@ -88,6 +88,8 @@ pub(crate) struct Drain {
 pub(crate) struct Total {
     pub(crate) count: u64,
     pub(crate) sum: u128,
+    /// Whether all squares that C received are written.
+    pub(crate) is_complete: bool,
 }
 
 impl Drain {
@@ -111,13 +113,14 @@ impl Drain {
             if let Err(error) = self.write(&task).await {
                 let number = task.number;
                 task.fail(format!("C cannot write {number}: {error}"));
-                break;
+                return self.total;
             }
             self.total.count += 1;
             // The sum of a billion squares of numbers up to a billion fits easily.
             self.total.sum += task.square;
             task.done();
         }
+        self.total.is_complete = true;
         self.total
     }
 

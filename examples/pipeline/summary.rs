@@ -8,6 +8,7 @@ use tollgate::Report;
 
 use crate::common::errors::Finished;
 use crate::common::errors::report;
+use crate::common::interrupt::Stop;
 use crate::common::output;
 use crate::common::output::warn;
 use crate::stages::Total;
@@ -18,7 +19,7 @@ pub(crate) struct Summary {
     pub(crate) drained: Total,
     pub(crate) to_b: Finished,
     pub(crate) to_c: Finished,
-    pub(crate) interrupted: bool,
+    pub(crate) stop: Option<Stop>,
 }
 
 impl Summary {
@@ -26,9 +27,9 @@ impl Summary {
         self.to_b.is_ok() && self.to_c.is_ok()
     }
 
-    /// Writes the counts of each stage and queue to stdout. A closed pipe is not an error.
+    /// Writes the counts of each stage and queue to stdout.
     pub(crate) fn print(&self) -> io::Result<()> {
-        let Total { count, sum } = self.drained;
+        let Total { count, sum, .. } = self.drained;
         let lines = format!(
             "A    {} of {} made\nA→B  {}\nB→C  {}\nC    {count} out, their sum {sum}\n",
             self.made,
@@ -46,9 +47,9 @@ impl Summary {
                 warn(format_args!("{queue}: {error}; first: {}", cause(error)));
             }
         }
-        if self.interrupted {
+        if let Some(stop) = self.stop {
             let Self { made, items, .. } = self;
-            warn(format_args!("interrupted after {made} of {items} numbers"));
+            warn(format_args!("{stop} after {made} of {items} numbers"));
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::common::threads;
 use crate::protocol::JobResult;
 use crate::protocol::Reply;
 use crate::protocol::Request;
@@ -31,7 +32,10 @@ impl Job {
     }
 
     fn serve(&self) -> io::Result<()> {
-        let requests = requests()?;
+        let requests = match requests() {
+            Ok(requests) => requests,
+            Err(error) => return send(&Reply::Lacking(error.to_string())),
+        };
         send(&Reply::Ready)?;
         for request in requests {
             let Request { item } = serde_json::from_str(&request?)?;
@@ -56,7 +60,7 @@ impl Job {
 /// process then ends at once, even if it is computing.
 fn requests() -> io::Result<mpsc::Receiver<io::Result<String>>> {
     let (lines, requests) = mpsc::channel();
-    thread::Builder::new().spawn(move || {
+    threads::spawn("requests", None, move || {
         for line in io::stdin().lock().lines() {
             if lines.send(line).is_err() {
                 return;

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::future;
 use std::io;
+use std::io::ErrorKind;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use tokio::time;
+use tollgate::Receiver;
 use tollgate::Sender;
 use tollgate::Task;
 use tollgate::TaskReceiver;
@@ -15,7 +19,9 @@ use tollgate::TaskReceiver;
 use crate::common::output::warn;
 use crate::output::Outcome;
 use crate::protocol::JobResult;
+use crate::starts::Next;
 use crate::starts::Starts;
+use crate::starts::cannot_start;
 use crate::worker::Recipe;
 use crate::worker::Worker;
 
@@ -28,10 +34,16 @@ pub(crate) struct Lane {
     pub(crate) worker: Option<Worker>,
 }
 
+/// The time that a process has to start.
+const START: Duration = Duration::from_secs(10);
+
 /// The state that the lanes share.
 pub(crate) struct Pool {
     pub(crate) recipe: Recipe,
     pub(crate) starts: Starts,
+    /// Tasks of lanes that could not start a worker, for the others.
+    pub(crate) spare: (Sender<Task<u64>>, Receiver<Task<u64>>),
+    pub(crate) timeout: Option<Duration>,
     pub(crate) kill_every: Option<NonZeroU64>,
     pub(crate) verbose: bool,
     pub(crate) asked: AtomicU64,
@@ -47,16 +59,20 @@ impl Lane {
         while let Some(task) = self.next().await {
             let item = *task;
             // On an error the task is dropped, so its item counts as left, not as failed.
-            let mut worker = self.take_worker().await?;
+            let Some(mut worker) = self.take_worker().await? else {
+                // This channel is never closed.
+                let _ = self.pool.spare.0.try_send(task);
+                return Ok(());
+            };
             match self.exchange(&mut worker, item).await {
                 Ok(result) => {
                     self.worker = Some(worker);
                     self.report(Outcome::Answered { task, result }).await;
                 }
-                Err(_) => {
+                Err(error) => {
                     // The worker ends before the item is retried, so that it cannot answer later.
                     self.bury(worker).await;
-                    self.retry(task).await;
+                    self.retry(task, &error).await;
                 }
             }
         }
@@ -76,35 +92,49 @@ impl Lane {
                         self.bury(worker).await;
                     }
                 }
-                // Cancel safe: if the worker ends first, this has taken nothing.
+                // Cancel safe: if the worker ends first, these have taken nothing.
+                Ok(task) = self.pool.spare.1.recv() => return Some(task),
                 task = self.tasks.recv() => return task.ok(),
             }
         }
     }
 
-    async fn take_worker(&mut self) -> io::Result<Worker> {
+    /// Returns a worker, or `None` if the system lacks something that the other lanes have.
+    async fn take_worker(&mut self) -> io::Result<Option<Worker>> {
         if let Some(worker) = self.worker.take() {
-            return Ok(worker);
+            return Ok(Some(worker));
         }
+        let limit = self.pool.timeout.map_or(START, |limit| limit.max(START));
         loop {
-            match Worker::start(&self.pool.recipe).await? {
+            let started = Worker::start(&self.pool.recipe, limit).await;
+            match started.map_err(cannot_start)? {
                 Ok(worker) => {
                     self.pool.starts.succeeded();
                     self.pool.started.fetch_add(1, Ordering::Relaxed);
                     self.note(format_args!("process {} started", worker.pid));
-                    return Ok(worker);
+                    return Ok(Some(worker));
                 }
-                Err(status) => {
-                    self.note(format_args!(
-                        "a process ended before it was ready: {status}"
-                    ));
-                    self.pool.starts.failed(status).await?;
+                Err(why) => {
+                    self.note(format_args!("a process {why}"));
+                    match self.pool.starts.failed(why).await? {
+                        Next::Again => {}
+                        Next::Leave => return Ok(None),
+                    }
                 }
             }
         }
     }
 
+    /// Sends an item to the worker, and waits for the reply, but not longer than the limit.
     async fn exchange(&self, worker: &mut Worker, item: u64) -> io::Result<JobResult> {
+        let exchange = self.exchange_unlimited(worker, item);
+        match self.pool.timeout {
+            Some(limit) => time::timeout(limit, exchange).await?,
+            None => exchange.await,
+        }
+    }
+
+    async fn exchange_unlimited(&self, worker: &mut Worker, item: u64) -> io::Result<JobResult> {
         worker.ask(item).await?;
         if let Some(every) = self.pool.kill_every {
             let asked = self.pool.asked.fetch_add(1, Ordering::Relaxed) + 1;
@@ -115,10 +145,16 @@ impl Lane {
         worker.answer(item).await
     }
 
-    async fn retry(&self, task: Task<u64>) {
+    async fn retry(&self, task: Task<u64>, error: &io::Error) {
         let (item, attempt) = (*task, task.attempt());
-        self.note(format_args!("lost attempt {attempt} at item {item}"));
-        let error = format!("the worker died in attempt {attempt}, the last");
+        let why = match (self.pool.timeout, error.kind()) {
+            (Some(limit), ErrorKind::TimedOut) => format!("took longer than {limit:?}"),
+            _ => "died".to_owned(),
+        };
+        self.note(format_args!(
+            "lost attempt {attempt} at item {item}: the worker {why}"
+        ));
+        let error = format!("the worker {why} in attempt {attempt}, the last");
         if task.retry_or_fail(&*error).is_err() {
             self.report(Outcome::Lost { item, error }).await;
         }

@@ -14,6 +14,8 @@
 //! - **An end to await.** The producer drops its sender. A lane ends when nothing is queued *and*
 //!   no task is in hand anywhere, so lanes remain for the items that are retried. Then
 //!   `Monitor::finished` returns the report.
+//! - **A time limit.** With `--timeout`, the worker of an item that takes longer is killed, and the
+//!   item is retried as if the worker had died.
 //! - **A receive that can be cancelled.** A lane waits for a task and for the death of its idle
 //!   worker at the same time. If the worker dies first, the `recv` that is dropped has taken
 //!   nothing.
@@ -47,10 +49,12 @@ use tollgate::Sender;
 use tollgate::TaskReceiver;
 
 use crate::args::Args;
+use crate::common::descriptors;
 use crate::common::errors::report;
 use crate::common::exit;
 use crate::common::interrupt::Interrupt;
 use crate::common::output::warn;
+use crate::common::runtime;
 use crate::common::threads::workers_or_cpus;
 use crate::end::BROKEN;
 use crate::end::End;
@@ -62,6 +66,9 @@ use crate::output::Outcome;
 use crate::starts::Starts;
 use crate::worker::Recipe;
 
+/// No call blocks a thread of the runtime's.
+const BLOCKING: usize = 0;
+
 fn main() -> ExitCode {
     let args = Args::checked();
     if args.worker {
@@ -69,11 +76,10 @@ fn main() -> ExitCode {
         let crash_on = args.crash_on;
         return Job { pause, crash_on }.run();
     }
-    exit::code(run(&args), BROKEN)
+    exit::code(runtime::block_on(BLOCKING, None, run(&args)), BROKEN)
 }
 
 /// Starts all parts, waits for the end, and reports.
-#[tokio::main]
 async fn run(args: &Args) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let (sender, receiver) = Builder::new()
@@ -84,23 +90,26 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
 
     let (outcomes, printable) = tollgate::bounded(args.capacity as usize);
     let bar = output::bar(args.quiet || args.verbose, args.items);
+    let workers = workers_or_cpus(args.workers);
+    let workers = descriptors::affordable(workers, "workers", worker::DESCRIPTORS, 0)?.get();
+    let pool = Arc::new(pool(args, workers)?);
     let stop = Stop {
         monitor: monitor.clone(),
+        spare: pool.spare.1.clone(),
         bar: bar.clone(),
     };
     let unprintable = stop.clone();
-    let on_error = move |error| unprintable.because(format_args!("cannot print: {error}"));
-    let printing = output::start(printable, bar, on_error)?;
-    let pool = Arc::new(pool(args)?);
-    let lanes = start_lanes(args.workers, &receiver, &outcomes, &pool);
+    let printing = output::start(printable, bar, move || unprintable.quietly())?;
+    let lanes = start_lanes(workers, &receiver, &outcomes, &pool);
     // The lanes hold clones: both channels close when all lanes have ended.
     drop((receiver, outcomes));
     tokio::spawn(produce(sender, args.from, args.items));
 
     let mut end = End {
         stop,
-        interrupted: false,
+        requested: None,
         broken: false,
+        printed: Ok(()),
     };
     end.wait(lanes, printing, interrupt).await;
     end.stop.bar.finish_and_clear();
@@ -109,7 +118,7 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
     Ok(end.code(report.done == args.items))
 }
 
-fn pool(args: &Args) -> io::Result<Pool> {
+fn pool(args: &Args, workers: usize) -> io::Result<Pool> {
     let mut worker = vec!["--worker".to_owned(), format!("--pause={}", args.pause)];
     worker.extend(
         args.crash_on
@@ -118,7 +127,9 @@ fn pool(args: &Args) -> io::Result<Pool> {
     );
     Ok(Pool {
         recipe: Recipe::new(worker)?,
-        starts: Starts::default(),
+        starts: Starts::new(workers),
+        spare: tollgate::unbounded(),
+        timeout: args.timeout,
         kill_every: args.kill_every,
         verbose: args.verbose,
         asked: AtomicU64::new(0),
@@ -129,7 +140,7 @@ fn pool(args: &Args) -> io::Result<Pool> {
 
 /// Starts the lanes.
 fn start_lanes(
-    workers: Option<u16>,
+    workers: usize,
     tasks: &TaskReceiver<u64>,
     outcomes: &Sender<Outcome>,
     pool: &Arc<Pool>,
@@ -141,9 +152,7 @@ fn start_lanes(
         pool: Arc::clone(pool),
         worker: None,
     };
-    (0..workers_or_cpus(workers).get())
-        .map(|number| lane(number).run())
-        .collect()
+    (0..workers).map(|number| lane(number).run()).collect()
 }
 
 /// Sends all items, and waits while the channel is full. It stops when the channel is closed.

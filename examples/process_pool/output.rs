@@ -4,7 +4,6 @@ use std::io;
 use std::io::BufWriter;
 use std::io::IsTerminal;
 use std::io::Write;
-use std::thread;
 
 use futures_lite::future::block_on;
 use indicatif::ProgressBar;
@@ -12,8 +11,10 @@ use tokio::sync::oneshot;
 use tollgate::Receiver;
 use tollgate::Task;
 
+use crate::common::output::cannot_write;
 use crate::common::output::warn;
 use crate::common::progress::ticking_bar;
+use crate::common::threads;
 use crate::protocol::JobResult;
 
 /// The number of lines that are written at once.
@@ -23,33 +24,32 @@ const MOST_BUFFERED: usize = 256;
 pub(crate) enum Outcome {
     /// The task ends when the result has been printed.
     Answered { task: Task<u64>, result: JobResult },
-    /// The worker died in the last attempt, and the task has ended.
+    /// The worker died or took too long in the last attempt, and the task has ended.
     Lost { item: u64, error: String },
 }
 
 /// Prints the outcomes as they arrive, on a separate thread, because writing blocks. If a line
 /// cannot be written, it calls `on_error`, and later items are not done. When the thread ends, the
-/// returned receiver gets `true` if everything was printed.
+/// returned receiver gets the error.
 pub(crate) fn start(
     outcomes: Receiver<Outcome>,
     bar: ProgressBar,
-    on_error: impl FnOnce(io::Error) + Send + 'static,
-) -> io::Result<oneshot::Receiver<bool>> {
+    on_error: impl FnOnce() + Send + 'static,
+) -> io::Result<oneshot::Receiver<io::Result<()>>> {
     let (ended, all_printed) = oneshot::channel();
     let print = move || {
-        let printed = print(&outcomes, &bar);
-        let all = printed.is_ok();
-        if let Err(error) = printed {
-            on_error(error);
+        let printed = print(&outcomes, &bar).map_err(cannot_write);
+        if printed.is_err() {
+            on_error();
             // The lanes finish the items in hand.
             while let Some(outcome) = next(&outcomes) {
                 report_failure(outcome, &bar);
             }
         }
         // This fails only while the program exits.
-        let _ = ended.send(all);
+        let _ = ended.send(printed);
     };
-    thread::Builder::new().name("print".into()).spawn(print)?;
+    threads::spawn("print", None, print)?;
     Ok(all_printed)
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Request {
 pub(crate) enum Reply {
     /// The first message, sent once: the worker has started.
     Ready,
+    /// Sent instead, if it cannot start: the system lacks something.
+    Lacking(String),
     /// The reply to one request. It repeats the item, so that the parent can check the order.
     Answer { item: u64, result: JobResult },
 }

@@ -2,9 +2,11 @@
 
 use std::env;
 use std::io;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::AsyncBufReadExt;
 use tokio::io::AsyncWriteExt;
@@ -13,10 +15,13 @@ use tokio::process::Child;
 use tokio::process::ChildStdin;
 use tokio::process::ChildStdout;
 use tokio::process::Command;
+use tokio::time::timeout;
 
+use crate::common::descriptors;
 use crate::protocol::JobResult;
 use crate::protocol::Reply;
 use crate::protocol::Request;
+use crate::starts::NotReady;
 
 /// How to start a worker: this program with other arguments.
 pub(crate) struct Recipe {
@@ -49,6 +54,12 @@ impl Recipe {
 #[cfg(windows)]
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
 
+/// The descriptors that each process needs in this one: two pipes, and one to wait for its end.
+pub(crate) const DESCRIPTORS: usize = 3;
+
+/// The time that a process without an item has to end.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A worker process that is ready. It is killed on drop.
 pub(crate) struct Worker {
     child: Child,
@@ -59,13 +70,27 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a process. If it ends before it is ready, its exit status is returned.
-    pub(crate) async fn start(recipe: &Recipe) -> io::Result<Result<Self, ExitStatus>> {
-        let mut worker = Self::new(recipe.spawn()?)?;
-        match worker.read().await {
-            Ok(Reply::Ready) => Ok(Ok(worker)),
-            _ => worker.kill().await.map(Err),
-        }
+    /// Starts a process, and waits until it is ready, but not longer than `limit`.
+    pub(crate) async fn start(
+        recipe: &Recipe,
+        limit: Duration,
+    ) -> io::Result<Result<Self, NotReady>> {
+        let mut worker = match recipe.spawn() {
+            Ok(child) => Self::new(child)?,
+            Err(error) if is_passing(&error) => return Ok(Err(NotReady::Lacking(error))),
+            Err(error) => return Err(error),
+        };
+        let why = match timeout(limit, worker.read()).await {
+            Ok(Ok(Reply::Ready)) => return Ok(Ok(worker)),
+            Ok(Ok(Reply::Lacking(what))) => NotReady::Lacking(io::Error::other(what)),
+            Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Ok(Err(NotReady::Ended(worker.kill().await?)));
+            }
+            Ok(_) => NotReady::Confused,
+            Err(_) => NotReady::Late(limit),
+        };
+        worker.kill().await?;
+        Ok(Err(why))
     }
 
     fn new(mut child: Child) -> io::Result<Self> {
@@ -123,12 +148,23 @@ impl Worker {
         self.child.wait().await
     }
 
-    /// Ends the process in an orderly way, and waits for its end.
+    /// Ends the process in an orderly way, and waits for its end. It has nothing to do, so it is
+    /// killed if it does not end.
     pub(crate) async fn dismiss(self) -> io::Result<ExitStatus> {
         let Self {
             mut child, stdin, ..
         } = self;
         drop(stdin);
+        if let Ok(ended) = timeout(GRACE, child.wait()).await {
+            return ended;
+        }
+        child.start_kill()?;
         child.wait().await
     }
+}
+
+/// Whether an error of starting a process passes when other processes end or close files.
+fn is_passing(error: &io::Error) -> bool {
+    let kinds = [ErrorKind::WouldBlock, ErrorKind::OutOfMemory];
+    descriptors::is_shortage(error) || kinds.contains(&error.kind())
 }

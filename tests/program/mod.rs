@@ -11,6 +11,7 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::io::ErrorKind;
 use std::iter;
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -23,6 +24,10 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use nix::poll::PollFd;
+use nix::poll::PollFlags;
+use nix::poll::PollTimeout;
+use nix::poll::poll;
 use tempfile::TempDir;
 
 /// The longest wait before a test fails.
@@ -50,7 +55,11 @@ pub(crate) fn command(program: impl AsRef<OsStr>, directory: &Path) -> Invocatio
         .stdin(Stdio::null())
         .stdout(capture("stdout"))
         .stderr(capture("stderr"));
-    Invocation { command, captured }
+    Invocation {
+        command,
+        captured,
+        kept: None,
+    }
 }
 
 /// A shell command on a new terminal, which is its stdin, stdout and stderr. What the terminal
@@ -73,6 +82,7 @@ pub(crate) fn example_on_terminal(name: &str, options: &str) -> Invocation {
 pub(crate) struct Invocation {
     command: Command,
     captured: TempDir,
+    kept: Option<TempDir>,
 }
 
 impl Invocation {
@@ -91,6 +101,11 @@ impl Invocation {
         self
     }
 
+    pub(crate) fn stdin(mut self, file: File) -> Self {
+        self.command.stdin(file);
+        self
+    }
+
     pub(crate) fn stdout(mut self, file: File) -> Self {
         self.command.stdout(file);
         self
@@ -101,11 +116,18 @@ impl Invocation {
         self
     }
 
+    /// Keeps a directory as long as the program runs.
+    pub(crate) fn keep(mut self, directory: TempDir) -> Self {
+        self.kept = Some(directory);
+        self
+    }
+
     pub(crate) fn start(mut self) -> Run {
         let child = self.command.spawn().unwrap();
         Run {
             child,
             captured: self.captured,
+            kept: self.kept,
         }
     }
 
@@ -132,6 +154,7 @@ impl Invocation {
 pub(crate) struct Run {
     pub(crate) child: Child,
     captured: TempDir,
+    kept: Option<TempDir>,
 }
 
 impl Run {
@@ -166,6 +189,14 @@ impl Run {
         })
     }
 
+    /// Whether the thread with this name sleeps, which it does only in a system call.
+    pub(crate) fn is_thread_asleep(&self, name: &str) -> bool {
+        self.proc("task").any(|task| {
+            let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
+            stat.contains(&format!("({name}) S"))
+        })
+    }
+
     /// Whether a thread is blocked in a write to stderr.
     pub(crate) fn is_held_up_by_stderr(&self) -> bool {
         let is_held_up = |task: &Path| {
@@ -180,8 +211,23 @@ impl Run {
     }
 
     pub(crate) fn interrupt(&self) {
-        let kill = command("sh", Path::new("/")).args(["-c", r#"kill -s INT "$0""#]);
-        kill.arg(self.child.id().to_string()).run().assert_code(0);
+        self.signal("INT");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = command("sh", Path::new("/")).args(["-c", r#"kill -s "$0" "$1""#]);
+        let kill = kill.arg(name).arg(self.child.id().to_string());
+        kill.run().assert_code(0);
+    }
+
+    /// Whether a signal with this number is in a set of `/proc/PID/status`, such as `SigIgn`.
+    pub(crate) fn has_signal(&self, set: &str, number: u32) -> bool {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(set));
+        let signals = line.and_then(|line| line.strip_prefix(':'));
+        let signals = signals.and_then(|signals| u64::from_str_radix(signals.trim(), 16).ok());
+        signals.is_some_and(|signals| signals >> (number - 1) & 1 == 1)
     }
 }
 
@@ -260,6 +306,15 @@ impl Pipe {
             read,
             write,
         }
+    }
+
+    /// Waits until all has been read that was written.
+    pub(crate) fn wait_until_empty(&self) {
+        eventually("the pipe to be empty", || {
+            let mut pipe = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut pipe, PollTimeout::ZERO).unwrap();
+            (ready == 0).then_some(())
+        });
     }
 
     /// Fills the pipe, so that another write blocks.

@@ -1,5 +1,9 @@
 //! The program `checksum`, compared with `sha256sum`.
 
+#[allow(dead_code)] // The program uses all of it.
+#[path = "../../examples/checksum/open.rs"]
+mod open;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
@@ -7,8 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use tempfile::TempDir;
+use tempfile::tempdir;
 
 use crate::contract::Case;
 use crate::contract::Contract;
@@ -18,6 +25,8 @@ use crate::contract::Started;
 use crate::program::Bytes;
 use crate::program::Invocation;
 use crate::program::Output;
+use crate::program::PATIENCE;
+use crate::program::Pipe;
 use crate::program::Run;
 use crate::program::command;
 use crate::program::eventually;
@@ -27,7 +36,7 @@ use crate::program::make_fifo;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "checksum",
     directory: odd_tree,
-    help: "[PATH] --jobs --capacity --quiet 130",
+    help: "[PATH]... --jobs --capacity --quiet 130",
     refused: &[
         (&["--jobs=0"], "0 is not in 1..="),
         (&["--capacity=0"], "0 is not in 1..="),
@@ -40,26 +49,35 @@ pub(crate) const CONTRACT: Contract = Contract {
     },
     failure: MISSING,
     missing_input: Some(MISSING),
-    full_stdout: (1, &["checksum: No space left on device (os error 28)"]),
-    closed_stdout: (0, &[]),
+    unprinted: &[],
     progress: Progress {
         args: ".",
         is_shown: |shown| shown.contains("B/s"),
     },
-    interrupts: Some(Interrupts {
+    lasting: &["-"],
+    interrupts: Interrupts {
         orderly: || {
-            let (tree, _) = endless_tree(3000);
-            let run = checksum(tree.path()).arg("--jobs=1").start();
-            started(run, tree)
-        },
-        endless: || {
-            let tree = tempfile::tempdir().unwrap();
+            let tree = tempdir().unwrap();
             sparse_file(&tree.path().join("endless"), 1 << 40);
             let run = checksum(tree.path()).start();
-            started(run, tree)
+            file_in_hand(&run, tree.path());
+            Started::new(run, tree)
         },
-        stdout: "",
-    }),
+        // The file is hashed, and then a read blocks.
+        endless: || {
+            let tree = odd_tree();
+            let pipe = Pipe::new();
+            pipe.fill();
+            let invocation = checksum(tree.path()).args(["--jobs=1", "plain", "-"]);
+            let run = invocation.stdin(pipe.read.try_clone().unwrap()).start();
+            pipe.wait_until_empty();
+            eventually("the read to block", || {
+                run.is_thread_asleep("hash-0").then_some(())
+            });
+            Started::new(run, (tree, pipe))
+        },
+        stdout: "*  plain\n",
+    },
 };
 
 const MISSING: Case = Case {
@@ -68,11 +86,6 @@ const MISSING: Case = Case {
     stdout: "",
     stderr: &["checksum: \"missing\": No such file or directory (os error 2)"],
 };
-
-fn started(run: Run, tree: TempDir) -> Started {
-    file_in_hand(&run, tree.path());
-    Started::new(run, tree)
-}
 
 #[test]
 fn output_equals_sha256sum_sorted_by_path() {
@@ -91,7 +104,7 @@ fn output_equals_sha256sum_sorted_by_path() {
 #[test]
 fn sha256sum_accepts_output() {
     let tree = odd_tree();
-    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = tempdir().unwrap();
     let sums = elsewhere.path().join("sums");
     checksum(tree.path())
         .stdout(File::create(&sums).unwrap())
@@ -124,7 +137,7 @@ fn file_path_is_hashed() {
 
 #[test]
 fn symbolic_link_path_is_followed() {
-    let tree = tempfile::tempdir().unwrap();
+    let tree = tempdir().unwrap();
     let (directory, link) = (tree.path().join("directory"), tree.path().join("link"));
     fs::create_dir(&directory).unwrap();
     fs::write(directory.join("file"), "contents").unwrap();
@@ -146,8 +159,150 @@ fn symbolic_link_path_is_followed() {
 }
 
 #[test]
+fn several_paths_are_hashed_as_by_sha256sum() {
+    let tree = odd_tree();
+    let paths = ["plain", "-", "one buffer", "plain", "./large", "-"];
+    let outputs = ["checksum", "sha256sum"].map(|program| {
+        let program = match program {
+            "checksum" => checksum(tree.path()),
+            program => command(program, tree.path()),
+        };
+        let stdin = File::open(tree.path().join("a.b")).unwrap();
+        program.args(paths).stdin(stdin).run()
+    });
+    let [ours, theirs] = outputs;
+    ours.assert_code(0);
+    assert_eq!(ours.stdout, theirs.stdout);
+
+    // Directories may be among them, and one bad path does not spoil the others.
+    let output = checksum(tree.path()).args(["a", "missing", "."]).run();
+    output.assert_code(1);
+    let all = sha256sum_of_all(tree.path()).text();
+    let below = command("sha256sum", tree.path()).arg("a/b").run();
+    assert_eq!(output.stdout.text(), below.stdout.text() + &all);
+    assert_eq!(output.stderr.text(), MISSING.stderr[0].to_owned() + "\n");
+}
+
+#[test]
+fn closed_stdin_fails() {
+    for redirection in ["<&-", "0>/dev/null"] {
+        let script = format!(r#""$0" - {redirection}"#);
+        let shell = command("sh", Path::new("/")).args(["-c", &script]);
+        let output = shell.arg(example("checksum")).run();
+        output.assert_code(1);
+        let error = "checksum: \"-\": Bad file descriptor (os error 9)\n";
+        assert_eq!(output.stderr.text(), error);
+        assert_eq!(output.stdout.text(), "");
+    }
+}
+
+#[test]
+fn own_output_is_left_out() {
+    let tree = odd_tree();
+    let expected = sha256sum_of_all(tree.path());
+    let sums = tree.path().join("sums");
+    let stdout = File::create(&sums).unwrap();
+    let output = checksum(tree.path()).stdout(stdout).run();
+
+    output.assert_code(0);
+    let message = "checksum: \"./sums\": left out, because the output goes there\n";
+    assert_eq!(output.stderr.text(), message);
+    assert_eq!(fs::read(&sums).unwrap(), expected.0);
+}
+
+#[test]
+fn fifo_in_place_of_file_is_not_waited_for() {
+    let tree = tempdir().unwrap();
+    let (fifo, link) = (tree.path().join("fifo"), tree.path().join("link"));
+    make_fifo(&fifo);
+    symlink("fifo", &link).unwrap();
+    // On another thread, so that the test fails if this waits.
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || {
+        let opened = [(&fifo, true), (&fifo, false), (&link, true), (&link, false)]
+            .map(|(path, follow)| open::open_without_waiting(path, follow).unwrap_err());
+        done.send(opened.map(|error| error.to_string()))
+    });
+    let errors = wait.recv_timeout(PATIENCE).expect("it waits for a writer");
+    let regular = "not a regular file";
+    let looped = "Too many levels of symbolic links (os error 40)";
+    assert_eq!(errors, [regular, regular, regular, looped]);
+}
+
+#[test]
+fn too_few_descriptors_fail_no_file() {
+    let tree = tempdir().unwrap();
+    for number in 0..1500 {
+        fs::write(tree.path().join(format!("file {number}")), "").unwrap();
+    }
+    let hash = |limit: &str| {
+        let prlimit = command("prlimit", tree.path()).arg(limit);
+        prlimit.arg(example("checksum")).arg("--jobs=512").run()
+    };
+    let output = hash("--nofile=256:256");
+    output.assert_code(0);
+    assert_eq!(output.stdout, sha256sum_of_all(tree.path()));
+    let stderr = output.stderr.text();
+    let end = " of 512 jobs, because at most 256 files may be open (ulimit -n)\n";
+    assert!(stderr.starts_with("checksum: only "), "{stderr}");
+    assert!(stderr.ends_with(end), "{stderr}");
+
+    // A soft limit is raised.
+    let output = hash("--nofile=64:1024");
+    output.assert_code(0);
+    assert_eq!(output.stderr.text(), "");
+}
+
+#[test]
+fn shortage_of_descriptors_passes() {
+    let (tree, depths) = deep_tree(|depths| {
+        for number in 100..110 {
+            fs::write(depths.join(number.to_string()), "contents").unwrap();
+        }
+    });
+    let limited = |limit: u32| {
+        let limit = format!("--nofile={limit}:{limit}");
+        let prlimit = command("prlimit", tree.path()).arg(limit);
+        prlimit.arg(example("checksum")).arg("--jobs=8").run()
+    };
+    let starts = |limit: &u32| limited(*limit).code == Some(0);
+    // With one less it says why it cannot start.
+    let least = (4..40).find(starts).expect("so many are enough");
+    let output = limited(least - 1);
+    output.assert_code(1);
+    assert_eq!(output.stdout.text(), "");
+    let stderr = output.stderr.text();
+    assert!(stderr.starts_with("checksum: cannot "), "{stderr}");
+    let ends = [" (os error 24)\n", "raise the limit (ulimit -n)\n"];
+    assert!(ends.iter().any(|end| stderr.ends_with(end)), "{stderr}");
+
+    // The walk and the worker share what is left.
+    for limit in least..least + 4 {
+        let output = limited(limit);
+        output.assert_code(0);
+        let expected: Vec<_> = (100..110)
+            .map(|number| format!("{depths}/{number}"))
+            .collect();
+        assert_eq!(paths(&output.stdout), expected);
+    }
+}
+
+#[test]
+fn too_little_memory_is_explained() {
+    let prlimit = command("prlimit", Path::new("/")).arg("--as=500000000");
+    let output = prlimit.arg(example("checksum")).arg("--jobs=1024").run();
+    output.assert_code(1);
+    let stderr = output.stderr.text();
+    assert!(stderr.starts_with("checksum: cannot "), "{stderr}");
+    assert!(
+        stderr.contains("; lower --jobs, or raise the limit of "),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn fifo_path_fails_without_waiting() {
-    let tree = tempfile::tempdir().unwrap();
+    let tree = tempdir().unwrap();
     make_fifo(&tree.path().join("fifo"));
     let output = checksum(tree.path()).arg("fifo").run();
 
@@ -219,17 +374,17 @@ fn closed_pipe_ends_output_quietly() {
     let output = shell.arg(example("checksum")).run();
 
     assert_eq!(paths(&output.stdout), [format!("{depths}/100")]);
-    assert_eq!(output.stderr.text(), "exit code 0\n");
+    assert_eq!(output.stderr.text(), "exit code 141\n");
 }
 
 #[test]
-fn interrupt_finishes_file_in_hand_and_counts_rest() {
+fn interrupt_gives_up_file_in_hand_and_counts_rest() {
     let files = 3000;
     let (tree, digest) = endless_tree(files);
     let run = checksum(tree.path())
         .args(["--jobs=1", "--capacity=3000"])
         .start();
-    let in_hand = file_in_hand(&run, tree.path());
+    file_in_hand(&run, tree.path());
     // The queue has room for all files, so the walk ends. Only then is their number known.
     eventually("the walk to end", || {
         (!run.has_thread("walk")).then_some(())
@@ -240,16 +395,12 @@ fn interrupt_finishes_file_in_hand_and_counts_rest() {
     output.assert_code(130);
 
     let hashed = paths(&output.stdout);
-    assert!(
-        hashed.contains(&in_hand),
-        "{in_hand} was in hand, {hashed:?} hashed"
-    );
     for line in output.stdout.lines() {
         assert_eq!(line[..64], *digest.as_bytes());
     }
     let (done, left) = interrupted(&output);
     assert_eq!(done, hashed.len());
-    assert_eq!(done + left, files, "all queued files are counted");
+    assert_eq!(done + left, files, "all files found are counted");
 }
 
 #[test]
@@ -265,7 +416,7 @@ fn walk_is_ahead_by_at_most_capacity() {
     output.assert_code(130);
 
     let (_, left) = interrupted(&output);
-    assert!(left <= 3, "{left} paths were queued");
+    assert!(left <= 3 + 1, "{left} paths were queued or in hand");
 }
 
 /// File names that are easy to get wrong. `a.b` sorts before `a/b`, except if paths are compared by
@@ -289,7 +440,7 @@ const ODD_NAMES: [&[u8]; 15] = [
 ];
 
 fn odd_tree() -> TempDir {
-    let tree = tempfile::tempdir().unwrap();
+    let tree = tempdir().unwrap();
     let path = |name| tree.path().join(OsStr::from_bytes(name));
     for name in ODD_NAMES {
         fs::create_dir_all(path(name).parent().unwrap()).unwrap();
@@ -317,7 +468,7 @@ fn odd_tree() -> TempDir {
 fn deep_tree(fill: impl FnOnce(&Path)) -> (TempDir, String) {
     const LEVELS: usize = 16;
     let name = "d".repeat(250);
-    let tree = tempfile::tempdir().unwrap();
+    let tree = tempdir().unwrap();
     let (inner, outer) = (tree.path().join(&name), tree.path().join("outer"));
     fs::create_dir(&inner).unwrap();
     fill(&inner);
@@ -341,7 +492,7 @@ fn too_long(directory: &str, name: &str) -> String {
 /// Files of which each takes little time to hash, but all together far longer than
 /// [`PATIENCE`](crate::program::PATIENCE). Also returns their digest.
 fn endless_tree(files: usize) -> (TempDir, String) {
-    let tree = tempfile::tempdir().unwrap();
+    let tree = tempdir().unwrap();
     let path = |number| tree.path().join(format!("{number}"));
     sparse_file(&path(0), 64 << 20);
     for number in 1..files {

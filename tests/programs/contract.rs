@@ -2,8 +2,11 @@
 //! case below runs for every program to which it applies.
 
 use std::any::Any;
+use std::path::Path;
 
+use nix::unistd::Uid;
 use tempfile::TempDir;
+use tempfile::tempdir;
 
 use crate::program::Invocation;
 use crate::program::Output;
@@ -30,13 +33,12 @@ pub(crate) struct Contract {
     pub(crate) failure: Case,
     /// A run whose input, or output directory, does not exist.
     pub(crate) missing_input: Option<Case>,
-    /// The exit code and the messages of [`success`](Self::success) if stdout is full.
-    pub(crate) full_stdout: (i32, &'static [&'static str]),
-    /// The same if stdout is a pipe that its reader has closed.
-    pub(crate) closed_stdout: (i32, &'static [&'static str]),
+    /// What [`success`](Self::success) still writes to stderr if nothing can be written to stdout.
+    pub(crate) unprinted: &'static [&'static str],
     pub(crate) progress: Progress,
-    /// `None` if the program does not handle Ctrl-C.
-    pub(crate) interrupts: Option<Interrupts>,
+    /// A run that lasts longer than any test, if its stdin is a pipe that stays open.
+    pub(crate) lasting: &'static [&'static str],
+    pub(crate) interrupts: Interrupts,
 }
 
 /// A run that ends by itself.
@@ -165,9 +167,26 @@ fn full_stdout_fails(contract: &Contract) {
     let directory = (contract.directory)();
     let run = contract.invoke(&directory, contract.success.args);
     let output = run.stdout(dev_full()).run();
-    let (code, messages) = contract.full_stdout;
-    output.assert_code(code);
-    assert_lines(&output.stderr.text(), messages);
+    assert_unprinted(contract, &output, "No space left on device (os error 28)");
+    // Help is output as well.
+    let help = contract.invoke(&directory, &["--help"]);
+    help.stdout(dev_full()).run().assert_code(1);
+}
+
+test_programs!(stdout_that_is_not_open_fails);
+fn stdout_that_is_not_open_fails(contract: &Contract) {
+    for redirection in [">&-", "1</dev/null"] {
+        for args in [contract.success.args, &["--help"], &["--version"]] {
+            let directory = (contract.directory)();
+            let script = format!(r#""$0" "$@" {redirection}"#);
+            let shell = command("sh", directory.path()).args(["-c", &script]);
+            let output = shell.arg(example(contract.name)).args(args).run();
+            output.assert_code(1);
+            // Found before anything is done.
+            let message = unprinted(contract, "Bad file descriptor (os error 9)");
+            assert_lines(&output.stderr.text(), &[&message]);
+        }
+    }
 }
 
 test_programs!(closed_stdout_ends_program);
@@ -177,9 +196,54 @@ fn closed_stdout_ends_program(contract: &Contract) {
     drop(read);
     let run = contract.invoke(&directory, contract.success.args);
     let output = run.stdout(write).run();
-    let (code, messages) = contract.closed_stdout;
+    // As a program that SIGPIPE has ended.
+    output.assert_code(141);
+    assert_lines(&output.stderr.text(), contract.unprinted);
+}
+
+test_programs!(version_is_printed);
+fn version_is_printed(contract: &Contract) {
+    let output = contract.run(&["--version"]);
+    output.assert_code(0);
+    let version = format!("{} {}\n", contract.name, env!("CARGO_PKG_VERSION"));
+    assert_eq!(output.stdout.text(), version);
+    assert_eq!(output.stderr.text(), "");
+}
+
+test_programs!(too_few_threads_are_explained);
+fn too_few_threads_are_explained(contract: &Contract) {
+    let directory = (contract.directory)();
+    let output = limited(contract.name, directory.path(), "--nproc=1")
+        .args(contract.success.args)
+        .run();
+    let code = match contract.name {
+        "process_pool" => 3,
+        _ => 1,
+    };
     output.assert_code(code);
-    assert_lines(&output.stderr.text(), messages);
+    let message = format!(
+        "{}: cannot start thread *: Resource temporarily unavailable (os error 11); *raise the \
+         limit of processes (ulimit -u) or memory (ulimit -v)",
+        contract.name
+    );
+    assert_lines(&output.stderr.text(), &[&message]);
+    assert_eq!(output.stdout.text(), "");
+}
+
+test_programs!(ignored_interrupt_stays_ignored);
+fn ignored_interrupt_stays_ignored(contract: &Contract) {
+    const SIGINT: u32 = 2;
+    const SIGTERM: u32 = 15;
+    let directory = (contract.directory)();
+    let stdin = Pipe::new();
+    let env = command("env", directory.path()).arg("--ignore-signal=INT");
+    let run = env.arg(example(contract.name)).args(contract.lasting);
+    let run = run.stdin(stdin.read.try_clone().unwrap()).start();
+    eventually("the handler of SIGTERM", || {
+        run.has_signal("SigCgt", SIGTERM).then_some(())
+    });
+    assert!(run.has_signal("SigIgn", SIGINT));
+    assert!(!run.has_signal("SigCgt", SIGINT));
 }
 
 test_programs!(terminal_shows_progress);
@@ -207,42 +271,112 @@ fn quiet_hides_progress(contract: &Contract) {
     assert!((0..50).any(|_| run(&args).contains('\x1b')), "no bar");
 }
 
-test_programs!(interrupt_ends_program: checksum coordinator crawl pipeline process_pool);
+test_programs!(interrupt_ends_program);
 fn interrupt_ends_program(contract: &Contract) {
-    let Started { run, _needs } = (contract.interrupts.as_ref().unwrap().orderly)();
-    run.interrupt();
-    let output = run.finish();
-    output.assert_code(130);
-    assert_eq!(warnings_of_interrupt(&output.stderr.text()), 1);
+    assert_ended(contract, "INT", 130);
 }
 
-test_programs!(second_interrupt_quits: checksum coordinator crawl pipeline process_pool);
+test_programs!(termination_ends_program);
+fn termination_ends_program(contract: &Contract) {
+    assert_ended(contract, "TERM", 143);
+}
+
+fn assert_ended(contract: &Contract, signal: &str, code: i32) {
+    let Started { run, _needs } = (contract.interrupts.orderly)();
+    run.signal(signal);
+    let output = run.finish();
+    output.assert_code(code);
+    assert_eq!(warnings(signal, &output.stderr.text()), 1);
+    assert_ne!(
+        output.stdout.text() + &output.stderr.text(),
+        "",
+        "a summary"
+    );
+}
+
+test_programs!(second_interrupt_quits);
 fn second_interrupt_quits(contract: &Contract) {
-    let interrupts = contract.interrupts.as_ref().unwrap();
+    assert_quits(contract, "INT", 130);
+}
+
+test_programs!(second_termination_quits);
+fn second_termination_quits(contract: &Contract) {
+    assert_quits(contract, "TERM", 143);
+}
+
+fn assert_quits(contract: &Contract, signal: &str, code: i32) {
+    let interrupts = &contract.interrupts;
     let Started { mut run, _needs } = (interrupts.endless)();
-    interrupt_once(&mut run);
-    run.interrupt();
+    signal_once(&mut run, signal);
+    run.signal(signal);
 
     let output = run.finish();
-    output.assert_code(130);
+    output.assert_code(code);
     assert_matches(&output.stdout.text(), interrupts.stdout);
-    assert_eq!(warnings_of_interrupt(&output.stderr.text()), 1);
+    assert_eq!(warnings(signal, &output.stderr.text()), 1);
 }
 
 /// Interrupts a run that does not end after the first Ctrl-C, and waits for its reaction.
 #[track_caller]
 pub(crate) fn interrupt_once(run: &mut Run) {
-    run.interrupt();
-    eventually("a warning after the first Ctrl-C", || {
-        (warnings_of_interrupt(&run.stderr().text()) == 1).then_some(())
+    signal_once(run, "INT");
+}
+
+#[track_caller]
+fn signal_once(run: &mut Run, signal: &str) {
+    run.signal(signal);
+    eventually("a warning after the first signal", || {
+        (warnings(signal, &run.stderr().text()) == 1).then_some(())
     });
     assert_eq!(run.child.try_wait().unwrap(), None, "the program has ended");
 }
 
-/// The number of lines that say what a second Ctrl-C does.
-fn warnings_of_interrupt(stderr: &str) -> usize {
-    let is_warning = |line: &&str| line.ends_with("; Ctrl-C again quits at once\n");
-    stderr.split_inclusive('\n').filter(is_warning).count()
+/// The number of lines that say what a second signal does.
+fn warnings(signal: &str, stderr: &str) -> usize {
+    let again = match signal {
+        "INT" => "Ctrl-C again",
+        _ => "a second SIGTERM",
+    };
+    let end = format!("; {again} quits at once\n");
+    let lines = stderr.split_inclusive('\n');
+    lines.filter(|line| line.ends_with(&end)).count()
+}
+
+/// An example under a limit of the system, which is an option of `prlimit`. Root has no limit of
+/// processes, so the example is then run by another user.
+pub(crate) fn limited(name: &str, directory: &Path, limit: &str) -> Invocation {
+    if !Uid::effective().is_root() {
+        let prlimit = command("prlimit", directory).arg(limit);
+        return prlimit.arg(example(name));
+    }
+    // That user may not be able to reach the example or the directory.
+    let script = r#"set -e
+        chmod a+rx "$3" .; cp "$1" "$3/$2"; limit=$4; program=$3/$2; shift 4
+        exec setpriv --reuid=61234 --clear-groups prlimit "$limit" "$program" "$@""#;
+    let copies = tempdir().unwrap();
+    let shell = command("sh", directory).args(["-c", script, "sh"]);
+    let shell = shell
+        .arg(example(name))
+        .arg(name)
+        .arg(copies.path())
+        .arg(limit);
+    shell.keep(copies)
+}
+
+/// Asserts that a run of [`Contract::success`] failed because of its stdout.
+#[track_caller]
+fn assert_unprinted(contract: &Contract, output: &Output, error: &str) {
+    output.assert_code(1);
+    let message = unprinted(contract, error);
+    let messages = [contract.unprinted, &[&message]].concat();
+    assert_lines(&output.stderr.text(), &messages);
+}
+
+fn unprinted(contract: &Contract, error: &str) -> String {
+    format!(
+        "{}: cannot write to standard output: {error}",
+        contract.name
+    )
 }
 
 impl Contract {

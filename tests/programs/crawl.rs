@@ -79,13 +79,13 @@ pub(crate) const CONTRACT: Contract = Contract {
         stdout: "start     http://127.0.0.1:1/\npages     0 fetched, 1 failed, 0 left\n*",
         stderr: &["crawl: http://127.0.0.1:1/: *Connection refused*"],
     }),
-    full_stdout: (1, &["crawl: No space left on device (os error 28)"]),
-    closed_stdout: (0, &[]),
+    unprinted: &[],
     progress: Progress {
         args: "--pages=3 --latency=10000",
         is_shown: |shown| shown.contains("0/1 pages, 0 queued, 1 in hand"),
     },
-    interrupts: Some(Interrupts {
+    lasting: &["--latency=10000", "--workers=1"],
+    interrupts: Interrupts {
         orderly: || {
             let site = Served::new(&[("/", UNAVAILABLE)]);
             let run = crawl()
@@ -102,7 +102,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             Started::new(run, site)
         },
         stdout: "start     http://127.0.0.1:*/\n",
-    }),
+    },
 };
 
 #[test]

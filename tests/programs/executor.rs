@@ -7,7 +7,6 @@ mod pool;
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
-use std::os::unix::process::ExitStatusExt;
 use std::panic;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,17 +17,19 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use nix::libc;
 use tempfile::tempdir;
 
 use self::job::JobError;
 use self::pool::Executor;
 use crate::contract::Case;
 use crate::contract::Contract;
+use crate::contract::Interrupts;
 use crate::contract::Progress;
+use crate::contract::Started;
 use crate::program::Invocation;
 use crate::program::Output;
 use crate::program::PATIENCE;
+use crate::program::Run;
 use crate::program::command;
 use crate::program::eventually;
 use crate::program::example;
@@ -36,7 +37,7 @@ use crate::program::example;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "executor",
     directory: || tempdir().unwrap(),
-    help: "[N] --workers --jobs --capacity --cancel-after --panic-at --quiet",
+    help: "[N] --workers --jobs --capacity --cancel-after --panic-at --quiet 130",
     refused: &[
         (&["--workers=0"], "0 is not in 1..="),
         (&["--jobs=0"], "0 is not in 1..="),
@@ -61,14 +62,21 @@ pub(crate) const CONTRACT: Contract = Contract {
         stderr: &["executor: * jobs done, 0 panicked, * cancelled, * not submitted"],
     },
     missing_input: None,
-    full_stdout: (1, &["executor: No space left on device (os error 28)"]),
-    closed_stdout: (1, &["executor: Broken pipe (os error 32)"]),
+    unprinted: &[],
     progress: Progress {
         args: "1000000000000000 --jobs=1",
         // The bar moves before any job has ended.
         is_shown: |shown| shown.matches("0/1 jobs").count() > 1,
     },
-    interrupts: None,
+    lasting: LONG_JOB,
+    interrupts: Interrupts {
+        orderly: || {
+            let args = ["100000000000", "--jobs=1000000", "--workers=1"];
+            Started::new(working_run(&args), ())
+        },
+        endless: || Started::new(working_run(LONG_JOB), ()),
+        stdout: "",
+    },
 };
 
 // The type.
@@ -397,18 +405,16 @@ fn cancelling_after_last_result_succeeds() {
 }
 
 #[test]
-fn interrupt_ends_program_by_signal() {
-    // The test may have been started with the signal ignored.
-    let env = command("env", Path::new("/")).arg("--default-signal=INT");
-    let program = env.arg(example("executor")).arg("1000000000000000");
-    let mut run = program.args(["--jobs=1", "--workers=1"]).start();
-    eventually("the job to start", || {
-        run.has_thread("worker-1").then_some(())
-    });
+fn interrupt_cancels_what_has_not_started() {
+    let run = working_run(&["1000000000", "--jobs=10000", "--workers=2", "--capacity=4"]);
     run.interrupt();
-    let status = eventually("the end", || run.child.try_wait().unwrap());
-    assert_eq!(status.signal(), Some(libc::SIGINT));
-    assert_eq!(run.captured("stdout").text(), "");
+    let output = run.finish();
+    output.assert_code(130);
+
+    assert!(output.stdout.text().starts_with("at least "));
+    let [done, panicked, cancelled, not_submitted] = counts(&output);
+    assert_eq!((panicked, done + cancelled + not_submitted), (0, 10_000));
+    assert!(cancelled <= 4);
 }
 
 // Helpers.
@@ -464,6 +470,18 @@ impl Gate {
         state.lock().unwrap().open = true;
         changed.notify_all();
     }
+}
+
+/// A job that lasts longer than any test.
+const LONG_JOB: &[&str] = &["1000000000000000", "--jobs=1", "--workers=1"];
+
+/// A run whose threads have started, after the handlers of signals.
+fn working_run(args: &[&str]) -> Run {
+    let run = program(args).start();
+    eventually("the threads to start", || {
+        run.has_thread("stop").then_some(())
+    });
+    run
 }
 
 fn program(args: &[&str]) -> Invocation {

@@ -12,6 +12,7 @@ use crate::contract::Contract;
 use crate::contract::Interrupts;
 use crate::contract::Progress;
 use crate::contract::Started;
+use crate::contract::interrupt_once;
 use crate::program::Invocation;
 use crate::program::Output;
 use crate::program::Run;
@@ -55,8 +56,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             "pipeline: cannot create \"missing/out\": No such file or directory (os error 2)",
         ],
     }),
-    full_stdout: (1, &["pipeline: No space left on device (os error 28)"]),
-    closed_stdout: (0, &[]),
+    unprinted: &[],
     progress: Progress {
         // The program ends with its terminal, long before the first number is squared.
         args: "--items=20 --capacity=8 --delay-b=60000",
@@ -65,7 +65,8 @@ pub(crate) const CONTRACT: Contract = Contract {
                 && shown.contains("0/8 queued, 0 in hand of C, 0 out")
         },
     },
-    interrupts: Some(Interrupts {
+    lasting: &["--delay-b=60000"],
+    interrupts: Interrupts {
         orderly: || Started::new(run_with_slow_a(), ()),
         endless: || {
             let args = ["--items=1000", "--delay-b=60000", "--stats=5"];
@@ -76,7 +77,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             Started::new(run, ())
         },
         stdout: "",
-    }),
+    },
 };
 
 #[test]
@@ -208,6 +209,39 @@ fn full_output_file_stops_all_stages() {
     let accounts = Accounts::of(&output);
     accounts.assert_add_up();
     assert_eq!((accounts.to_c[DONE], accounts.out), (0, 0));
+}
+
+#[test]
+fn output_file_is_replaced_only_when_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    fs::write(&out, "old").unwrap();
+    let run = |args: &[&str]| pipeline(directory.path()).args(args).arg("--output=out");
+
+    let mut endless = run(&["--delay-c=60000", "--delay-b=0", "--stats=5"]).start();
+    eventually("work in hand", || {
+        endless.stderr().text().contains("C 1").then_some(())
+    });
+    interrupt_once(&mut endless);
+    endless.interrupt();
+    endless.finish().assert_code(130);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "old");
+
+    // A file may not be longer than this.
+    let limit = command("prlimit", directory.path()).arg("--fsize=1000");
+    let ignored = limit
+        .args(["env", "--ignore-signal=XFSZ"])
+        .arg(example("pipeline"));
+    let output = ignored.args(["--delay-b=0", "--output=out"]).run();
+    output.assert_code(1);
+    let text = output.stderr.text();
+    assert!(text.contains("File too large (os error 27)"), "{text}");
+    assert_eq!(fs::read_to_string(&out).unwrap(), "old");
+
+    run(&["--items=3", "--delay-b=0"]).run().assert_code(0);
+    assert_eq!(written(directory.path()), squares(1..=3));
+    let names = fs::read_dir(directory.path()).unwrap();
+    assert_eq!(names.count(), 1, "nothing else is left");
 }
 
 #[test]

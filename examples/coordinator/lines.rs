@@ -1,0 +1,127 @@
+//! Lines of a file, as editors and tools leave them, in bounded memory.
+
+use std::io;
+
+use tokio::fs::File;
+use tokio::io::AsyncBufRead;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::BufReader;
+
+/// The longest line. What is behind that is skipped.
+pub(crate) const MAX_LENGTH: usize = 4096;
+
+/// Some editors begin a file with these bytes, which mean that it is UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A place in a file, between two lines or in one that is too long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// How many bytes are before it.
+    pub(crate) offset: u64,
+    /// The number of the line, counted from 1.
+    pub(crate) line: u64,
+    /// Whether the rest of this line is to be skipped.
+    pub(crate) is_in_long_line: bool,
+}
+
+pub(crate) struct Lines<R = BufReader<File>> {
+    input: R,
+    /// The beginning of a line.
+    partial: Vec<u8>,
+    place: Place,
+}
+
+pub(crate) struct Line {
+    /// The bytes without the line feed. If it is too long, the first `MAX_LENGTH` + 1.
+    pub(crate) text: Vec<u8>,
+    pub(crate) number: u64,
+}
+
+impl Line {
+    pub(crate) fn is_blank(&self) -> bool {
+        self.text.trim_ascii().is_empty()
+    }
+}
+
+impl Lines {
+    /// The lines of a file, the first byte of which is at `offset`.
+    pub(crate) fn new(file: File, offset: u64) -> Self {
+        let place = Place {
+            offset,
+            line: 1,
+            is_in_long_line: false,
+        };
+        Self {
+            input: BufReader::new(file),
+            partial: Vec::new(),
+            place,
+        }
+    }
+
+    /// What has been read from the system, but not been returned.
+    pub(crate) fn buffered(&self) -> Vec<u8> {
+        [&self.partial[..], self.input.buffer()].concat()
+    }
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    /// Where the next line begins.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The next line, or `None` at the end of the file. Cancel safe.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let bytes = self.input.fill_buf().await?;
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let length = end.unwrap_or(bytes.len());
+            let at_end = bytes.is_empty();
+            if self.place.is_in_long_line {
+                let length = end.map_or(length, |end| end + 1);
+                self.input.consume(length);
+                self.place.offset += length as u64;
+                if at_end {
+                    return Ok(None);
+                }
+                if end.is_some() {
+                    self.place.is_in_long_line = false;
+                    self.place.line += 1;
+                }
+                continue;
+            }
+            let room = MAX_LENGTH + 1 - self.partial.len();
+            if length >= room {
+                self.partial.extend_from_slice(&bytes[..room]);
+                self.input.consume(room);
+                return Ok(Some(self.take(0)));
+            }
+            self.partial.extend_from_slice(&bytes[..length]);
+            if end.is_some() {
+                self.input.consume(length + 1);
+                return Ok(Some(self.take(1)));
+            }
+            self.input.consume(length);
+            if at_end {
+                // The last line may lack its line feed.
+                let is_line = !self.partial.is_empty();
+                return Ok(is_line.then(|| self.take(0)));
+            }
+        }
+    }
+
+    /// Takes the partial line, which is followed by a line feed of `end` bytes.
+    fn take(&mut self, end: u64) -> Line {
+        let mut text = std::mem::take(&mut self.partial);
+        let (start, number) = (self.place.offset, self.place.line);
+        self.place.offset += text.len() as u64 + end;
+        self.place.is_in_long_line = text.len() > MAX_LENGTH;
+        if !self.place.is_in_long_line {
+            self.place.line += 1;
+        }
+        if start == 0 && text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len());
+        }
+        Line { text, number }
+    }
+}
