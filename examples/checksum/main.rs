@@ -84,6 +84,8 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let bar = progress.clone();
     let walk = move || walk::walk(args.paths, &sender, &bar);
     let walker = threads::spawn("walk", JOBS, walk)?;
+    // The thread that a delayed task needs.
+    threads::check(1, JOBS)?;
 
     let (finished, stop) = finish(&monitor, interrupt, &interrupted, &progress).await;
 

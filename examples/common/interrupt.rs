@@ -7,6 +7,8 @@ use std::process;
 use std::sync::mpsc;
 use std::thread;
 
+#[cfg(unix)]
+use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
 
 use super::file;
@@ -96,6 +98,18 @@ impl Interrupt {
     }
 }
 
+/// Ignores the signals, in a process whose parent handles them: both are often sent to all
+/// processes of a program.
+pub(crate) fn ignore() {
+    #[cfg(unix)]
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        use nix::sys::signal::SigHandler;
+
+        // SAFETY: no handler is installed.
+        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+    }
+}
+
 /// Handles the signals, up to the one that ends the process.
 async fn answer(
     signals: &mut Signals,
@@ -131,7 +145,6 @@ struct Signals {
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
-        use nix::sys::signal::Signal;
         use tokio::signal::unix::SignalKind;
 
         let unless_ignored = |kind, signal| {
@@ -162,7 +175,7 @@ async fn next(signal: &mut Option<tokio::signal::unix::Signal>) -> Option<()> {
 }
 
 #[cfg(unix)]
-fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
+fn is_ignored(signal: Signal) -> bool {
     use std::mem::MaybeUninit;
     use std::ptr;
 

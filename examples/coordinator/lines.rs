@@ -1,6 +1,7 @@
 //! Lines of a file, as editors and tools leave them, in bounded memory.
 
 use std::io;
+use std::mem;
 
 use tokio::fs::File;
 use tokio::io::AsyncBufRead;
@@ -72,47 +73,49 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
 
     /// The next line, or `None` at the end of the file. Cancel safe.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
+        while self.place.is_in_long_line {
+            self.skip().await?;
+        }
         loop {
             let bytes = self.input.fill_buf().await?;
+            if bytes.is_empty() {
+                // The last line may lack its line feed.
+                let is_line = !self.partial.is_empty();
+                return Ok(is_line.then(|| self.take(0)));
+            }
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let length = end.unwrap_or(bytes.len());
-            let at_end = bytes.is_empty();
-            if self.place.is_in_long_line {
-                let length = end.map_or(length, |end| end + 1);
-                self.input.consume(length);
-                self.place.offset += length as u64;
-                if at_end {
-                    return Ok(None);
-                }
-                if end.is_some() {
-                    self.place.is_in_long_line = false;
-                    self.place.line += 1;
-                }
-                continue;
-            }
             let room = MAX_LENGTH + 1 - self.partial.len();
+            self.partial.extend_from_slice(&bytes[..length.min(room)]);
             if length >= room {
-                self.partial.extend_from_slice(&bytes[..room]);
                 self.input.consume(room);
                 return Ok(Some(self.take(0)));
             }
-            self.partial.extend_from_slice(&bytes[..length]);
             if end.is_some() {
                 self.input.consume(length + 1);
                 return Ok(Some(self.take(1)));
             }
             self.input.consume(length);
-            if at_end {
-                // The last line may lack its line feed.
-                let is_line = !self.partial.is_empty();
-                return Ok(is_line.then(|| self.take(0)));
-            }
         }
+    }
+
+    /// Skips what is at hand of a line that is too long.
+    async fn skip(&mut self) -> io::Result<()> {
+        let bytes = self.input.fill_buf().await?;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(bytes.len(), |end| end + 1);
+        if end.is_some() || bytes.is_empty() {
+            self.place.is_in_long_line = false;
+            self.place.line += 1;
+        }
+        self.input.consume(length);
+        self.place.offset += length as u64;
+        Ok(())
     }
 
     /// Takes the partial line, which is followed by a line feed of `end` bytes.
     fn take(&mut self, end: u64) -> Line {
-        let mut text = std::mem::take(&mut self.partial);
+        let mut text = mem::take(&mut self.partial);
         let (start, number) = (self.place.offset, self.place.line);
         self.place.offset += text.len() as u64 + end;
         self.place.is_in_long_line = text.len() > MAX_LENGTH;

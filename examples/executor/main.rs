@@ -81,10 +81,10 @@ fn run(args: &Args) -> io::Result<ExitCode> {
     }
     printed?;
     Ok(match (stop.get(), tally) {
-        (Some(stop), _) => stop.code().into(),
-        (None, Tally { panicked: 1.., .. }) => ExitCode::FAILURE,
-        (None, Tally { done, .. }) if done < args.jobs => ExitCode::from(CANCELLED),
-        (None, _) => ExitCode::SUCCESS,
+        (Some(stop), Tally { done, .. }) if done < args.jobs => stop.code().into(),
+        (_, Tally { panicked: 1.., .. }) => ExitCode::FAILURE,
+        (_, Tally { done, .. }) if done < args.jobs => ExitCode::from(CANCELLED),
+        (_, _) => ExitCode::SUCCESS,
     })
 }
 

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::common::interrupt;
 use crate::common::threads;
 use crate::protocol::JobResult;
 use crate::protocol::Reply;
@@ -22,8 +23,9 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Answers requests until stdin ends.
+    /// Answers requests until stdin ends. The parent handles Ctrl-C and SIGTERM.
     pub(crate) fn run(&self) -> ExitCode {
+        interrupt::ignore();
         match self.serve() {
             Ok(()) => ExitCode::SUCCESS,
             // The parent notices when this process ends.

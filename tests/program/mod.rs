@@ -197,6 +197,19 @@ impl Run {
         })
     }
 
+    /// Whether the thread with this name has computed for a while.
+    pub(crate) fn has_thread_computed(&self, name: &str) -> bool {
+        /// In ticks, of which a second has a hundred.
+        const A_WHILE: u64 = 3;
+        self.proc("task").any(|task| {
+            let stat = fs::read_to_string(task.join("stat")).unwrap_or_default();
+            let fields = stat.split_once(&format!("({name}) "));
+            // The time in user mode, counted from the state.
+            let time = fields.and_then(|(_, fields)| fields.split(' ').nth(11)?.parse().ok());
+            time.is_some_and(|time: u64| time >= A_WHILE)
+        })
+    }
+
     /// Whether a thread is blocked in a write to stderr.
     pub(crate) fn is_held_up_by_stderr(&self) -> bool {
         let is_held_up = |task: &Path| {

@@ -475,11 +475,11 @@ impl Gate {
 /// A job that lasts longer than any test.
 const LONG_JOB: &[&str] = &["1000000000000000", "--jobs=1", "--workers=1"];
 
-/// A run whose threads have started, after the handlers of signals.
+/// A run with jobs in hand.
 fn working_run(args: &[&str]) -> Run {
     let run = program(args).start();
-    eventually("the threads to start", || {
-        run.has_thread("stop").then_some(())
+    eventually("a thread to work on a job", || {
+        run.has_thread_computed("worker-1").then_some(())
     });
     run
 }

@@ -393,6 +393,26 @@ fn interrupt_finishes_items_in_hand_and_counts_rest() {
 }
 
 #[test]
+fn termination_of_all_processes_finishes_items_in_hand() {
+    let pool = Program::new();
+    let run = pool.invoke().args(LONG).start();
+    // A worker ignores the signal before it is ready.
+    wait_for_starts(&run, 3);
+    let workers = pool.workers();
+    run.signal("TERM");
+    for worker in workers {
+        // It fails if the worker has ended already.
+        let _ = kill(worker, Signal::SIGTERM);
+    }
+    let output = run.finish();
+    output.assert_code(143);
+    let account = Account::of(&output, 1..1_000_001);
+    assert_eq!((account.failed, account.died), (0, 0));
+    assert_eq!(account.received, account.done);
+    pool.assert_gone();
+}
+
+#[test]
 fn item_is_not_retried_after_interrupt() {
     let pool = Program::new();
     let options = ["--crash-on=1", "--pause=3000", "-n9", "-w1"];
