@@ -90,6 +90,8 @@ impl End {
                 }
             }
         }
+        // After an error, the last lanes may have left tasks to others that had ended.
+        self.stop.quietly();
     }
 
     pub(crate) fn code(self, all_done: bool) -> ExitCode {
