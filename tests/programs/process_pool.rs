@@ -279,10 +279,10 @@ fn stopped_worker_is_killed_after_time_limit() {
     let pool = Program::new();
     let options = [
         "--items=1",
-        "--pause=2000",
+        "--pause=1500",
         "-w1",
         "-v",
-        "--timeout=4",
+        "--timeout=2",
         "-a100",
     ];
     let run = pool.invoke().args(options).start();
@@ -294,7 +294,7 @@ fn stopped_worker_is_killed_after_time_limit() {
     let account = Account::of(&output, 1..2);
     // A machine that is busy may stop the next worker, too.
     assert_eq!((account.done, account.retried), (1, account.died));
-    let lost = "lost attempt 1 at item 1: the worker took longer than 4s";
+    let lost = "lost attempt 1 at item 1: the worker took longer than 2s";
     assert_eq!(lines_with(&output.stderr, lost), 1);
     pool.assert_gone();
 }
@@ -315,17 +315,18 @@ fn item_that_takes_too_long_fails_after_all_attempts() {
 #[test]
 fn stopped_idle_worker_does_not_delay_end() {
     let pool = Program::new();
-    // Enough time to stop one of the two before it answers.
-    let options = ["--workers=2", "--items=2", "--pause=3000", "--verbose"];
+    // Time to stop one of the two before it answers. Otherwise it is idle as well.
+    let options = ["--workers=2", "--items=2", "--pause=1000", "--verbose"];
     let run = pool.invoke().args(options).start();
     let busy = eventually("a worker", || pool.workers().first().copied());
     kill(busy, Signal::SIGSTOP).unwrap();
     eventually("the result of the other one", || {
-        (run.captured("stdout").text().lines().count() == 1).then_some(())
+        (run.captured("stdout").text().lines().count() >= 1).then_some(())
     });
     for idle in pool.workers().into_iter().filter(|pid| *pid != busy) {
         kill(idle, Signal::SIGSTOP).unwrap();
     }
+    // The item is finished, and the idle worker is still stopped.
     kill(busy, Signal::SIGCONT).unwrap();
 
     let output = run.finish();
