@@ -18,6 +18,13 @@ pub(crate) fn report(finished: &Finished) -> &Report {
     }
 }
 
+/// The causes of an error, which is the first of them.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
+}
+
 /// An error followed by its causes.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 

@@ -8,7 +8,9 @@ use reqwest::StatusCode;
 use reqwest::Url;
 use reqwest::redirect;
 
+use crate::common::descriptors;
 use crate::common::errors::Chain;
+use crate::common::errors::causes;
 
 /// The time that a server has for its answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,7 +29,14 @@ pub(crate) enum Reason {
 impl Reason {
     /// Whether a later request may succeed.
     pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self, Self::Status(StatusCode::SERVICE_UNAVAILABLE))
+        match self {
+            Self::Status(status) => *status == StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLong => false,
+            // Not a failure of the page: this program has too many open files.
+            Self::Http(error) => causes(error)
+                .filter_map(|cause| cause.downcast_ref())
+                .any(descriptors::is_shortage),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod summary;
 mod worker;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -42,11 +43,13 @@ use tollgate::Sender;
 use tollgate::TaskReceiver;
 
 use crate::args::Args;
+use crate::common::descriptors;
 use crate::common::errors::Finished;
 use crate::common::exit;
 use crate::common::interrupt::Interrupt;
 use crate::common::interrupt::Stop;
 use crate::common::runtime;
+use crate::common::threads::workers_or_cpus;
 use crate::site::Site;
 use crate::summary::Summary;
 use crate::worker::Seen;
@@ -85,7 +88,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
         backoff: Duration::from_millis(args.backoff),
         stopped,
     };
-    let mut workers = spawn_workers(args.workers, worker);
+    let mut workers = spawn_workers(affordable(&args)?, worker);
 
     sender.send(start).await.map_err(io::Error::other)?;
     // From now on only workers queue pages, and the channel finishes when they find no more.
@@ -124,8 +127,16 @@ fn channel(args: &Args) -> (Sender<Url>, TaskReceiver<Url>) {
         .build_tasks()
 }
 
+/// How many workers the limit of open files allows. Each has up to two connections, because the
+/// client may open one while another becomes idle. The site has their other ends.
+fn affordable(args: &Args) -> io::Result<usize> {
+    let ends = if args.url.is_some() { 1 } else { 2 };
+    let wanted = workers_or_cpus(Some(args.workers));
+    descriptors::affordable(wanted, "workers", 2 * ends, 0).map(NonZeroUsize::get)
+}
+
 /// Starts the workers. Only they keep receivers: if all of them exit, queued pages are discarded.
-fn spawn_workers(count: u16, worker: Worker) -> JoinSet<()> {
+fn spawn_workers(count: usize, worker: Worker) -> JoinSet<()> {
     (0..count).map(|_| worker.clone().run()).collect()
 }
 

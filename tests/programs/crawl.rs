@@ -207,6 +207,28 @@ fn pause_doubles_before_each_attempt() {
 }
 
 #[test]
+fn too_few_descriptors_fail_no_page() {
+    let crawl = |limit: &str| {
+        let prlimit = command("prlimit", Path::new("/")).arg(limit);
+        let program = prlimit.arg(example("crawl"));
+        program
+            .args(["--workers=512", "--pages=1000", "--latency=5"])
+            .run()
+    };
+    let output = crawl("--nofile=256:256");
+    output.assert_code(0);
+    let stderr = output.stderr.text();
+    let end = " of 512 workers, because at most 256 files may be open (ulimit -n)\n";
+    assert!(stderr.starts_with("crawl: only "), "{stderr}");
+    assert!(stderr.ends_with(end), "{stderr}");
+
+    // A soft limit is raised.
+    let output = crawl("--nofile=256:4096");
+    output.assert_code(0);
+    assert_eq!(output.stderr.text(), "");
+}
+
+#[test]
 fn single_attempt_is_no_retry() {
     let output = crawl()
         .args(["--pages=50", "--flaky=0", "--down=2", "--max-attempts=1"])
