@@ -5,6 +5,11 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
+#[cfg(unix)]
+use nix::fcntl::FcntlArg;
+#[cfg(unix)]
+use nix::fcntl::OFlag;
+
 /// Opens a regular file.
 pub(crate) fn open(path: &Path, follow_links: bool) -> io::Result<File> {
     // Looked at first, because opening a device may have an effect.
@@ -23,11 +28,13 @@ pub(crate) fn open(path: &Path, follow_links: bool) -> io::Result<File> {
 /// would wait for a writer.
 pub(crate) fn open_without_waiting(path: &Path, follow_links: bool) -> io::Result<File> {
     let file = options(follow_links).open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(not_regular())
+    if !file.metadata()?.is_file() {
+        return Err(not_regular());
     }
+    // Some files of the system, such as /proc/kmsg, have to be waited for.
+    #[cfg(unix)]
+    nix::fcntl::fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(file)
 }
 
 fn not_regular() -> io::Error {

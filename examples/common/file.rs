@@ -38,12 +38,12 @@ impl NewFile {
     }
 
     fn try_create(path: &Path) -> io::Result<Self> {
-        let target = follow_links(path)?;
-        let kind = match fs::metadata(&target) {
+        let kind = match fs::metadata(path) {
             Ok(old) if !old.is_file() || is_standard_stream(&old) => {
                 Kind::InPlace(File::options().write(true).open(path)?)
             }
             old => {
+                let target = follow_links(path)?;
                 let temporary = temporary_beside(&target)?;
                 if let Ok(old) = old {
                     take_over(temporary.as_file(), &old)?;

@@ -238,6 +238,20 @@ fn output_file_is_replaced_only_when_complete() {
     assert!(text.contains("File too large (os error 27)"), "{text}");
     assert_eq!(fs::read_to_string(&out).unwrap(), "old");
 
+    // A device, a pipe or a directory is not replaced.
+    let stream = |file: &str| {
+        let args = ["--items=2", "--delay-b=0", "-o", file];
+        pipeline(directory.path()).args(args).run()
+    };
+    stream("/dev/null").assert_code(0);
+    let script = r#""$0" --items=2 --delay-b=0 -o /dev/stdout | head -n 2"#;
+    let shell = command("sh", directory.path()).args(["-c", script]);
+    assert_eq!(
+        shell.arg(example("pipeline")).run().stdout.text(),
+        "1 1\n2 4\n"
+    );
+    stream(".").assert_code(1);
+
     run(&["--items=3", "--delay-b=0"]).run().assert_code(0);
     assert_eq!(written(directory.path()), squares(1..=3));
     let names = fs::read_dir(directory.path()).unwrap();
