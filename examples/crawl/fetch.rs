@@ -1,77 +1,112 @@
-//! Fetches a page, and finds its links.
+//! Fetches a page.
 
-use std::fmt;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use reqwest::Client;
+use reqwest::Response;
 use reqwest::StatusCode;
 use reqwest::Url;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::LOCATION;
+use reqwest::header::RETRY_AFTER;
 use reqwest::redirect;
+use tokio::time;
 
 use crate::common::descriptors;
-use crate::common::errors::Chain;
-use crate::common::errors::causes;
-
-/// The time that a server has for its answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::links::links;
+use crate::reason::Reason;
 
 /// The longest page. Each worker holds one in memory.
-const MAX_LENGTH: usize = 4 << 20;
+pub(crate) const MAX_LENGTH: usize = 4 << 20;
 
-/// Why a page could not be fetched.
-#[derive(Debug)]
-pub(crate) enum Reason {
-    Status(StatusCode),
-    TooLong,
-    Http(reqwest::Error),
+/// What a server has at an address.
+pub(crate) enum Answer {
+    /// A page with these links to pages of the same site.
+    Page(Vec<Url>),
+    /// The page is at another address.
+    Moved(Url),
 }
 
-impl Reason {
-    /// Whether a later request may succeed.
-    pub(crate) fn is_temporary(&self) -> bool {
-        match self {
-            Self::Status(status) => *status == StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooLong => false,
-            // Not a failure of the page: this program has too many open files.
-            Self::Http(error) => causes(error)
-                .filter_map(|cause| cause.downcast_ref())
-                .any(descriptors::is_shortage),
-        }
-    }
-}
-
-impl From<reqwest::Error> for Reason {
-    fn from(error: reqwest::Error) -> Self {
-        // The URL is printed separately.
-        Self::Http(error.without_url())
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "{status}"),
-            Self::TooLong => write!(f, "more than {MAX_LENGTH} bytes"),
-            Self::Http(error) => Chain(error).fmt(f),
-        }
-    }
-}
-
-/// A client, which the workers share because it keeps the connections.
-pub(crate) fn client() -> reqwest::Result<Client> {
+/// A client, which the workers share because it keeps the connections. A page must be complete when
+/// the time is over.
+pub(crate) fn client(timeout: Duration, connections: usize) -> reqwest::Result<Client> {
     Client::builder()
         .no_proxy()
+        // A redirect leads to a page like any other, which may be known already.
         .redirect(redirect::Policy::none())
-        .timeout(TIMEOUT)
+        .pool_max_idle_per_host(connections)
+        .timeout(timeout)
         .build()
 }
 
-/// Makes one request.
-pub(crate) async fn fetch(client: &Client, url: &Url) -> Result<String, Reason> {
-    let mut response = client.get(url.clone()).send().await?;
-    if response.status() != StatusCode::OK {
-        return Err(Reason::Status(response.status()));
+/// Makes one request. If too many files are open, it waits: putting the page back would not help,
+/// because any other page needs a file as well.
+pub(crate) async fn fetch(client: &Client, url: &Url) -> Result<Answer, Reason> {
+    loop {
+        let answer = request(client, url).await;
+        match answer.as_ref().err().and_then(Reason::shortage) {
+            Some(error) => descriptors::warn_of_shortage(error),
+            None => return answer,
+        }
+        time::sleep(descriptors::PAUSE).await;
     }
+}
+
+async fn request(client: &Client, url: &Url) -> Result<Answer, Reason> {
+    let response = client.get(url.clone()).send().await?;
+    match response.status() {
+        StatusCode::MOVED_PERMANENTLY
+        | StatusCode::FOUND
+        | StatusCode::SEE_OTHER
+        | StatusCode::TEMPORARY_REDIRECT
+        | StatusCode::PERMANENT_REDIRECT => match target(&response, url) {
+            Some(url) => Ok(Answer::Moved(url)),
+            None => Err(Reason::Nowhere(response.status())),
+        },
+        status if !status.is_success() => Err(Reason::Status(status, asked(&response))),
+        _ if !is_html(&response) => Ok(Answer::Page(Vec::new())),
+        _ => {
+            let html = read(response).await?;
+            Ok(Answer::Page(links(&html, url)))
+        }
+    }
+}
+
+/// Where a redirect leads.
+fn target(response: &Response, url: &Url) -> Option<Url> {
+    let location = response.headers().get(LOCATION)?;
+    let location = String::from_utf8_lossy(location.as_bytes());
+    let mut target = url.join(&location).ok()?;
+    target.set_fragment(None);
+    Some(target)
+}
+
+/// The time that the server wants to pass before the next request: seconds, or a date.
+fn asked(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?;
+            date.duration_since(SystemTime::now()).ok()
+        }
+    }
+}
+
+/// Whether the answer can have links. If the server does not say what it is, it can.
+fn is_html(response: &Response) -> bool {
+    let Some(content) = response.headers().get(CONTENT_TYPE) else {
+        return true;
+    };
+    let content = content.to_str().unwrap_or_default();
+    let (media, _) = content.split_once(';').unwrap_or((content, ""));
+    ["text/html", "application/xhtml+xml"]
+        .iter()
+        .any(|html| media.trim().eq_ignore_ascii_case(html))
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Reason> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_LENGTH {
@@ -79,19 +114,5 @@ pub(crate) async fn fetch(client: &Client, url: &Url) -> Result<String, Reason> 
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(String::from_utf8_lossy(&body).into_owned())
-}
-
-/// The links of `page` to pages of the same site.
-///
-/// A link is the text between `href="` and the next quote, relative to the address of the page.
-/// That is enough for the pages of this program; character references and other quotes are not
-/// supported.
-pub(crate) fn links(page: &str, url: &Url) -> impl Iterator<Item = Url> {
-    page.split("href=\"").skip(1).filter_map(|rest| {
-        let (link, _) = rest.split_once('"')?;
-        let mut link = url.join(link).ok()?;
-        link.set_fragment(None);
-        (link.origin() == url.origin()).then_some(link)
-    })
+    Ok(body)
 }

@@ -8,20 +8,23 @@
 //! - **An end without a signal.** The first page is sent, and the sender is dropped. The workers
 //!   receive until no page is queued, and no page is in hand whose links may be queued.
 //!   `Monitor::finished` waits for the same.
-//! - **Retries.** A page that answers 503 is queued again with `Task::retry_or_fail`, up to
-//!   `--max-attempts` times. The next worker sleeps before it tries again, with the task in hand, so an
-//!   interrupted crawl tries once more. (`Task::retry_after_or_fail` would keep all workers free.)
-//! - **Failures.** Any other answer fails the task, and the crawl continues. The report adds up.
-//! - **Stopping early.** Ctrl-C takes the queued pages with `Monitor::close_now`. The workers
-//!   finish the pages in hand and exit. From then on the channel takes nothing back, so the links that
-//!   they find are refused.
+//! - **Retries.** A page that is unavailable for now is queued again with `Task::retry_after_or_fail`,
+//!   up to `--max-attempts` times. The pause is a backoff with jitter, or what the server asks for. No
+//!   worker waits for it.
+//! - **Failures.** Any other error fails the task, and the crawl continues. The report adds up.
+//! - **Stopping early.** The channel has been closed since the first page was sent. Ctrl-C takes the
+//!   queued pages with `Monitor::close_now`, also those that wait for another attempt. The pages in hand
+//!   have a grace period. Then the workers that hang are aborted, which drops their tasks.
 
 mod args;
 mod backoff;
 #[path = "../common/mod.rs"]
 mod common;
 mod fetch;
+mod links;
+mod page;
 mod progress;
+mod reason;
 mod site;
 mod summary;
 mod worker;
@@ -35,8 +38,8 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use reqwest::Url;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tollgate::Builder;
 use tollgate::Monitor;
 use tollgate::Sender;
@@ -48,22 +51,27 @@ use crate::common::errors::Finished;
 use crate::common::exit;
 use crate::common::interrupt::Interrupt;
 use crate::common::interrupt::Stop;
+use crate::common::output::warn;
 use crate::common::runtime;
+use crate::common::threads;
 use crate::common::threads::workers_or_cpus;
+use crate::page::Found;
+use crate::page::Page;
 use crate::site::Site;
 use crate::summary::Summary;
-use crate::worker::Seen;
 use crate::worker::Worker;
 
 /// Looking up the name of a server blocks a thread.
 const BLOCKING: usize = 4;
 
+/// Other threads than those of the runtime: the one that handles signals, and the one of all delays.
+const OTHERS: usize = 2;
+
 fn main() -> ExitCode {
     let args = Args::checked();
-    exit::code(
-        runtime::block_on(BLOCKING, None, run(args)),
-        ExitCode::FAILURE,
-    )
+    let all = workers_or_cpus(None).get() + BLOCKING + OTHERS;
+    let ran = threads::check(all, None).and_then(|()| runtime::block_on(BLOCKING, None, run(args)));
+    exit::code(ran, ExitCode::FAILURE)
 }
 
 /// Serves the site, crawls it, and prints the summary.
@@ -72,38 +80,42 @@ fn main() -> ExitCode {
 /// be fetched are part of the summary.
 async fn run(args: Args) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    let workers = affordable(&args)?;
     let (start, site) = open_site(&args).await?;
     summary::print_start(&start)?;
 
     let (sender, receiver) = channel(&args);
     let monitor = sender.monitor();
-    let (stop, stopped) = watch::channel(false);
     let (failures, failed) = mpsc::channel();
-    let seen = Arc::new(Seen::only(start.clone()));
+    let first = Page::first(start);
+    let found = Arc::new(Found::only(&first, args.limits()));
     let worker = Worker {
         pages: receiver,
-        client: fetch::client().map_err(io::Error::other)?,
-        seen: Arc::clone(&seen),
+        client: fetch::client(args.timeout, workers).map_err(io::Error::other)?,
+        found: Arc::clone(&found),
         failures,
-        backoff: Duration::from_millis(args.backoff),
-        stopped,
+        backoff: args.backoff(),
     };
-    let mut workers = spawn_workers(affordable(&args)?, worker);
+    let mut workers = spawn_workers(workers, worker);
 
-    sender.send(start).await.map_err(io::Error::other)?;
+    sender.send(first).await.map_err(io::Error::other)?;
     // From now on only workers queue pages, and the channel finishes when they find no more.
     drop(sender);
 
     let bar = progress::bar(args.quiet);
-    let (finished, stopped) = finish(&monitor, interrupt, &stop, &bar).await;
-    // If a retry fails, its task ends before the worker records the failure.
+    let (finished, stop) = tokio::select! {
+        ended = finish(&monitor, interrupt, args.grace, &mut workers, &bar) => ended,
+        never = progress::show(&bar, &monitor) => match never {},
+    };
+    bar.finish_and_clear();
+    // A worker ends the task of a page that fails before it records the failure.
     while workers.join_next().await.is_some() {}
 
     let summary = Summary {
         finished,
-        links: seen.links(),
+        counts: found.counts(),
         failures: failed.try_iter().collect(),
-        stop: stopped,
+        stop,
     };
     summary.print_failures();
     summary.print(site.as_deref())?;
@@ -120,7 +132,7 @@ async fn open_site(args: &Args) -> io::Result<(Url, Option<Arc<Site>>)> {
     Ok((start, Some(site)))
 }
 
-fn channel(args: &Args) -> (Sender<Url>, TaskReceiver<Url>) {
+fn channel(args: &Args) -> (Sender<Page>, TaskReceiver<Page>) {
     Builder::new()
         .capacity(args.capacity as usize)
         .max_attempts(args.max_attempts)
@@ -132,12 +144,43 @@ fn channel(args: &Args) -> (Sender<Url>, TaskReceiver<Url>) {
 fn affordable(args: &Args) -> io::Result<usize> {
     let ends = if args.url.is_some() { 1 } else { 2 };
     let wanted = workers_or_cpus(Some(args.workers));
-    descriptors::affordable(wanted, "workers", 2 * ends, 0).map(NonZeroUsize::get)
+    descriptors::affordable(wanted, "workers", 2 * ends, BLOCKING).map(NonZeroUsize::get)
 }
 
 /// Starts the workers. Only they keep receivers: if all of them exit, queued pages are discarded.
 fn spawn_workers(count: usize, worker: Worker) -> JoinSet<()> {
     (0..count).map(|_| worker.clone().run()).collect()
+}
+
+/// Waits until every page is fetched or has failed. After an interrupt, only the pages in hand are, and
+/// only within the grace period.
+async fn finish(
+    monitor: &Monitor<Page>,
+    interrupt: Interrupt,
+    grace: Duration,
+    workers: &mut JoinSet<()>,
+    bar: &ProgressBar,
+) -> (Finished, Option<Stop>) {
+    let stop = tokio::select! {
+        finished = monitor.finished() => return (finished, None),
+        stop = interrupt.first() => stop,
+    };
+    let left = monitor.close_now().len();
+    bar.suspend(|| {
+        stop.warn(format_args!(
+            "{left} pages are left in the queue; finishing the pages in hand within {grace:?}"
+        ));
+    });
+    if timeout(grace, monitor.finished()).await.is_err() {
+        let hanging = monitor.stats().in_hand;
+        bar.suspend(|| {
+            warn(format_args!(
+                "gave up {hanging} pages in hand after {grace:?}"
+            ))
+        });
+        workers.shutdown().await;
+    }
+    (monitor.finished().await, Some(stop))
 }
 
 fn exit_code(summary: &Summary) -> ExitCode {
@@ -146,33 +189,4 @@ fn exit_code(summary: &Summary) -> ExitCode {
         (None, Ok(_)) => ExitCode::SUCCESS,
         (None, Err(_)) => ExitCode::FAILURE,
     }
-}
-
-/// Waits until every page is fetched or has failed. After an interrupt, only the pages in hand are.
-async fn finish(
-    monitor: &Monitor<Url>,
-    interrupt: Interrupt,
-    stop: &watch::Sender<bool>,
-    bar: &ProgressBar,
-) -> (Finished, Option<Stop>) {
-    let ended = async {
-        let stopped = tokio::select! {
-            _ = monitor.finished() => None,
-            stopped = interrupt.first() => {
-                let left = monitor.close_now().len();
-                stop.send_replace(true);
-                bar.suspend(|| stopped.warn(format_args!(
-                    "{left} pages are left in the queue; finishing the pages in hand"
-                )));
-                Some(stopped)
-            }
-        };
-        (monitor.finished().await, stopped)
-    };
-    let finished = tokio::select! {
-        finished = ended => finished,
-        never = progress::show(bar, monitor) => match never {},
-    };
-    bar.finish_and_clear();
-    finished
 }

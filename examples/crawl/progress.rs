@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 
 use indicatif::ProgressBar;
-use reqwest::Url;
 use tollgate::Monitor;
 
 use crate::common::progress;
+use crate::page::Page;
 
 const TEMPLATE: &str = "{elapsed_precise} {wide_bar} {pos}/{len} pages, {msg}, {per_sec}";
 
@@ -15,15 +15,15 @@ pub(crate) fn bar(quiet: bool) -> ProgressBar {
 }
 
 /// Updates the bar until the future is dropped. The total is the number of pages found so far.
-pub(crate) async fn show(bar: &ProgressBar, monitor: &Monitor<Url>) -> Infallible {
+pub(crate) async fn show(bar: &ProgressBar, monitor: &Monitor<Page>) -> Infallible {
     let show = || {
         let stats = monitor.stats();
         let report = stats.report;
         bar.set_length(report.sent + report.followed_up);
         bar.set_position(report.done + report.failed);
         bar.set_message(format!(
-            "{} queued, {} in hand",
-            stats.queued, stats.in_hand
+            "{} queued, {} in hand, {} to be tried again",
+            stats.queued, stats.in_hand, stats.delayed
         ));
     };
     progress::redraw(progress::REDRAW, show).await

@@ -10,16 +10,16 @@ use crate::common::errors::report;
 use crate::common::interrupt::Stop;
 use crate::common::output::print;
 use crate::common::output::warn;
+use crate::page::Counts;
 use crate::site::Site;
 use crate::worker::Failure;
-use crate::worker::LinkCount;
 
 /// The number of failures that are printed one by one.
 const NAMED: usize = 10;
 
 pub(crate) struct Summary {
     pub(crate) finished: Finished,
-    pub(crate) links: LinkCount,
+    pub(crate) counts: Counts,
     pub(crate) failures: Vec<Failure>,
     pub(crate) stop: Option<Stop>,
 }
@@ -51,12 +51,25 @@ impl Summary {
             discarded,
             ..
         } = *report(&self.finished);
-        let LinkCount { all, known, .. } = self.links;
+        let Counts {
+            links,
+            known_links,
+            redirects,
+            known_redirects,
+            elsewhere,
+            too_deep,
+            too_many,
+            ..
+        } = self.counts;
+        let fetched = done - redirects as u64;
+        let not_fetched = self.failures.len();
         let left = self.left();
         format!(
             "\
-pages     {done} fetched, {failed} failed, {left} left
-links     {all} found, {known} of them to pages seen before
+pages     {fetched} fetched, {not_fetched} failed, {left} left
+links     {links} found, {known_links} of them to pages found before
+redirects {redirects} found, {known_redirects} of them to pages found before, {elsewhere} to other sites
+left out  {too_deep} links beyond --depth, {too_many} beyond --max-pages
 requests  {received} made, {retried} of them retried
 queued    {sent} sent + {followed_up} followed up + {retried} retried \
           = {received} received + {discarded} discarded
@@ -83,8 +96,11 @@ received  {received} = {done} done + {failed} failed + {abandoned} abandoned \
         }
     }
 
-    /// How many pages were found and not fetched.
+    /// How many pages were found, but not fetched because of a stop: those in the queue, new ones, those
+    /// that could not be put back, and those that did not answer in time.
     fn left(&self) -> u64 {
-        report(&self.finished).discarded + self.links.refused as u64
+        let report = report(&self.finished);
+        let not_put_back = report.failed - self.failures.len() as u64;
+        report.discarded + self.counts.refused as u64 + not_put_back + report.abandoned
     }
 }

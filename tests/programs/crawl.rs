@@ -1,27 +1,18 @@
-//! The program `crawl`, on its own site, and on sites that the tests serve. The latter count the
-//! requests, and can hold answers back.
+//! The program `crawl`, on its own site, and on sites that the tests serve.
 
-#[path = "../../examples/crawl/backoff.rs"]
-mod backoff;
+mod errors;
+mod links;
+mod served;
 
-use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::Uri;
-use axum::http::header::LOCATION;
-use axum::response::IntoResponse;
-use axum::response::Response;
 use tempfile::tempdir;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
 
+use self::served::Answer;
+use self::served::Served;
+use self::served::page;
+use self::served::status;
 use crate::contract::Case;
 use crate::contract::Contract;
 use crate::contract::Interrupts;
@@ -30,7 +21,6 @@ use crate::contract::Started;
 use crate::contract::interrupt_once;
 use crate::program::Invocation;
 use crate::program::Output;
-use crate::program::PATIENCE;
 use crate::program::Run;
 use crate::program::command;
 use crate::program::eventually;
@@ -40,8 +30,10 @@ use crate::program::example_on_terminal;
 pub(crate) const CONTRACT: Contract = Contract {
     name: "crawl",
     directory: || tempdir().unwrap(),
-    help: "--pages --links --seed --flaky --refusals --down --missing --latency --url \
-           --workers --capacity --max-attempts --backoff --quiet 130",
+    help: "--pages --links --seed --flaky --refusals --busy --broken --moved --down --missing \
+           --looping --hanging --trap --latency --url --workers --capacity --max-attempts \
+           --backoff --max-backoff --timeout --depth --max-pages --max-redirects --grace --quiet 130 \
+           143",
     refused: &[
         (&["--pages=0"], "0 is not in 1..="),
         (&["--workers=0"], "0 is not in 1..="),
@@ -52,6 +44,13 @@ pub(crate) const CONTRACT: Contract = Contract {
             &["--pages=5", "--down=3", "--missing=2"],
             "must leave one page",
         ),
+        (
+            &["--pages=5", "--looping=3", "--hanging=2"],
+            "must leave one page",
+        ),
+        (&["--max-pages=0"], "invalid value '0'"),
+        (&["--timeout=-1"], "invalid value '-1'"),
+        (&["--grace=soon"], "invalid value 'soon'"),
         (&["--url=https://localhost/"], "only http://"),
         (&["--url=here"], "invalid value 'here'"),
         (
@@ -73,11 +72,11 @@ pub(crate) const CONTRACT: Contract = Contract {
         stderr: &["crawl: http://*/page/*: 404 Not Found"; 3],
     },
     missing_input: Some(Case {
-        // No server listens on this port, which is reserved.
-        args: &["--url=http://127.0.0.1:1/"],
+        // No server can listen on this port.
+        args: &["--url=http://127.0.0.1:0/"],
         code: 1,
-        stdout: "start     http://127.0.0.1:1/\npages     0 fetched, 1 failed, 0 left\n*",
-        stderr: &["crawl: http://127.0.0.1:1/: *Connection refused*"],
+        stdout: "start     http://127.0.0.1:0/\npages     0 fetched, 1 failed, 0 left\n*",
+        stderr: &["crawl: http://127.0.0.1:0/: *Connection refused*"],
     }),
     unprinted: &[],
     progress: Progress {
@@ -87,18 +86,12 @@ pub(crate) const CONTRACT: Contract = Contract {
     lasting: &["--latency=10000", "--workers=1"],
     interrupts: Interrupts {
         orderly: || {
-            let site = Served::new(&[("/", UNAVAILABLE)]);
-            let run = crawl()
-                // The pause before the second attempt is longer than the test waits.
-                .args(["--backoff=1000000", "--url", &site.url("/")])
-                .start();
-            eventually("the first attempt", || {
-                (site.requests().len() == 1).then_some(())
-            });
+            // The pages in hand never answer.
+            let (site, run) = held_crawl(&["--grace=0.1"], page(""));
             Started::new(run, site)
         },
         endless: || {
-            let (site, run) = held_crawl();
+            let (site, run) = held_crawl(&["--grace=1000000"], page(""));
             Started::new(run, site)
         },
         stdout: "start     http://127.0.0.1:*/\n",
@@ -120,7 +113,9 @@ fn many_workers_with_capacity_one_fetch_pages_once() {
         summary(&output),
         "\
 pages     5000 fetched, 0 failed, 0 left
-links     24999 found, 20000 of them to pages seen before
+links     24999 found, 20000 of them to pages found before
+redirects 0 found, 0 of them to pages found before, 0 to other sites
+left out  0 links beyond --depth, 0 beyond --max-pages
 requests  6000 made, 1000 of them retried
 queued    1 sent + 4999 followed up + 1000 retried = 6000 received + 0 discarded
 received  6000 = 5000 done + 0 failed + 0 abandoned + 0 panicked + 1000 retried
@@ -151,7 +146,10 @@ fn seed_determines_site() {
         let run = crawl()
             .args(["--latency=100", "--workers=1", "--seed", seed])
             .start();
-        get(&start(&run))
+        let url = start(&run);
+        let (host, _) = url.trim_start_matches("http://").split_once('/').unwrap();
+        // It differs.
+        get(&url).replace(host, "HOST")
     };
     assert_eq!(first_page("7"), first_page("7"));
     assert_ne!(first_page("7"), first_page("8"));
@@ -161,6 +159,7 @@ fn seed_determines_site() {
 fn unavailable_page_fails_after_last_attempt() {
     let output = crawl()
         .args(["--pages=200", "--flaky=0", "--down=3", "--max-attempts=4"])
+        .arg("--backoff=1")
         .run();
 
     output.assert_code(1);
@@ -186,7 +185,7 @@ fn unavailable_page_fails_after_last_attempt() {
 fn pages_are_found_behind_pages_that_fail() {
     for (attempts, fetched) in [(5, 1), (6, 100)] {
         let output = crawl()
-            .args(["--pages=100", "--flaky=100", "--refusals=5"])
+            .args(["--pages=100", "--flaky=100", "--refusals=5", "--backoff=1"])
             .arg(format!("--max-attempts={attempts}"))
             .run();
 
@@ -195,37 +194,6 @@ fn pages_are_found_behind_pages_that_fail() {
         let pages = format!("pages     {fetched} fetched, {failed} failed, 0 left\n");
         assert!(summary.starts_with(&pages), "{summary}");
     }
-}
-
-#[test]
-fn pause_doubles_before_each_attempt() {
-    let pauses = (2..=5).map(|attempt| backoff::pause(Duration::from_millis(3), attempt));
-    let millis: Vec<_> = pauses.map(|pause| pause.as_millis()).collect();
-    assert_eq!(millis, [3, 6, 12, 24]);
-    assert_eq!(backoff::pause(Duration::ZERO, u32::MAX), Duration::ZERO);
-    assert!(backoff::pause(PATIENCE, u32::MAX) > PATIENCE * 1000);
-}
-
-#[test]
-fn too_few_descriptors_fail_no_page() {
-    let crawl = |limit: &str| {
-        let prlimit = command("prlimit", Path::new("/")).arg(limit);
-        let program = prlimit.arg(example("crawl"));
-        program
-            .args(["--workers=512", "--pages=1000", "--latency=5"])
-            .run()
-    };
-    let output = crawl("--nofile=256:256");
-    output.assert_code(0);
-    let stderr = output.stderr.text();
-    let end = " of 512 workers, because at most 256 files may be open (ulimit -n)\n";
-    assert!(stderr.starts_with("crawl: only "), "{stderr}");
-    assert!(stderr.ends_with(end), "{stderr}");
-
-    // A soft limit is raised.
-    let output = crawl("--nofile=256:4096");
-    output.assert_code(0);
-    assert_eq!(output.stderr.text(), "");
 }
 
 #[test]
@@ -258,70 +226,45 @@ fn missing_pages_fail_and_ten_are_named() {
 }
 
 #[test]
-fn foreign_site_gets_one_request_per_page() {
-    let other = Served::new(&[("/", "")]);
-    let elsewhere = format!(r#"<a href="{}">"#, other.url("/"));
-    let site = Served::new(&[
-        (
-            "/",
-            r##"<a href="/a"><a href="a#top"><a href="/"><a href="">"##,
-        ),
-        ("/a", r#"<a href="b/c"><a title="no link" href="/?query">"#),
-        ("/b/c", r#"<a href="../a"><a href="d"><a href="mailto:me">"#),
-        ("/b/d", &elsewhere),
-        ("/?query", r#"<a href="not closed"#),
-    ]);
-    let output = crawl().arg("--url").arg(site.url("/")).run();
+fn site_has_pages_of_many_kinds() {
+    let output = crawl()
+        .args(["--pages=100", "--flaky=5", "--busy=2", "--broken=3"])
+        .args(["--moved=4", "--looping=1", "--refusals=1", "--backoff=1"])
+        .run();
 
-    output.assert_code(0);
-    let once = ["/", "/?query", "/a", "/b/c", "/b/d"].map(|page| (page.to_owned(), 1));
-    assert_eq!(site.requests(), BTreeMap::from(once));
-    assert_eq!(other.requests(), BTreeMap::new());
-    assert!(summary(&output).starts_with("pages     5 fetched, 0 failed, 0 left\n"));
+    output.assert_code(1);
+    let failures = failures(&output);
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!(failures[0].1, "redirects in a circle");
+    let summary = summary(&output);
+    for part in [
+        "pages     99 fetched, 1 failed, 0 left\n",
+        "redirects 4 found, 0 of them to pages found before, 0 to other sites\n",
+        "requests  114 made, 10 of them retried\n",
+        "site      99 of 100 pages served, 0 of them more than once\n",
+    ] {
+        assert!(summary.contains(part), "no {part:?} in {summary}");
+    }
 }
 
 #[test]
-fn redirect_is_not_followed() {
-    let site = Served::new(&[("/", "moved to /elsewhere"), ("/elsewhere", "")]);
-    let url = site.url("/");
-    let output = crawl().args(["--url", &url]).run();
+fn hanging_page_times_out() {
+    let output = crawl()
+        .args(["--pages=2", "--flaky=0", "--hanging=1"])
+        .args(["--timeout=1", "--backoff=1"])
+        .run();
 
     output.assert_code(1);
-    assert_eq!(output.stderr.text(), format!("crawl: {url}: 302 Found\n"));
-    assert_eq!(site.requests(), BTreeMap::from([("/".to_owned(), 1)]));
-}
-
-#[test]
-fn page_of_more_than_four_mebibytes_fails() {
-    let fits = " ".repeat(4 << 20);
-    let too_long = format!("{fits} ");
-    let links = r#"<a href="/fits"><a href="/long">"#;
-    let site = Served::new(&[("/", links), ("/fits", &fits), ("/long", &too_long)]);
-    let output = crawl().args(["--url", &site.url("/")]).run();
-
-    output.assert_code(1);
-    let failure = format!("crawl: {}: more than 4194304 bytes\n", site.url("/long"));
-    assert_eq!(output.stderr.text(), failure);
-    assert!(summary(&output).starts_with("pages     2 fetched, 1 failed, 0 left\n"));
-}
-
-#[test]
-fn missing_server_is_named() {
-    // No server listens on a port that was free just now.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let url = format!("http://{}/", free.unwrap());
-    let output = crawl().args(["--url", &url]).run();
-
-    output.assert_code(1);
-    let text = output.stderr.text();
-    assert!(text.starts_with(&format!("crawl: {url}: ")), "{text}");
-    assert!(text.contains("Connection refused"), "{text}");
-    assert!(summary(&output).starts_with("pages     0 fetched, 1 failed, 0 left\n"));
+    let reason = "error sending request: operation timed out, at attempt 5";
+    assert_eq!(failures(&output), [(1, reason.to_owned())]);
+    let summary = summary(&output);
+    let pages = "pages     1 fetched, 1 failed, 0 left\n";
+    assert!(summary.starts_with(pages), "{summary}");
 }
 
 #[test]
 fn interrupt_finishes_pages_in_hand_and_counts_rest() {
-    let (site, mut run) = held_crawl();
+    let (site, mut run) = held_crawl(&["--grace=1000000"], page("<a href=/21>"));
 
     interrupt_once(&mut run);
     site.release();
@@ -332,7 +275,8 @@ fn interrupt_finishes_pages_in_hand_and_counts_rest() {
     // page, which the channel refused.
     assert_eq!(
         output.stderr.text(),
-        "crawl: 17 pages are left in the queue; finishing the pages in hand; Ctrl-C again quits at once\n\
+        "crawl: 17 pages are left in the queue; finishing the pages in hand within 1000000s; Ctrl-C \
+         again quits at once\n\
          crawl: interrupted: 19 pages found and not fetched\n"
     );
     let summary = summary(&output);
@@ -343,6 +287,51 @@ fn interrupt_finishes_pages_in_hand_and_counts_rest() {
         assert!(summary.contains(part), "no {part:?} in {summary}");
     }
     assert_eq!(site.requests().len(), 4, "{:?}", site.requests());
+}
+
+#[test]
+fn page_that_would_be_retried_is_left_after_a_stop() {
+    let (site, mut run) = held_crawl(&["--grace=1000000"], status(503));
+
+    interrupt_once(&mut run);
+    site.release();
+    let output = run.finish();
+    output.assert_code(130);
+    // One of the pages in hand, and a link of another.
+    let end = "\ncrawl: interrupted: 19 pages found and not fetched\n";
+    assert!(
+        output.stderr.text().ends_with(end),
+        "{}",
+        output.stderr.text()
+    );
+    let summary = summary(&output);
+    assert!(
+        summary.starts_with("pages     3 fetched, 0 failed, 19 left\n"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn pages_that_hang_are_given_up_after_the_grace_period() {
+    let (_site, mut run) = held_crawl(&["--grace=0.3", "--timeout=1000000"], page(""));
+
+    interrupt_once(&mut run);
+    let output = run.finish();
+    output.assert_code(130);
+    assert_eq!(
+        output.stderr.text(),
+        "crawl: 17 pages are left in the queue; finishing the pages in hand within 300ms; Ctrl-C \
+         again quits at once\n\
+         crawl: gave up 3 pages in hand after 300ms\n\
+         crawl: interrupted: 20 pages found and not fetched\n"
+    );
+    let summary = summary(&output);
+    for part in [
+        "pages     1 fetched, 0 failed, 20 left\n",
+        "received  4 = 1 done + 0 failed + 3 abandoned + 0 panicked + 0 retried\n",
+    ] {
+        assert!(summary.contains(part), "no {part:?} in {summary}");
+    }
 }
 
 #[test]
@@ -366,107 +355,22 @@ fn progress_counts_pages_found() {
     run.finish().assert_code(0);
 }
 
-// Sites that the tests serve.
-
-/// The text of a page that is unavailable.
-const UNAVAILABLE: &str = "503";
-
-/// The prefix of a page that redirects.
-const MOVED: &str = "moved to ";
-
-/// A site that counts requests. It is served until it is dropped.
-struct Served {
-    address: String,
-    state: Arc<Pages>,
-    _runtime: Runtime,
-}
-
-struct Pages {
-    html: BTreeMap<String, String>,
-    requests: Mutex<BTreeMap<String, usize>>,
-    /// While this is true, only `/` is answered.
-    held: watch::Sender<bool>,
-}
-
-impl Served {
-    fn new(pages: &[(&str, &str)]) -> Self {
-        let html = pages
-            .iter()
-            .map(|(path, html)| (path.to_string(), html.to_string()));
-        let state = Arc::new(Pages {
-            html: html.collect(),
-            requests: Mutex::default(),
-            held: watch::Sender::new(false),
-        });
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let router = Router::new()
-            .fallback(answer)
-            .with_state(Arc::clone(&state));
-        runtime.spawn(async move { axum::serve(listener, router).await });
-        Self {
-            address,
-            state,
-            _runtime: runtime,
-        }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    /// The number of requests for each page.
-    fn requests(&self) -> BTreeMap<String, usize> {
-        self.state.requests.lock().unwrap().clone()
-    }
-
-    fn hold(&self) {
-        self.state.held.send_replace(true);
-    }
-
-    fn release(&self) {
-        self.state.held.send_replace(false);
-    }
-}
-
-async fn answer(State(pages): State<Arc<Pages>>, uri: Uri) -> Response {
-    let path = uri.path_and_query().unwrap().to_string();
-    *pages
-        .requests
-        .lock()
-        .unwrap()
-        .entry(path.clone())
-        .or_default() += 1;
-    if path != "/" {
-        let mut held = pages.held.subscribe();
-        held.wait_for(|held| !held).await.unwrap();
-    }
-    match pages.html.get(&path) {
-        None => StatusCode::NOT_FOUND.into_response(),
-        Some(html) if html == UNAVAILABLE => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Some(html) => match html.strip_prefix(MOVED) {
-            Some(path) => (StatusCode::FOUND, [(LOCATION, path.to_owned())]).into_response(),
-            None => html.clone().into_response(),
-        },
-    }
-}
-
 /// A crawl with three workers, which has fetched page `/` with links to twenty pages, and waits for
-/// the answers to the first three of them. Two of these have a link to a new page.
-fn held_crawl() -> (Served, Run) {
+/// the answers to the first three of them. The first answer is `first`, and the second one has a link to
+/// a new page.
+fn held_crawl(options: &[&str], first: Answer) -> (Served, Run) {
     let links = (1..=20).map(|number| format!(r#"<a href="/{number}">"#));
-    let site = Served::new(&[
-        ("/", &links.collect::<String>()),
-        ("/1", r#"<a href="/21">"#),
-        ("/2", r#"<a href="/22">"#),
-        ("/3", r#"<a href="/2">"#),
+    let site = Served::answering([
+        ("/", page(&links.collect::<String>())),
+        ("/1", first),
+        ("/2", page(r#"<a href="/22">"#)),
+        ("/3", page(r#"<a href="/2">"#)),
     ]);
     site.hold();
     let run = crawl()
-        .args(["--workers=3", "--url", &site.url("/")])
+        .arg("--workers=3")
+        .args(options)
+        .args(["--url", &site.url("/")])
         .start();
     eventually("the workers to be busy", || {
         (site.requests().len() == 4).then_some(())

@@ -1,6 +1,8 @@
 //! The site to crawl: pages that link to each other, on a web server in this process.
 
-use std::fmt::Write;
+mod answer;
+mod html;
+
 use std::io;
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
@@ -9,21 +11,15 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Path;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Html;
-use axum::routing::get;
 use fastrand::Rng;
 use reqwest::Url;
 use tokio::net::TcpListener;
-use tokio::time;
 
 use crate::args::Args;
 use crate::common::exit;
 
 #[derive(clap::Args)]
+#[command(next_help_heading = "The built-in site")]
 pub(crate) struct Options {
     /// Number of pages of the site
     #[arg(short, long, value_name = "N", default_value_t = 5000)]
@@ -44,9 +40,21 @@ pub(crate) struct Options {
     #[arg(value_parser = clap::value_parser!(u32).range(..=100))]
     flaky: u32,
 
-    /// Number of times that these pages answer 503
+    /// Number of times that these pages answer 503, and busy ones 429
     #[arg(long, value_name = "N", default_value_t = 2)]
     refusals: u32,
+
+    /// Number of pages that answer 429 at first, and want to be asked again after a second
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    busy: u32,
+
+    /// Number of pages whose connection breaks at the first request
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    broken: u32,
+
+    /// Number of pages that redirect to another address
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    moved: u32,
 
     /// Number of pages that always answer 503
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -55,6 +63,18 @@ pub(crate) struct Options {
     /// Number of pages that answer 404
     #[arg(long, value_name = "N", default_value_t = 0)]
     missing: u32,
+
+    /// Number of pages that redirect to themselves
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    looping: u32,
+
+    /// Number of pages that never answer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    hanging: u32,
+
+    /// Link page 0 to pages without end, each of which links to the next
+    #[arg(long)]
+    trap: bool,
 
     /// Time that the site takes to answer a request, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
@@ -65,10 +85,12 @@ pub(crate) struct Options {
 impl Options {
     /// Ends the program if no such site is possible.
     pub(crate) fn check(&self) {
-        let broken = self.down.saturating_add(self.missing);
-        if broken >= self.pages {
+        let broken = [self.down, self.missing, self.looping, self.hanging];
+        let broken: u64 = broken.into_iter().map(u64::from).sum();
+        if broken >= u64::from(self.pages) {
             exit::bad_argument::<Args>(
-                "page 0 is always available, so --down and --missing must leave one page",
+                "page 0 is always available, so --down, --missing, --looping and --hanging must \
+                 leave one page",
             );
         }
     }
@@ -79,7 +101,29 @@ impl Options {
 enum Manner {
     /// Answers 503 this often, and then with the page.
     Refuses(u32),
+    /// Answers 429 this often, and then with the page.
+    Busy(u32),
+    /// Breaks the first connection.
+    Breaks,
+    /// Redirects to an address where the page is.
+    Moved,
     Missing,
+    /// Redirects to itself.
+    Loops,
+    /// Never answers.
+    Hangs,
+}
+
+impl Manner {
+    /// How many attempts a crawler makes before it has the page.
+    fn refusals(self) -> u32 {
+        match self {
+            Self::Refuses(times) | Self::Busy(times) => times,
+            Self::Breaks => 1,
+            Self::Moved => 0,
+            Self::Missing | Self::Loops | Self::Hangs => u32::MAX,
+        }
+    }
 }
 
 struct Page {
@@ -92,6 +136,7 @@ struct Page {
 
 pub(crate) struct Site {
     pages: Vec<Page>,
+    has_trap: bool,
     latency: Duration,
 }
 
@@ -113,6 +158,7 @@ impl Site {
         make_reachable(&mut pages, max_attempts.get(), &mut rng);
         Self {
             pages,
+            has_trap: options.trap,
             latency: Duration::from_millis(options.latency),
         }
     }
@@ -121,9 +167,7 @@ impl Site {
     pub(crate) async fn serve(self: Arc<Self>) -> io::Result<Url> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let router = Router::new()
-            .route("/page/{number}", get(answer))
-            .with_state(self);
+        let router = answer::router(self);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Url::parse(&format!("http://{address}/page/0")).map_err(io::Error::other)
     }
@@ -153,6 +197,11 @@ fn manners(options: &Options, rng: &mut Rng) -> Vec<Manner> {
     let mut manners: Vec<Manner> = [
         (u64::from(options.down), Manner::Refuses(u32::MAX)),
         (u64::from(options.missing), Manner::Missing),
+        (u64::from(options.looping), Manner::Loops),
+        (u64::from(options.hanging), Manner::Hangs),
+        (u64::from(options.busy), Manner::Busy(options.refusals)),
+        (u64::from(options.broken), Manner::Breaks),
+        (u64::from(options.moved), Manner::Moved),
         (flaky, Manner::Refuses(options.refusals)),
         (u64::MAX, Manner::Refuses(0)),
     ]
@@ -176,35 +225,8 @@ fn make_reachable(pages: &mut [Page], max_attempts: u32, rng: &mut Rng) {
             let place = rng.usize(..=from.links.len());
             from.links.insert(place, number as u32);
         }
-        match pages[number].manner {
-            Manner::Refuses(times) if times < max_attempts => reached.push(number),
-            Manner::Refuses(_) | Manner::Missing => {}
+        if pages[number].manner.refusals() < max_attempts {
+            reached.push(number);
         }
     }
-}
-
-async fn answer(
-    State(site): State<Arc<Site>>,
-    Path(number): Path<usize>,
-) -> Result<Html<String>, StatusCode> {
-    time::sleep(site.latency).await;
-    let page = site.pages.get(number).ok_or(StatusCode::NOT_FOUND)?;
-    let before = page.requests.fetch_add(1, Ordering::Relaxed);
-    match page.manner {
-        Manner::Missing => Err(StatusCode::NOT_FOUND),
-        Manner::Refuses(times) if before < times => Err(StatusCode::SERVICE_UNAVAILABLE),
-        Manner::Refuses(_) => {
-            page.served.fetch_add(1, Ordering::Relaxed);
-            Ok(Html(html(number, &page.links)))
-        }
-    }
-}
-
-fn html(number: usize, links: &[u32]) -> String {
-    let mut html = format!("<!DOCTYPE html>\n<title>Page {number}</title>\n<ul>\n");
-    for link in links {
-        let _ = writeln!(html, r#"<li><a href="/page/{link}">Page {link}</a>"#);
-    }
-    html.push_str("</ul>\n");
-    html
 }
