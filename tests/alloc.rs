@@ -522,7 +522,7 @@ fn idle_channel_is_small() {
     };
     an_idle_channel_takes_at_most::<Plain>(most);
     // A task channel has a lane, too.
-    an_idle_channel_takes_at_most::<Tasks>(most + 120);
+    an_idle_channel_takes_at_most::<Tasks>(most + 128);
 }
 
 fn an_idle_channel_takes_at_most<K: Kind<u64>>(most: isize) {
