@@ -68,12 +68,9 @@ use crate::report::Report;
 
 // the failures that are kept
 mod kept;
-// the tasks in hand, if the channel measures time
-mod in_hand;
 // the counters, and the failures
 mod ledger;
 
-pub(crate) use self::in_hand::Place;
 pub(crate) use self::ledger::Ledger;
 use self::ledger::Outcomes;
 pub(crate) use self::ledger::Resolution;

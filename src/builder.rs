@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use crate::channel::Channel;
 use crate::kind::Kind;
 use crate::policy::Abandon;
-use crate::policy::Policy;
+use crate::policy::Options;
 use crate::queue::Queue;
 use crate::receiver::Receiver;
 use crate::receiver::TaskReceiver;
@@ -48,7 +48,7 @@ use crate::shared::Shared;
 #[must_use = "a builder does nothing until it builds a channel"]
 pub struct Builder {
     capacity: Option<usize>,
-    policy: Policy,
+    options: Options,
 }
 
 impl Builder {
@@ -113,7 +113,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_attempts(mut self, most: NonZeroU32) -> Self {
-        self.policy.max_attempts = Some(most);
+        self.options.policy.max_attempts = Some(most);
         self
     }
 
@@ -135,7 +135,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_abandon(mut self, abandon: Abandon) -> Self {
-        self.policy.on_abandon = abandon;
+        self.options.policy.on_abandon = abandon;
         self
     }
 
@@ -162,7 +162,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn keep_failures(mut self, most: usize) -> Self {
-        self.policy.keep_failures = most;
+        self.options.keep_failures = most;
         self
     }
 
@@ -199,7 +199,7 @@ impl Builder {
     /// ```
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub fn measure_time(mut self) -> Self {
-        self.policy.measures_time = true;
+        self.options.policy.measures_time = true;
         self
     }
 
@@ -219,7 +219,7 @@ impl Builder {
     /// ```
     #[cfg(all(feature = "std", feature = "tracing"))]
     pub fn warn_after(mut self, wait: core::time::Duration) -> Self {
-        self.policy.warn_after = Some(wait);
+        self.options.policy.warn_after = Some(wait);
         self
     }
 
@@ -263,7 +263,7 @@ impl Builder {
     /// # }
     /// ```
     pub fn yield_after(mut self, calls: NonZeroU32) -> Self {
-        self.policy.yield_after = Some(calls);
+        self.options.yield_after = Some(calls);
         self
     }
 
@@ -317,7 +317,8 @@ impl Builder {
     #[track_caller]
     pub fn build_tasks<T>(&self) -> (Sender<T>, TaskReceiver<T>) {
         assert!(
-            self.policy.on_abandon != Abandon::Requeue || self.policy.max_attempts.is_some(),
+            self.options.policy.on_abandon != Abandon::Requeue
+                || self.options.policy.max_attempts.is_some(),
             "`Abandon::Requeue` needs `max_attempts`: an item that makes its worker panic would be \
              retried forever"
         );
@@ -326,12 +327,12 @@ impl Builder {
 
     #[track_caller]
     fn build_kind<T, K: Kind>(&self) -> (Sender<T>, Receiver<T, K>) {
-        let measures = self.policy.measures_time;
+        let measures = self.options.policy.measures_time;
         let queue = match self.capacity {
             Some(capacity) => Queue::bounded(capacity, K::HAS_LANE, measures),
             None => Queue::unbounded(K::HAS_LANE, measures),
         };
-        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, self.policy));
+        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, self.options));
         // SAFETY: the queue was just made for this kind.
         (Sender::new(sender), unsafe { Receiver::new(receiver) })
     }

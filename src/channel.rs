@@ -34,6 +34,7 @@ use crate::attempt::Attempt;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::clock::Moment;
 use crate::iter::Drained;
+use crate::policy::Options;
 use crate::policy::Policy;
 use crate::queue::Batch;
 use crate::queue::Origin;
@@ -182,12 +183,12 @@ impl<T> Channel<T> {
     const UNBOUNDED_BATCH: usize = 128;
 
     /// Creates a channel with one sender, one receiver and one handle for each.
-    pub(crate) fn new(queue: Queue<T>, policy: Policy) -> Self {
+    pub(crate) fn new(queue: Queue<T>, options: Options) -> Self {
         Self {
             queue,
-            lists: WaitLists::new(policy.yield_after),
-            ledger: Ledger::new(policy.keep_failures, policy.measures_time),
-            policy,
+            lists: WaitLists::new(options.yield_after),
+            ledger: Ledger::new(options.keep_failures, options.policy.measures_time),
+            policy: options.policy,
             senders: Count::new(1),
             receivers: Count::new(1),
             handles: Count::new(2),
@@ -217,7 +218,7 @@ impl<T> Channel<T> {
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             oldest_queued: self.queue.oldest().map(age),
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
-            oldest_in_hand: self.ledger.oldest_in_hand().map(age),
+            oldest_in_hand: self.queue.oldest_in_hand().map(age),
             discarding: self.ledger.is_discarding(),
             closed: self.queue.is_closed(),
             senders: self.senders.get(),

@@ -11,13 +11,13 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::accounting::Ledger;
-use crate::accounting::Place;
 use crate::accounting::Resolution;
 use crate::channel::Change;
 use crate::channel::Channel;
 use crate::error::RetryError;
 use crate::policy::Abandon;
 use crate::queue::Origin;
+use crate::queue::Place;
 use crate::report::Failure;
 use crate::shared::Shared;
 use crate::shared::free_channel;
@@ -77,7 +77,7 @@ impl<T> Delivery<T> {
     /// As [`first`](Self::first).
     #[inline]
     pub(crate) unsafe fn new(channel: &Shared<T>, origin: Origin) -> Self {
-        let place = channel.ledger.enter_hand(origin.queued_at);
+        let place = channel.queue.enter_hand(origin.queued_at);
         let place = place.map_or(0, |place| place.0.get());
         Self {
             channel: channel.as_ptr(),
@@ -97,7 +97,7 @@ impl<T> Delivery<T> {
     /// How long the item was queued, if the channel measures time.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub(crate) fn waited(&self) -> Option<Duration> {
-        self.channel().ledger.waited(self.place()?)
+        self.channel().queue.waited(self.place()?)
     }
 
     /// Ends the delivery.
@@ -113,7 +113,7 @@ impl<T> Delivery<T> {
     #[inline]
     fn leave_hand(&self) {
         if let Some(place) = self.place() {
-            self.channel().ledger.leave_hand(place);
+            self.channel().queue.leave_hand(place);
         }
     }
 

@@ -50,9 +50,18 @@ pub enum Abandon {
     Requeue,
 }
 
-/// What a channel does beyond queueing: the limit on deliveries of an item of a task channel, what
-/// happens to its dropped tasks, when callers yield, how many failures are kept, and whether time is
-/// measured.
+/// What a channel does beyond queueing, as a builder sets it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) policy: Policy,
+    /// When callers yield. `None` means never, except for fairness.
+    pub(crate) yield_after: Option<NonZeroU32>,
+    /// How many failures are kept. 0 and 1 mean the first only.
+    pub(crate) keep_failures: usize,
+}
+
+/// The options that a channel looks at again and again: the limit on deliveries of an item of a task channel,
+/// what happens to its dropped tasks, and whether time is measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Policy {
     /// `None` means no limit.
@@ -61,10 +70,6 @@ pub(crate) struct Policy {
     /// From which length on a wait is reported; `None` means the default.
     #[cfg(feature = "tracing")]
     pub(crate) warn_after: Option<core::time::Duration>,
-    /// `None` means never, except for fairness.
-    pub(crate) yield_after: Option<NonZeroU32>,
-    /// 0 and 1 mean the first only.
-    pub(crate) keep_failures: usize,
     pub(crate) measures_time: bool,
 }
 

@@ -7,6 +7,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use core::time::Duration;
 
 use crate::attempt::Attempt;
 use crate::clock::Moment;
@@ -18,12 +20,15 @@ mod slot;
 mod ring;
 // the storage of an unbounded channel
 mod segments;
+// the tasks in hand, if the queue measures
+mod in_hand;
 // what tasks queue
 mod lane;
 // what they queue for later
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod later;
 
+pub(crate) use self::in_hand::Place;
 use self::lane::Lane;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) use self::lane::Matured;
@@ -407,6 +412,32 @@ impl<T> Queue<T> {
         let sent = Attempt::retry_while_busy(|| storage!(self, it => it.oldest()));
         let requeued = self.lane.as_ref().and_then(|lane| lane.oldest());
         sent.done().into_iter().chain(requeued).min()
+    }
+
+    /// Records that a task is in hand whose item was queued at `queued_at`, if the queue measures.
+    #[inline]
+    pub(crate) fn enter_hand(&self, queued_at: Moment) -> Option<Place> {
+        self.lane.as_ref()?.in_hand()?.enter(queued_at)
+    }
+
+    /// Records that a task is no longer in hand, before it is resolved (I3 of `in_hand`).
+    #[cold]
+    pub(crate) fn leave_hand(&self, place: Place) {
+        if let Some(in_hand) = self.lane.as_ref().and_then(|lane| lane.in_hand()) {
+            in_hand.leave(place);
+        }
+    }
+
+    /// How long the item of a task in hand was queued.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn waited(&self, place: Place) -> Option<Duration> {
+        Some(self.lane.as_ref()?.in_hand()?.waited(place))
+    }
+
+    /// When the first task of those in hand was received, if the queue measures and there is one.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn oldest_in_hand(&self) -> Option<Moment> {
+        self.lane.as_ref()?.in_hand()?.oldest()
     }
 
     /// Whether an item could be received at one instant during the call.

@@ -1,15 +1,9 @@
 //! The counters behind the account, and the failures. The invariants are those of
 //! [`accounting`](super).
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use core::time::Duration;
 
-use super::in_hand::InHand;
-use super::in_hand::Place;
 use super::kept::Kept;
-use crate::clock::Moment;
 use crate::report::Failure;
 use crate::report::Failures;
 use crate::sync::Mutex;
@@ -49,8 +43,6 @@ pub(crate) struct Ledger {
     /// How many calls are discarding items; and END_SEEN.
     discarding: AtomicUsize,
     failures: Mutex<Guarded<Kept>>,
-    /// The tasks in hand, if the channel measures time. Boxed, because most do not.
-    in_hand: Option<Box<InHand>>,
 }
 
 /// The outcome of [`Ledger::try_resolve`].
@@ -90,7 +82,6 @@ impl Ledger {
     pub(crate) fn new(keep_failures: usize, measures_time: bool) -> Self {
         Self {
             word: AtomicU64::new(if measures_time { MEASURED } else { 0 }),
-            in_hand: measures_time.then(|| Box::new(InHand::new())),
             failed: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             panicked: AtomicU64::new(0),
@@ -167,32 +158,6 @@ impl Ledger {
     pub(crate) fn resolve(&self, count: u64) {
         // AcqRel: as in `try_resolve`.
         self.word.fetch_add(count * ONE, Ordering::AcqRel);
-    }
-
-    /// Records that a task is in hand whose item was queued at `queued_at`, if the channel measures time.
-    #[inline]
-    pub(crate) fn enter_hand(&self, queued_at: Moment) -> Option<Place> {
-        self.in_hand.as_ref()?.enter(queued_at)
-    }
-
-    /// Records that a task is no longer in hand, before it is resolved (I3 of `in_hand`).
-    #[cold]
-    pub(crate) fn leave_hand(&self, place: Place) {
-        if let Some(in_hand) = &self.in_hand {
-            in_hand.leave(place);
-        }
-    }
-
-    /// How long the item of a task in hand was queued.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub(crate) fn waited(&self, place: Place) -> Option<Duration> {
-        self.in_hand.as_ref().map(|in_hand| in_hand.waited(place))
-    }
-
-    /// When the first task of those in hand was received, if the channel measures time and there is one.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub(crate) fn oldest_in_hand(&self) -> Option<Moment> {
-        self.in_hand.as_ref()?.oldest()
     }
 
     /// Requests a notification of quiescence (L3).

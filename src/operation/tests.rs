@@ -14,7 +14,7 @@ use crate::future::SendSlot;
 use crate::kind::Kind;
 use crate::kind::Plain;
 use crate::kind::Tasks;
-use crate::policy::Policy;
+use crate::policy::Options;
 use crate::queue::Queue;
 use crate::shared::Shared;
 
@@ -37,7 +37,7 @@ impl<const PADDING: usize> Drop for Item<PADDING> {
 /// If a send waits for room, the future notifies it before it drops its receiver.
 fn last_receiver_panics<K: Kind, const PADDING: usize>(waits: bool, notifies: bool) {
     let queue = Queue::bounded(2, K::HAS_LANE, false);
-    let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
+    let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Options::default()));
     let exists = Arc::new(());
     // SAFETY: the queue was made for this kind.
     let operation = unsafe { RecvItem::<K>::new() };
@@ -96,8 +96,8 @@ mod deadline {
     use super::Arc;
     use super::Channel;
     use super::Context;
+    use super::Options;
     use super::Plain;
-    use super::Policy;
     use super::Queue;
     use super::RecvItem;
     use super::SendSlot;
@@ -119,7 +119,7 @@ mod deadline {
     #[test]
     fn notified_waiter_gives_up_at_deadline() {
         let queue = Queue::bounded(1, false, false);
-        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
+        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Options::default()));
         let calls = Arc::new(Calls::default());
         let waker = Waker::from(Arc::clone(&calls));
         let cx = &mut Context::from_waker(&waker);

@@ -24,11 +24,11 @@
 //! * **N6** Receivable items are taken out in the order in which they have become receivable, whether they
 //!   were delayed or not: see [`line`](mod@line).
 
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
+use super::in_hand::InHand;
 use crate::clock::Moment;
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicU64;
@@ -127,13 +127,14 @@ pub(crate) struct Lane<T> {
     popped: AtomicU64,
     /// Odd if the next receiver takes from the lane.
     next_from: AtomicUsize,
-    measures: bool,
+    /// The tasks in hand, if the queue measures. Here, so that other channels have no more than a pointer.
+    in_hand: Option<Box<InHand>>,
 }
 
 impl<T> Lane<T> {
     pub(crate) fn new(measures: bool) -> Self {
         Self {
-            measures,
+            in_hand: measures.then(|| Box::new(InHand::new())),
             items: Mutex::new(Some(Items::default())),
             followed_up: AtomicU64::new(0),
             retried: AtomicU64::new(0),
@@ -170,9 +171,19 @@ impl<T> Lane<T> {
         })
     }
 
+    /// The tasks in hand, if the queue measures.
+    #[inline]
+    pub(crate) fn in_hand(&self) -> Option<&InHand> {
+        self.in_hand.as_deref()
+    }
+
+    fn measures(&self) -> bool {
+        self.in_hand.is_some()
+    }
+
     /// The current time, if the queue measures.
     fn time(&self) -> Moment {
-        if self.measures {
+        if self.measures() {
             Moment::now()
         } else {
             Moment::default()
@@ -182,7 +193,7 @@ impl<T> Lane<T> {
     /// Since when the oldest receivable item is that, if the queue measures and there is one.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub(crate) fn oldest(&self) -> Option<Moment> {
-        if !self.measures || self.is_empty() {
+        if !self.measures() || self.is_empty() {
             return None;
         }
         with_lock(&self.items, |items| items.as_ref()?.line.oldest())

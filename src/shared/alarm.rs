@@ -56,14 +56,14 @@ mod tests {
     use super::Channel;
     use super::Instant;
     use super::Shared;
-    use crate::policy::Policy;
+    use crate::policy::Options;
     use crate::queue::Queue;
 
     /// T4 of `timer`: the channel ends before the entry is set.
     #[test]
     fn alarm_of_ended_channel_leaves_no_handle() {
         let queue = Queue::<u32>::bounded(1, true, false);
-        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Policy::default()));
+        let (sender, receiver) = Shared::both_ends_of(Channel::new(queue, Options::default()));
         let hour = Instant::now() + Duration::from_secs(60 * 60);
         drop(sender.close_now());
         sender.set_alarm(Alarm::at(hour));

@@ -194,7 +194,7 @@ impl<T> Lane<T> {
                 else {
                     break;
                 };
-                if self.measures {
+                if self.measures() {
                     // From then on it waits for a receiver, not for its time.
                     requeued.queued_at = Moment::from(due);
                 }
