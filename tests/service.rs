@@ -8,6 +8,8 @@ mod program;
 mod watchdog;
 
 use std::collections::BTreeSet;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,7 +18,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use program::Invocation;
 use program::Output;
+use program::Pipe;
 use program::Run;
 use program::command;
 use program::eventually;
@@ -24,12 +28,16 @@ use program::example;
 use reqwest::Client;
 use reqwest::Response;
 use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use watchdog::Watchdog;
+
+/// The first line of the log of a service that SIGTERM stops.
+const TERMINATED: &str = "terminated: ending the jobs; a second signal quits at once\n";
 
 /// The pause between two looks.
 const POLL: Duration = Duration::from_millis(2);
@@ -51,11 +59,26 @@ struct Told {
 impl Service {
     #[track_caller]
     fn start(options: &[&str]) -> Self {
+        Self::start_with(
+            options,
+            |service| service,
+            |run| run.captured("stdout").text(),
+        )
+    }
+
+    /// Starts it with its stdout where `stdout` finds it.
+    #[track_caller]
+    fn start_with(
+        options: &[&str],
+        redirect: impl FnOnce(Invocation) -> Invocation,
+        mut stdout: impl FnMut(&Run) -> String,
+    ) -> Self {
         let watchdog = Watchdog::start();
         let service = command(example("service"), Path::new("/"));
-        let run = service.args(["--listen=127.0.0.1:0"]).args(options).start();
+        let service = service.args(["--listen=127.0.0.1:0"]).args(options);
+        let run = redirect(service).start();
         let address = eventually("the service to listen", || {
-            let stdout = run.captured("stdout").text();
+            let stdout = stdout(&run);
             let address = stdout.strip_prefix("listening on ")?.split_once('\n')?.0;
             Some(address.to_owned())
         });
@@ -67,6 +90,19 @@ impl Service {
             client,
             _watchdog: watchdog,
         }
+    }
+
+    /// Starts it with both its streams in a pipe, from which only the first line has been read.
+    #[track_caller]
+    fn start_into(pipe: &Pipe, options: &[&str]) -> Self {
+        let end = || pipe.write.try_clone().unwrap();
+        let first = |_: &Run| {
+            let mut line = String::new();
+            BufReader::new(&pipe.read).read_line(&mut line).unwrap();
+            line
+        };
+        let redirect = |service: Invocation| service.stdout(end()).stderr(end());
+        Self::start_with(options, redirect, first)
     }
 
     async fn post(&self, job: Value) -> reqwest::Result<Response> {
@@ -90,9 +126,19 @@ impl Service {
         }
     }
 
+    /// Posts a job that must be accepted.
+    async fn accept(&self, job: Value) {
+        let response = self.post(job).await.unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+    }
+
     fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = self.run.child.id().try_into().unwrap();
-        kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
     }
 
     fn finish(self) -> Output {
@@ -132,7 +178,15 @@ async fn load(url: String, accepted: &AtomicUsize) -> Told {
     told
 }
 
-/// The ids in lines such as `done: job 17 (load)`.
+fn hangs() -> Value {
+    json!({ "name": "hangs", "millis": 1_000_000_000 })
+}
+
+fn bug() -> Value {
+    json!({ "name": "bug", "ends": "panics" })
+}
+
+/// The ids in lines such as `done: job 17 ("load")`.
 fn ids(text: &str, what: &str) -> Vec<u64> {
     let lines = text.lines().filter_map(|line| {
         let id = line.strip_prefix(what)?.strip_prefix(": job ")?;
@@ -169,64 +223,52 @@ async fn no_accepted_job_is_lost() {
 
     let output = service.finish();
     output.assert_code(0);
-    let done = ids(&output.stdout.text(), "done");
+    let log = output.stderr.text();
+    let done = ids(&log, "done");
     assert_eq!(done.len(), told.accepted.len());
     assert_eq!(BTreeSet::from_iter(done), told.accepted);
     let summary = format!("{} done, 0 failed\n", told.accepted.len());
-    assert_eq!(output.stderr.text(), summary);
+    assert!(log.ends_with(&summary), "{log}");
+    assert_eq!(log.lines().count(), told.accepted.len() + 2);
 }
 
 #[tokio::test]
 async fn jobs_that_do_not_end_are_named() {
     let service = Service::start(&["--workers=1", "--capacity=2", "--grace=1"]);
-    let hangs = json!({ "name": "hangs", "millis": 1_000_000_000 });
-    assert_eq!(
-        service.post(hangs).await.unwrap().status(),
-        StatusCode::ACCEPTED
-    );
+    service.accept(hangs()).await;
     service.wait_for("in_hand", 1).await;
     for name in ["mail", "report"] {
-        let waits = service.post(json!({ "name": name })).await.unwrap();
-        assert_eq!(waits.status(), StatusCode::ACCEPTED);
+        service.accept(json!({ "name": name })).await;
     }
     service.terminate();
     let output = service.finish();
     output.assert_code(1);
     let expected = "\
-handed back: job 2 (mail)
-handed back: job 3 (report)
-aborted: job 1 (hangs)
+handed back: job 2 (\"mail\")
+handed back: job 3 (\"report\")
+aborted: job 1 (\"hangs\")
 0 done, 0 failed
 ";
-    assert_eq!(output.stderr.text(), expected);
+    assert_eq!(output.stderr.text(), format!("{TERMINATED}{expected}"));
 }
 
 #[tokio::test]
 async fn the_ledger_is_public() {
     let service = Service::start(&["--workers=1", "--capacity=1"]);
     for (ends, count) in [("done", "done"), ("fails", "failed")] {
-        let job = json!({ "name": ends, "ends": ends });
-        assert_eq!(
-            service.post(job).await.unwrap().status(),
-            StatusCode::ACCEPTED
-        );
+        service.accept(json!({ "name": ends, "ends": ends })).await;
         service.wait_for(count, 1).await;
     }
     let order = service.post(json!({ "name": 7 })).await.unwrap();
     assert_eq!(order.status(), StatusCode::BAD_REQUEST);
     // The worker survives a panic.
-    let job = json!({ "name": "bug", "ends": "panics" });
-    assert_eq!(
-        service.post(job).await.unwrap().status(),
-        StatusCode::ACCEPTED
-    );
+    service.accept(bug()).await;
     service.wait_for("failed", 2).await;
 
-    let hangs = json!({ "name": "hangs", "millis": 1_000_000_000 });
-    service.post(hangs.clone()).await.unwrap();
+    service.accept(hangs()).await;
     service.wait_for("in_hand", 1).await;
-    service.post(hangs.clone()).await.unwrap();
-    let refused = service.post(hangs).await.unwrap();
+    service.accept(hangs()).await;
+    let refused = service.post(hangs()).await.unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()[RETRY_AFTER], "1");
     assert_eq!(
@@ -235,19 +277,24 @@ async fn the_ledger_is_public() {
     );
 
     let expected = json!({
-        "queued": 1, "in_hand": 1, "closed": false, "accepted": 5, "refused": 1, "begun": 4,
-        "done": 1, "failed": 2, "abandoned": 0, "handed_back": 0,
+        "queued": 1, "delayed": 0, "in_hand": 1, "closed": false, "accepted": 5, "refused": 1,
+        "begun": 4, "done": 1, "failed": 2, "panicked": 0, "abandoned": 0, "handed_back": 0,
     });
     assert_eq!(service.stats().await, expected);
     let metrics = service.get("/metrics").await;
     let samples: Vec<_> = metrics.lines().filter(|it| !it.starts_with('#')).collect();
     let expected = [
         "jobs_queued 1",
+        "jobs_delayed 0",
         "jobs_in_hand 1",
         "jobs_accepted_total 5",
         "jobs_refused_total 1",
+        "jobs_begun_total 4",
         "jobs_done_total 1",
         "jobs_failed_total 2",
+        "jobs_panicked_total 0",
+        "jobs_abandoned_total 0",
+        "jobs_handed_back_total 0",
     ];
     assert_eq!(samples, expected);
 
@@ -259,4 +306,80 @@ async fn the_ledger_is_public() {
     let refused = service.post(json!({ "name": "late" })).await.unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()[RETRY_AFTER], "5");
+}
+
+#[tokio::test]
+async fn metrics_have_the_content_type_of_prometheus() {
+    let service = Service::start(&[]);
+    let metrics = service.client.get(format!("{}/metrics", service.url));
+    let response = metrics.send().await.unwrap();
+    let expected = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(response.headers()[CONTENT_TYPE], expected);
+}
+
+/// As in `service | head -1`.
+#[tokio::test]
+async fn workers_survive_streams_whose_reader_has_ended() {
+    let pipe = Pipe::new();
+    let service = Service::start_into(&pipe, &["--workers=1"]);
+    drop(pipe);
+    for count in 1..=2 {
+        service.accept(json!({ "name": "mail" })).await;
+        service.wait_for("done", count).await;
+        service.accept(bug()).await;
+        service.wait_for("failed", count).await;
+    }
+    service.terminate();
+    service.finish().assert_code(0);
+}
+
+#[tokio::test]
+async fn a_log_that_is_never_read_holds_up_nothing() {
+    let pipe = Pipe::new();
+    let service = Service::start_into(&pipe, &["--workers=1", "--grace=1"]);
+    pipe.fill();
+    for count in 1..=2 {
+        service.accept(json!({ "name": "mail" })).await;
+        service.wait_for("done", count).await;
+        service.accept(bug()).await;
+        service.wait_for("failed", count).await;
+    }
+    service.accept(hangs()).await;
+    service.wait_for("in_hand", 1).await;
+    service.terminate();
+    service.finish().assert_code(1);
+}
+
+#[tokio::test]
+async fn a_name_cannot_forge_a_line_of_the_log() {
+    let service = Service::start(&["--workers=1"]);
+    let name = "mail)\ndone: job 7 (\u{1b}[2J";
+    service.accept(json!({ "name": name })).await;
+    service
+        .accept(json!({ "name": name, "ends": "panics" }))
+        .await;
+    service.wait_for("failed", 1).await;
+    service.terminate();
+    let output = service.finish();
+    output.assert_code(0);
+    let log = output.stderr.text();
+    assert_eq!(ids(&log, "done"), [1]);
+    assert_eq!(ids(&log, "failed"), [2]);
+    // The panic, and the two lines about the end.
+    assert_eq!(log.lines().count(), 5, "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_service_at_once() {
+    for (second, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
+        let service = Service::start(&["--grace=1000000000"]);
+        service.accept(hangs()).await;
+        service.terminate();
+        while service.stats().await["closed"] != true {
+            sleep(POLL).await;
+        }
+        service.signal(second);
+        service.finish().assert_code(code);
+    }
 }

@@ -17,6 +17,7 @@ use axum::routing::post;
 use serde_json::Value;
 use serde_json::json;
 use tollgate::Sender;
+use tollgate::Stats;
 use tollgate::TrySendError;
 
 use crate::jobs::Job;
@@ -27,6 +28,8 @@ pub(crate) struct Service {
     sender: Sender<Job>,
     last_id: AtomicU64,
     refused: AtomicU64,
+    /// The highest `done` that was shown.
+    done: AtomicU64,
 }
 
 impl Service {
@@ -35,7 +38,17 @@ impl Service {
             sender,
             last_id: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            done: AtomicU64::new(0),
         })
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = self.sender.monitor().stats();
+        // It is too low for a moment while a job ends in another way. Prometheus takes a counter
+        // that decreases for one that was reset, and would count all its jobs again.
+        let done = &mut stats.report.done;
+        *done = self.done.fetch_max(*done, Relaxed).max(*done);
+        stats
     }
 }
 
@@ -70,13 +83,18 @@ async fn enqueue(State(service): State<Arc<Service>>, body: Bytes) -> Response {
 }
 
 async fn stats(State(service): State<Arc<Service>>) -> impl IntoResponse {
-    let stats = service.sender.monitor().stats();
-    json_body(ledger::json(&stats, service.refused.load(Relaxed)))
+    json_body(ledger::json(
+        &service.stats(),
+        service.refused.load(Relaxed),
+    ))
 }
 
-async fn metrics(State(service): State<Arc<Service>>) -> String {
-    let stats = service.sender.monitor().stats();
-    ledger::prometheus(&stats, service.refused.load(Relaxed))
+async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
+    let text = ledger::prometheus(&service.stats(), service.refused.load(Relaxed));
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        text,
+    )
 }
 
 fn json_body(value: Value) -> impl IntoResponse {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -11,6 +12,9 @@ use futures_util::FutureExt;
 use serde::Deserialize;
 use tokio::time::sleep;
 use tollgate::TaskReceiver;
+
+use crate::common::threads::lock;
+use crate::log::Log;
 
 /// What a client asks for.
 #[derive(Clone, Deserialize)]
@@ -41,22 +45,25 @@ pub(crate) struct Job {
 
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "job {} ({})", self.id, self.order.name)
+        // In quotes and escaped: a client chose it.
+        write!(f, "job {} ({:?})", self.id, self.order.name)
     }
 }
 
 /// Does jobs until the channel is finished.
-pub(crate) async fn worker(receiver: TaskReceiver<Job>, running: Running) {
+pub(crate) async fn worker(receiver: TaskReceiver<Job>, running: Running, log: Log) {
     while let Ok(task) = receiver.recv().await {
         running.begin(&task);
         // A panic fails the job, and the worker continues.
         let work = AssertUnwindSafe(work(&task.order)).catch_unwind();
         let result = work.await.unwrap_or_else(|_| Err("it panicked".to_owned()));
-        running.end(&task);
-        match result {
-            Ok(()) => println!("done: {}", task.done()),
-            Err(reason) => println!("failed: {}: {reason}", task.fail(&*reason)),
+        if !running.end(&task) {
+            return; // The job was given up. Without `done` or `fail`, it counts as abandoned.
         }
+        log.line(match result {
+            Ok(()) => format!("done: {}", task.done()),
+            Err(reason) => format!("failed: {}: {reason}", task.fail(&*reason)),
+        });
     }
 }
 
@@ -65,7 +72,7 @@ async fn work(order: &Order) -> Result<(), String> {
     match order.ends {
         Ends::Done => Ok(()),
         Ends::Fails => Err("out of paper".to_owned()),
-        Ends::Panics => panic!("{} panics", order.name),
+        Ends::Panics => panic!("{:?} panics", order.name),
     }
 }
 
@@ -75,14 +82,16 @@ pub(crate) struct Running(Arc<Mutex<BTreeMap<u64, Job>>>);
 
 impl Running {
     fn begin(&self, job: &Job) {
-        self.0.lock().unwrap().insert(job.id, job.clone());
+        lock(&self.0).insert(job.id, job.clone());
     }
 
-    fn end(&self, job: &Job) {
-        self.0.lock().unwrap().remove(&job.id);
+    /// Returns `false` if the job was given up.
+    fn end(&self, job: &Job) -> bool {
+        lock(&self.0).remove(&job.id).is_some()
     }
 
-    pub(crate) fn jobs(&self) -> Vec<Job> {
-        self.0.lock().unwrap().values().cloned().collect()
+    /// Gives up the jobs that have not ended.
+    pub(crate) fn give_up(&self) -> impl Iterator<Item = Job> {
+        mem::take(&mut *lock(&self.0)).into_values()
     }
 }

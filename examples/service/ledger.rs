@@ -1,61 +1,72 @@
 //! The ledger of the channel, for people and for Prometheus.
 
-use std::fmt::Write;
-
+use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 use tollgate::Stats;
 
-pub(crate) fn json(stats: &Stats, refused: u64) -> Value {
+/// A figure with its name, and what it counts.
+struct Figure {
+    name: &'static str,
+    help: &'static str,
+    value: u64,
+    is_counter: bool,
+}
+
+/// `accepted` is the sum of `queued`, `delayed`, `in_hand`, and of all the ways in which a job ends:
+/// `done`, `failed`, `panicked`, `abandoned` and `handed_back`.
+fn figures(stats: &Stats, refused: u64) -> [Figure; 11] {
     let report = &stats.report;
-    json!({
-        "queued": stats.queued,
-        "in_hand": stats.in_hand,
-        "closed": stats.closed,
-        "accepted": report.sent,
-        "refused": refused,
-        "begun": report.received,
-        "done": report.done,
-        "failed": report.failed,
-        "abandoned": report.abandoned,
-        "handed_back": report.discarded,
-    })
+    [
+        gauge("queued", "Jobs that wait.", stats.queued),
+        gauge("delayed", "Jobs that are not due yet.", stats.delayed),
+        gauge("in_hand", "Jobs that workers have.", stats.in_hand),
+        counter("accepted", "Jobs that were queued.", report.sent),
+        counter("refused", "Jobs that were answered 503.", refused),
+        counter("begun", "Jobs that workers got.", report.received),
+        counter("done", "Jobs that succeeded.", report.done),
+        counter("failed", "Jobs that failed.", report.failed),
+        counter("panicked", "Jobs that ended a worker.", report.panicked),
+        counter("abandoned", "Jobs that were aborted.", report.abandoned),
+        counter("handed_back", "Jobs never begun.", report.discarded),
+    ]
+}
+
+fn gauge(name: &'static str, help: &'static str, value: usize) -> Figure {
+    Figure {
+        name,
+        help,
+        value: value as u64,
+        is_counter: false,
+    }
+}
+
+fn counter(name: &'static str, help: &'static str, value: u64) -> Figure {
+    Figure {
+        name,
+        help,
+        value,
+        is_counter: true,
+    }
+}
+
+pub(crate) fn json(stats: &Stats, refused: u64) -> Value {
+    let figures = figures(stats, refused).map(|it| (it.name.to_owned(), it.value.into()));
+    let mut object = Map::from_iter(figures);
+    object.insert("closed".to_owned(), stats.closed.into());
+    object.into()
 }
 
 pub(crate) fn prometheus(stats: &Stats, refused: u64) -> String {
-    let report = &stats.report;
-    let mut text = String::new();
-    let mut metric = |name: &str, kind: &str, help: &str, value: u64| {
-        let _ = write!(
-            text,
-            "# HELP jobs_{name} {help}\n# TYPE jobs_{name} {kind}\njobs_{name} {value}\n"
-        );
+    figures(stats, refused).map(metric).concat()
+}
+
+fn metric(figure: Figure) -> String {
+    let Figure { help, value, .. } = figure;
+    let (suffix, kind) = if figure.is_counter {
+        ("_total", "counter")
+    } else {
+        ("", "gauge")
     };
-    metric("queued", "gauge", "Jobs that wait.", stats.queued as u64);
-    metric(
-        "in_hand",
-        "gauge",
-        "Jobs that workers have.",
-        stats.in_hand as u64,
-    );
-    metric(
-        "accepted_total",
-        "counter",
-        "Jobs that were queued.",
-        report.sent,
-    );
-    metric(
-        "refused_total",
-        "counter",
-        "Jobs that were answered 503.",
-        refused,
-    );
-    metric("done_total", "counter", "Jobs that succeeded.", report.done);
-    metric(
-        "failed_total",
-        "counter",
-        "Jobs that failed.",
-        report.failed,
-    );
-    text
+    let name = format!("jobs_{}{suffix}", figure.name);
+    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n")
 }

@@ -11,87 +11,82 @@
 //! - **Shutdown with a grace period.** `close` refuses new jobs, while `/stats` and `/metrics` still
 //!   answer; `finished` waits for the accepted jobs; `close_now` hands back those that no worker has
 //!   begun, and the log names them; then it names the jobs in hand that do not end, and aborts them.
+//! - **A log that blocks no worker.** `force_send` drops the oldest line if nobody reads the log.
 
+mod args;
+#[path = "../common/mod.rs"]
+mod common;
 mod http;
 mod jobs;
 mod ledger;
+mod log;
 
-use std::error::Error;
 use std::future::IntoFuture;
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tollgate::Monitor;
 
+use crate::args::Args;
+use crate::common::exit;
+use crate::common::interrupt::Interrupt;
+use crate::common::output::print;
+use crate::common::runtime;
+use crate::common::start::start;
 use crate::http::Service;
 use crate::jobs::Job;
 use crate::jobs::Running;
+use crate::log::Log;
 
-/// Accept jobs over HTTP, and do them in the background
-#[derive(Parser)]
-#[command(name = "service", after_help = AFTER_HELP)]
-struct Args {
-    /// Address to listen on; port 0 takes any free port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+/// The time for what normally takes none: that aborted workers end, and that the log is written.
+const MOMENT: Duration = Duration::from_secs(1);
 
-    /// Number of jobs that are done at once
-    #[arg(short, long, value_name = "N", default_value = "4")]
-    workers: NonZeroUsize,
-
-    /// Maximum number of jobs that wait
-    #[arg(short, long, value_name = "N", default_value = "64")]
-    capacity: NonZeroUsize,
-
-    /// Time for the accepted jobs after SIGTERM, and then again for those in hand, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 10_000)]
-    grace: u64,
+fn main() -> ExitCode {
+    let args = start();
+    exit::code(runtime::block_on(0, None, run(args)), ExitCode::FAILURE)
 }
 
-const AFTER_HELP: &str = r#"Example:
-  curl -i localhost:8080/jobs -d '{"name": "mail", "millis": 100}'
-
-Exit status:
-  0  every accepted job has ended
-  1  jobs were handed back or aborted, or the service could not start
-  2  invalid arguments"#;
-
-#[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let args = Args::parse();
-    let stop = stop_signal()?;
+async fn run(args: Args) -> io::Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let log = Log::start()?;
     let listener = TcpListener::bind(args.listen).await?;
-    println!("listening on {}", listener.local_addr()?);
+    print(&format!("listening on {}\n", listener.local_addr()?))?;
 
+    // This receiver is kept: without any, the channel would discard the queued jobs.
     let (sender, receiver) = tollgate::tasks::<Job>(args.capacity.get());
     let monitor = sender.monitor();
     let running = Running::default();
-    let mut workers = JoinSet::new();
-    for _ in 0..args.workers.get() {
-        workers.spawn(jobs::worker(receiver.clone(), running.clone()));
-    }
-    drop(receiver); // The workers hold clones.
+    let worker = || jobs::worker(receiver.clone(), running.clone(), log.clone());
+    let mut workers: JoinSet<()> = (0..args.workers.get()).map(|_| worker()).collect();
 
     let (stop_http, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, http::router(Service::new(sender)))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let server = tokio::spawn(server.into_future());
 
-    stop.await;
-    let grace = Duration::from_millis(args.grace);
-    let left = finish(&monitor, &running, workers, grace).await;
+    let is_healthy = tokio::select! {
+        stop = interrupt.first() => {
+            log.line(format_args!("{stop}: ending the jobs; a second signal quits at once"));
+            true
+        }
+        // It ends only when the channel is finished, or by a bug.
+        _ = workers.join_next() => {
+            log.line("a worker ended by itself: ending the jobs");
+            false
+        }
+    };
+    let left = finish(&monitor, &running, workers, args.grace, &log).await;
     // Last, so that clients and Prometheus could see the end of the work. A client that does not
     // read its answer does not hold up the service.
     drop(stop_http);
-    let _ = timeout(grace, server).await;
-    Ok(if left == 0 {
+    let _ = timeout(args.grace, server).await;
+    log.finish(MOMENT).await;
+    Ok(if is_healthy && left == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -104,45 +99,28 @@ async fn finish(
     running: &Running,
     mut workers: JoinSet<()>,
     grace: Duration,
-) -> u64 {
+    log: &Log,
+) -> usize {
+    let mut left = 0;
     // From now on, handlers refuse jobs.
     monitor.close();
-    if timeout(grace, monitor.finished()).await.is_err() {
+    if workers.is_empty() || timeout(grace, monitor.finished()).await.is_err() {
         for job in monitor.close_now() {
-            eprintln!("handed back: {job}");
+            log.line(format_args!("handed back: {job}"));
+            left += 1;
         }
-        if timeout(grace, monitor.finished()).await.is_err() {
-            for job in running.jobs() {
-                eprintln!("aborted: {job}");
-            }
-            workers.shutdown().await;
-        }
+        let _ = timeout(grace, monitor.finished()).await;
     }
-    let report = match monitor.finished().await {
-        Ok(report) => report,
-        Err(error) => error.report,
-    };
-    eprintln!("{} done, {} failed", report.done, report.failed);
-    report.discarded + report.abandoned
-}
-
-/// Starts to listen for SIGTERM and Ctrl-C. The future completes at the first of them.
-#[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::SignalKind;
-    use tokio::signal::unix::signal;
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(async { drop(tokio::signal::ctrl_c().await) })
+    // A worker that does not await anything cannot be aborted.
+    let _ = timeout(MOMENT, workers.shutdown()).await;
+    for job in running.give_up() {
+        log.line(format_args!("aborted: {job}"));
+        left += 1;
+    }
+    let report = monitor.stats().report;
+    log.line(format_args!(
+        "{} done, {} failed",
+        report.done, report.failed
+    ));
+    left
 }
