@@ -71,8 +71,8 @@
 //!
 //! The directory `examples` of the crate has ten short programs: this pool, graceful shutdown,
 //! retries, a pool that feeds its own queue, order for each key, two stages, threads, any runtime, a
-//! stream, and a timeout in a `select!`. It also has whole programs, among them a web service, and a
-//! worker whose jobs come from a broker.
+//! stream, and a timeout in a `select!`. It also has whole programs, among them a web service. The
+//! repository, but not the published package, has a worker whose jobs come from a broker.
 //!
 //! # Imports
 //!

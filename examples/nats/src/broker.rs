@@ -6,6 +6,11 @@
 //!
 //! The broker delivers a job again if nothing is heard of it for the *ack wait* of the consumer. So a
 //! process may die at any time, and any code may drop a [`Delivery`] or panic: no job is lost.
+//!
+//! A process that is stopped (SIGSTOP, a suspended machine) or cut off from the broker is silent too. After
+//! the ack wait, another process has the same job, and the first one continues with it when it can. Its late
+//! "ack" then settles the job for both, and its late "nak" takes the job from the other, so that a third
+//! delivery follows. The worker function must allow for that, as for any repetition.
 
 use std::error::Error;
 use std::fmt;
@@ -14,6 +19,7 @@ use std::time::Duration;
 use async_nats::Client;
 use async_nats::Request;
 use async_nats::client::RequestError;
+use async_nats::connection::State;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::PullConsumer;
@@ -21,6 +27,7 @@ use async_nats::jetstream::message::Acker;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
+use tokio::select;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio::time::interval_at;
@@ -31,6 +38,7 @@ use tollgate::Task;
 
 use crate::NotDone;
 use crate::Outcome;
+use crate::queue::Queue;
 
 /// How long the broker holds a request for jobs, and so how long [`pull`] may continue after a close. (If
 /// the connection is lost meanwhile, async-nats waits for five seconds more.)
@@ -42,7 +50,8 @@ const PERSISTENCE: Duration = Duration::from_secs(60);
 /// The pause after an error, such as during the election of a new leader.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A job that the broker has delivered to this process. While it exists, the ack wait does not pass.
+/// A job that the broker has delivered to this process. While it exists, the ack wait does not pass, as long
+/// as the process runs and reaches the broker.
 ///
 /// One that is dropped is delivered again after the ack wait.
 #[derive(Debug)]
@@ -90,10 +99,13 @@ impl Delivery {
     /// Asks the broker to deliver the job again. It is asked once: a second request, if the first was
     /// heard, could take the job from the process that has it by then. If it was not heard, the ack wait
     /// passes.
-    async fn redeliver(&self, delay: Option<Duration>) {
-        self.alive.abort(); // A "progress" would replace the delay by the ack wait.
-        let answer = AckKind::Nak(delay).into();
-        let _ = self.answer(&answer).await;
+    async fn redeliver(&mut self, delay: Option<Duration>) -> Result<(), RequestError> {
+        // A "progress" after it would replace the delay by the ack wait. The abort alone does not wait.
+        self.alive.abort();
+        if !self.alive.is_finished() {
+            let _ = (&mut self.alive).await;
+        }
+        self.answer(&AckKind::Nak(delay).into()).await
     }
 
     /// (Not `Message::double_ack`, which takes the broker's "no responders" for a confirmation.)
@@ -132,11 +144,33 @@ async fn keep_alive(acker: Acker, period: Duration) {
 ///
 /// What the broker delivers after the close is returned at once. The channel must be bounded, and this must be
 /// its only sender.
-pub async fn pull(client: Client, consumer: PullConsumer, sender: Sender<Delivery>) {
+///
+/// This opens the queue, and again after each error: the stream or the consumer may be gone, or may have
+/// another ack wait now. It logs an error when it is not the same as before.
+pub async fn pull(queue: Queue, sender: Sender<Delivery>) {
+    let mut opened = None;
+    let mut last = String::new();
     while sender.ready().await.is_ok() {
-        if pull_some(&client, &consumer, &sender).await.is_err() {
-            sleep(PAUSE).await;
+        let pulled = match &opened {
+            Some(consumer) => {
+                let pulled = pull_some(&queue.client, consumer, &sender).await;
+                pulled.inspect(|()| last.clear())
+            }
+            None => select! {
+                consumer = queue.open() => consumer.map(|it| opened = Some(it)),
+                _ = sender.closed() => return,
+            },
+        };
+        let Err(error) = pulled else {
+            continue;
+        };
+        opened = None;
+        let error = error.to_string();
+        if error != last {
+            eprintln!("no jobs for now: {error}");
+            last = error;
         }
+        sleep(PAUSE).await;
     }
 }
 
@@ -153,11 +187,14 @@ async fn pull_some(
     let mut messages = batch.messages().await?;
     while let Some(message) = messages.next().await {
         let delivery = Delivery::new(message?, client, ack_wait);
-        if let Err(SendError(delivery)) = sender.send(delivery).await {
-            delivery.redeliver(None).await;
+        if let Err(SendError(mut delivery)) = sender.send(delivery).await {
+            let _ = delivery.redeliver(None).await; // If it is not heard, the ack wait passes.
         }
     }
-    Ok(())
+    match client.connection_state() {
+        State::Connected => Ok(()),
+        state => Err(format!("the connection is {state}").into()), // The batch has only timed out.
+    }
 }
 
 /// Calls `work` on the job of a task, and tells the broker of its outcome. The task ends when the broker
@@ -170,7 +207,7 @@ async fn pull_some(
 /// Returns an error, and the task has failed, if the broker did not confirm that the job needs no other
 /// delivery. It may deliver the job again.
 pub async fn process<F>(
-    task: Task<Delivery>,
+    mut task: Task<Delivery>,
     work: impl FnOnce(Bytes, u32) -> F,
 ) -> Result<(), Unconfirmed>
 where
@@ -180,12 +217,13 @@ where
     let confirmed = match &outcome {
         Ok(()) => task.settle(AckKind::Ack.into()).await,
         Err(NotDone::Failed(reason)) => task.settle(task.term(&**reason)).await,
+        // If it is not heard, the ack wait passes: the job is tried again in any case.
         Err(NotDone::Retry) => {
-            task.redeliver(None).await;
+            let _ = task.redeliver(None).await;
             Ok(())
         }
         Err(NotDone::RetryAfter(delay)) => {
-            task.redeliver(Some(*delay)).await;
+            let _ = task.redeliver(Some(*delay)).await;
             Ok(())
         }
     };
@@ -198,10 +236,12 @@ where
     confirmed
 }
 
-/// Returns jobs on which no work has begun, so that other processes get them at once.
+/// Returns jobs on which no work has begun, so that other processes get them at once. Returns how many the
+/// broker has confirmed. It delivers the others after the ack wait.
 pub async fn give_back(deliveries: impl IntoIterator<Item = Delivery>) -> usize {
-    let give_back = |delivery: Delivery| async move { delivery.redeliver(None).await };
-    join_all(deliveries.into_iter().map(give_back)).await.len()
+    let give_back = |mut delivery: Delivery| async move { delivery.redeliver(None).await };
+    let answers = join_all(deliveries.into_iter().map(give_back)).await;
+    answers.iter().filter(|it| it.is_ok()).count()
 }
 
 /// The broker did not confirm an acknowledgement.

@@ -9,10 +9,10 @@ mod outcome;
 pub mod work;
 // its jobs from a channel of this process
 pub mod channel;
-// its jobs from a stream of NATS JetStream
-pub mod broker;
 // the stream of the jobs, and how they are published
 pub mod queue;
+// its jobs from a stream of NATS JetStream
+pub mod broker;
 
 pub use outcome::NotDone;
 pub use outcome::Outcome;

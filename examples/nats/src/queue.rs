@@ -12,13 +12,11 @@ use async_nats::jetstream::stream;
 use async_nats::jetstream::stream::RetentionPolicy;
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
-use tokio::time::sleep;
 
-const PAUSE: Duration = Duration::from_millis(500);
 /// The stream and its subject.
-const JOBS: &str = "jobs";
+pub const JOBS: &str = "jobs";
 /// All worker processes share one consumer.
-const WORKERS: &str = "workers";
+pub const WORKERS: &str = "workers";
 
 /// The stream, which this creates if there is none. A job stays in it until a worker has settled it.
 pub async fn stream(client: &Client, replicas: usize) -> Result<Stream, Error> {
@@ -45,35 +43,40 @@ pub async fn consumer(stream: &Stream, ack_wait: Duration) -> Result<PullConsume
     Ok(stream.get_or_create_consumer(WORKERS, config).await?)
 }
 
-/// The consumer of the stream, as soon as the servers can agree on it. A cluster cannot while it elects a
-/// leader.
-pub async fn open(client: &Client, replicas: usize, ack_wait: Duration) -> PullConsumer {
-    loop {
-        let opened = async { consumer(&stream(client, replicas).await?, ack_wait).await };
-        match opened.await {
-            Ok(consumer) => return consumer,
-            Err(error) => eprintln!("no queue yet: {error}"),
-        }
-        sleep(PAUSE).await;
+/// What it takes to open the queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub client: Client,
+    pub replicas: usize,
+    pub ack_wait: Duration,
+}
+
+impl Queue {
+    /// The consumer of the stream. A cluster has none while it elects a leader.
+    pub async fn open(&self) -> Result<PullConsumer, Error> {
+        let stream = stream(&self.client, self.replicas).await?;
+        consumer(&stream, self.ack_wait).await
     }
 }
 
-/// Publishes jobs with their names, and waits until the stream has stored them all.
+/// Publishes jobs with their names, and waits until the stream has stored them all. Returns how many it had
+/// stored before, and so has not stored again.
 ///
 /// After an error, publish them again: within the duplicate window of the stream (two minutes), it stores
-/// only one job of each name.
+/// only one job of each name, also if that one is settled by then.
 pub async fn publish(
     client: &Client,
     jobs: impl IntoIterator<Item = (String, Bytes)>,
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     let context = jetstream::new(client.clone());
     let mut stored = Vec::new();
     for (name, job) in jobs {
         let message = PublishMessage::build().payload(job).message_id(name);
         stored.push(context.send_publish(JOBS, message).await?);
     }
+    let mut duplicates = 0;
     for stored in stored {
-        stored.await?;
+        duplicates += usize::from(stored.await?.duplicate);
     }
-    Ok(())
+    Ok(duplicates)
 }

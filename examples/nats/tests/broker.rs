@@ -12,10 +12,14 @@ use std::sync::MutexGuard;
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::Subscriber;
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
+use futures_util::StreamExt;
 use nats_worker::queue;
+use nats_worker::work::DELAY;
 use nats_worker::work::First;
 use nats_worker::work::Job;
 use support::PATIENCE;
@@ -30,6 +34,7 @@ use tokio::select;
 use tokio::time::Instant;
 use tokio::time::interval;
 use tokio::time::sleep;
+use tokio::time::timeout;
 
 const PROCESSES: usize = 4;
 
@@ -49,6 +54,7 @@ fn kills_lose_no_job() {
         let mut cluster = Cluster::start().await;
         let client = cluster.connect().await;
         let stream = cluster.stream(&client).await;
+        consumer(&stream, LIMITS).await;
         let mut pool = Pool::start(cluster.addresses(), LIMITS, PROCESSES);
         let publishing = tokio::spawn(publish(client, jobs(JOBS)));
 
@@ -96,6 +102,7 @@ fn shutdowns_lose_and_repeat_no_job() {
         let mut cluster = Cluster::start().await;
         let client = cluster.connect().await;
         let stream = cluster.stream(&client).await;
+        consumer(&stream, LIMITS).await;
         let mut pool = Pool::start(cluster.addresses(), LIMITS, PROCESSES);
         let publishing = tokio::spawn(publish(client, jobs(JOBS)));
 
@@ -144,12 +151,20 @@ fn each_outcome_reaches_the_broker() {
         });
         publish(client.clone(), ends.chain(slow).collect()).await;
         let malformed = ("malformed".to_owned(), Bytes::from("no job"));
-        queue::publish(&client, [malformed]).await.unwrap();
+        let again = malformed.clone();
+        assert_eq!(queue::publish(&client, [malformed]).await.unwrap(), 0);
+        assert_eq!(queue::publish(&client, [again]).await.unwrap(), 1);
+        consumer(&stream, LIMITS).await;
+        let subject = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.jobs.workers";
+        let advisories = client.subscribe(subject).await.unwrap();
+        client.flush().await.unwrap();
 
         let mut pool = Pool::start(cluster.addresses(), LIMITS, 1);
         work_until_settled(&mut pool, &stream).await;
-        // That jobs have failed is an error of the process.
+        // The job that panics is an error of the process.
         assert_ne!(pool.shutdown().await, 0);
+        // Job 2, and the malformed one after the 17 others.
+        assert_eq!(terminated(advisories, 2).await, [2, 18]);
 
         let attempts = (1..).zip(firsts).map(|(id, (_, attempts))| (id, attempts));
         let slow = (6..=17).map(|id| (id, 1));
@@ -157,6 +172,11 @@ fn each_outcome_reaches_the_broker() {
             let numbers: Vec<_> = pool.jobs[&id].iter().map(|it| it.number).collect();
             assert_eq!(numbers, Vec::from_iter(1..=attempts), "job {id}");
         }
+        let [first, second] = &pool.jobs[&4][..] else {
+            unreachable!("it was delayed once");
+        };
+        let delay = Duration::from_millis(second.at - first.at);
+        assert!(delay + Duration::from_millis(50) > DELAY, "{delay:?}");
     });
 }
 
@@ -177,9 +197,7 @@ fn a_process_takes_what_it_has_room_for_and_gives_back_what_it_has_not_begun() {
             ..Job::default()
         };
         publish(client, (1..=100).map(hang).collect()).await;
-        let mut consumer = queue::consumer(&stream, Duration::from_secs(NEVER))
-            .await
-            .unwrap();
+        let mut consumer = consumer(&stream, LIMITS).await;
 
         let mut pool = Pool::start(cluster.addresses(), LIMITS, 1);
         let mut delivered = 0;
@@ -193,6 +211,36 @@ fn a_process_takes_what_it_has_room_for_and_gives_back_what_it_has_not_begun() {
         let given_back = format!("given back {AHEAD}");
         assert_eq!(pool.lines, [stragglers, given_back]);
         assert!(pool.jobs.is_empty(), "a job has ended");
+    });
+}
+
+#[test]
+fn a_process_opens_the_queue_again() {
+    const LIMITS: Limits = Limits {
+        ack_wait: NEVER,
+        grace: 60,
+    };
+    let _alone = begin();
+    block_on(async {
+        let mut cluster = Cluster::start().await;
+        let client = cluster.connect().await;
+        let stream = cluster.stream(&client).await;
+        consumer(&stream, LIMITS).await;
+        let mut pool = Pool::start(cluster.addresses(), LIMITS, 1);
+        publish(client.clone(), jobs(1)).await;
+        work_until_settled(&mut pool, &stream).await;
+
+        // With its consumer. The process creates both.
+        let context = jetstream::new(client.clone());
+        context.delete_stream(queue::JOBS).await.unwrap();
+        let job = |id| Job {
+            id,
+            ..Job::default()
+        };
+        publish(client, (2..=100).map(job).collect()).await;
+        work_until(&mut pool, 100).await;
+        work_until_settled(&mut pool, &stream).await;
+        assert_eq!(pool.shutdown().await, 0);
     });
 }
 
@@ -220,7 +268,12 @@ fn jobs(count: u64) -> Vec<Job> {
     let job = |id| Job {
         id,
         millis: fastrand::u64(..5),
-        ..Job::default()
+        // That a job fails is no error of the process.
+        first: if id % 100 == 0 {
+            First::Fails
+        } else {
+            First::Succeeds
+        },
     };
     (1..=count).map(job).collect()
 }
@@ -239,10 +292,23 @@ async fn publish(client: Client, jobs: Vec<Job>) {
     }
 }
 
-/// The consumer, and the node that leads it.
+/// Creates the consumer. It keeps this ack wait, whichever process opens it later.
+async fn consumer(stream: &Stream, limits: Limits) -> PullConsumer {
+    let ack_wait = Duration::from_secs(limits.ack_wait);
+    loop {
+        if let Ok(consumer) = queue::consumer(stream, ack_wait).await {
+            assert_eq!(consumer.cached_info().config.ack_wait, ack_wait);
+            return consumer;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The consumer, as soon as there is one, and the node that leads it.
 async fn leader(stream: &Stream) -> (PullConsumer, usize) {
     loop {
-        if let Ok(consumer) = queue::consumer(stream, Duration::ZERO).await {
+        if let Ok(consumer) = stream.get_consumer(queue::WORKERS).await {
+            let consumer: PullConsumer = consumer;
             let cluster = consumer.cached_info().cluster.as_ref();
             let leader = cluster.and_then(|it| it.leader.as_ref()?.strip_prefix("node-"));
             if let Some(number) = leader {
@@ -252,6 +318,19 @@ async fn leader(stream: &Stream) -> (PullConsumer, usize) {
         }
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The jobs that were ended for good, by their place in the stream, in order.
+async fn terminated(mut advisories: Subscriber, count: usize) -> Vec<u64> {
+    let mut places = Vec::new();
+    while places.len() < count {
+        let advisory = timeout(PATIENCE, advisories.next()).await;
+        let advisory = advisory.expect("a job was not terminated").unwrap();
+        let advisory: serde_json::Value = serde_json::from_slice(&advisory.payload).unwrap();
+        places.push(advisory["stream_seq"].as_u64().unwrap());
+    }
+    places.sort_unstable();
+    places
 }
 
 /// Numbers of jobs, in order.

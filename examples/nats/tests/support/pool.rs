@@ -45,6 +45,8 @@ enum State {
 pub(crate) struct Attempt {
     process: usize,
     pub(crate) number: u32,
+    /// When its work was done, in milliseconds.
+    pub(crate) at: u64,
     settled: bool,
 }
 
@@ -133,9 +135,10 @@ impl Pool {
 
     fn note(&mut self, Said { process, what }: Said) {
         match what {
-            What::Worked { job, attempt } => self.jobs.entry(job).or_default().push(Attempt {
+            What::Worked { job, attempt, at } => self.jobs.entry(job).or_default().push(Attempt {
                 process,
                 number: attempt,
+                at,
                 settled: false,
             }),
             What::Settled { job } => {

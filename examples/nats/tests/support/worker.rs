@@ -30,7 +30,7 @@ pub(crate) enum What {
     /// From now on, it handles SIGTERM.
     Ready,
     /// The effect of a job.
-    Worked { job: u64, attempt: u32 },
+    Worked { job: u64, attempt: u32, at: u64 },
     /// The broker has confirmed the outcome.
     Settled { job: u64 },
     /// Another line.
@@ -109,9 +109,10 @@ fn parse(line: &str) -> What {
     let words: Vec<_> = line.split(' ').collect();
     match words[..] {
         ["ready"] => What::Ready,
-        ["worked", job, attempt] => What::Worked {
+        ["worked", job, attempt, at] => What::Worked {
             job: job.parse().unwrap(),
             attempt: attempt.parse().unwrap(),
+            at: at.parse().unwrap(),
         },
         ["settled", job] => What::Settled {
             job: job.parse().unwrap(),
