@@ -39,8 +39,9 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Whether there is nothing but white space in it. Of a line that is too long, this is not known.
     pub(crate) fn is_blank(&self) -> bool {
-        self.text.trim_ascii().is_empty()
+        self.text.len() <= MAX_LENGTH && self.text.trim_ascii().is_empty()
     }
 }
 
@@ -122,7 +123,9 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         if !self.place.is_in_long_line {
             self.place.line += 1;
         }
-        if start == 0 && text.starts_with(BYTE_ORDER_MARK) {
+        // Without the mark, a line that is too long would no longer look so.
+        let is_whole = !self.place.is_in_long_line;
+        if start == 0 && is_whole && text.starts_with(BYTE_ORDER_MARK) {
             text.drain(..BYTE_ORDER_MARK.len());
         }
         Line { text, number }

@@ -510,6 +510,10 @@ fn files_of_editors_are_summed_up() {
 fn bad_lines_are_named() {
     let long = format!("1\n{}\n", "0".repeat(4097));
     let shown = format!("\"{}\"...", "0".repeat(100));
+    // A number behind more spaces than are kept of a line.
+    let far = format!("{}7\n", " ".repeat(5000));
+    let marked = format!("\u{feff}{far}");
+    let blank = format!("\"{}\"...", " ".repeat(100));
     for (contents, line, text, why) in [
         (&b"1\n\xff\n"[..], 2, r#""\xff""#, "invalid utf-8 sequence"),
         (b"1\0\n", 1, r#""1\0""#, "invalid digit found in string"),
@@ -528,13 +532,18 @@ fn bad_lines_are_named() {
             "number too large",
         ),
         (long.as_bytes(), 2, &shown, "longer than 4096 bytes"),
+        (far.as_bytes(), 1, &blank, "longer than 4096 bytes"),
+        (marked.as_bytes(), 1, "\"\\u{feff}", ""),
     ] {
         let tree = tree(&[]);
         fs::write(tree.path().join("file"), contents).unwrap();
         let output = program_in(&tree, &["file"]).run();
         output.assert_code(1);
         let stderr = output.stderr.text();
-        let message = format!("coordinator: bad record at \"file\":{line}: {text}: {why}");
+        let mut message = format!("coordinator: bad record at \"file\":{line}: {text}");
+        if !why.is_empty() {
+            message = format!("{message}: {why}");
+        }
         let last = stderr.lines().last().unwrap();
         assert!(last.starts_with(&message), "{last} is not {message}");
     }
