@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::common::exit;
+use crate::common::start::start;
+use crate::common::streams;
+
 /// Print the SHA-256 checksum of every regular file at or below each PATH
 ///
 /// The output is in the order of the PATHs, and sorted by path below each. It has the format of
@@ -37,9 +41,23 @@ Exit status:
   0    every file was hashed
   1    a file or directory could not be read, the output could not be written,
        or there was too little memory, or too few threads or files to open
-  2    invalid arguments
+  2    invalid arguments, or standard input is named twice
   130  interrupted by Ctrl-C: the files in hand were given up, and all checksums
        so far were printed. A second Ctrl-C does so at once, even if a file
        cannot be given up because reading it blocks
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
+
+impl Args {
+    /// Parses the command line. Ends the program if it is invalid.
+    pub(crate) fn checked() -> Self {
+        let args: Self = start();
+        let mut stdin = args.paths.iter().filter(|path| streams::is_stdin(path));
+        if let (Some(_), Some(again)) = (stdin.next(), stdin.next()) {
+            exit::bad_argument::<Self>(format_args!(
+                "{again:?} is standard input, which can be read only once"
+            ));
+        }
+        args
+    }
+}

@@ -43,7 +43,6 @@ use crate::common::exit;
 use crate::common::interrupt::Interrupt;
 use crate::common::interrupt::Stop;
 use crate::common::runtime;
-use crate::common::start::start;
 use crate::common::threads;
 use crate::common::threads::workers_or_cpus;
 use crate::results::Results;
@@ -54,7 +53,7 @@ use crate::worker::Worker;
 const JOBS: Option<&str> = Some("--jobs");
 
 fn main() -> ExitCode {
-    let args = start();
+    let args = Args::checked();
     exit::code(runtime::block_on_this_thread(run(args)), ExitCode::FAILURE)
 }
 

@@ -113,6 +113,20 @@ pub(crate) fn is_same(a: &Metadata, b: &Metadata) -> bool {
     }
 }
 
+pub(crate) fn is_pipe(file: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+
+        file.file_type().is_fifo()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        false
+    }
+}
+
 /// The regular file to which stdout goes, if it does.
 pub(crate) fn stdout() -> Option<Metadata> {
     let stdout = fs::metadata("/dev/stdout").ok()?;

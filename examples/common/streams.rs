@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 /// Stdin as a file, whose errors are not ignored.
 pub(crate) fn stdin() -> io::Result<File> {
@@ -21,6 +22,12 @@ pub(crate) fn stdin() -> io::Result<File> {
 
         Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
     }
+}
+
+/// Whether a path means stdin. Its readers may share a position in the input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    let names = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+    names.iter().any(|name| path == Path::new(name))
 }
 
 /// Fails if stdout was closed, or is not open for writing.

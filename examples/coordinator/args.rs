@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fs;
+use std::fs::Metadata;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::common::exit;
 use crate::common::file;
 use crate::common::start::seconds;
 use crate::common::start::start;
+use crate::common::streams;
 use crate::unread;
 
 /// Add up the numbers in files, one per line
@@ -83,7 +85,8 @@ Exit status:
   1    a record or a file was bad, the output could not be written, a reader or
        worker had not stopped by the end of the grace period, or there were too
        few threads
-  2    invalid arguments, or the file of --left is one of those to read
+  2    invalid arguments, a pipe or standard input is named twice, or the file of
+       --left is one of those to read
   130  interrupted by Ctrl-C, which stops the program as an error does. A second
        Ctrl-C quits at once and prints nothing; the file of --left is as it was
   141  the reader of the output closed the pipe
@@ -98,7 +101,30 @@ impl Args {
                 "--left would overwrite {input:?}, which is to be read"
             ));
         }
+        if let Some(again) = args.repeated() {
+            exit::bad_argument::<Self>(format_args!(
+                "{again:?} is a pipe or standard input, which can be read only once"
+            ));
+        }
         args
+    }
+
+    /// An input that shares what is read with an earlier one, so that each would get a part.
+    fn repeated(&self) -> Option<&Path> {
+        let mut has_stdin = false;
+        let mut pipes: Vec<Metadata> = Vec::new();
+        let is_again = |path: &&PathBuf| {
+            let is_stdin = streams::is_stdin(path);
+            let pipe = unread::metadata(path).ok().filter(file::is_pipe);
+            let is_pipe_again = pipe
+                .as_ref()
+                .is_some_and(|pipe| pipes.iter().any(|other| file::is_same(other, pipe)));
+            pipes.extend(pipe);
+            let is_stdin_again = is_stdin && has_stdin;
+            has_stdin |= is_stdin;
+            is_stdin_again || is_pipe_again
+        };
+        self.files.iter().find(is_again).map(PathBuf::as_path)
     }
 
     /// The input that is the same file as that of `--left`.

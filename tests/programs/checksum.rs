@@ -161,7 +161,7 @@ fn symbolic_link_path_is_followed() {
 #[test]
 fn several_paths_are_hashed_as_by_sha256sum() {
     let tree = odd_tree();
-    let paths = ["plain", "-", "one buffer", "plain", "./large", "-"];
+    let paths = ["plain", "-", "one buffer", "plain", "./large"];
     let outputs = ["checksum", "sha256sum"].map(|program| {
         let program = match program {
             "checksum" => checksum(tree.path()),
@@ -192,6 +192,21 @@ fn closed_stdin_fails() {
         output.assert_code(1);
         let error = "checksum: \"-\": Bad file descriptor (os error 9)\n";
         assert_eq!(output.stderr.text(), error);
+        assert_eq!(output.stdout.text(), "");
+    }
+}
+
+#[test]
+fn stdin_is_refused_twice() {
+    let tree = tempdir().unwrap();
+    let file = tree.path().join("file");
+    fs::write(&file, "contents").unwrap();
+    for paths in [["-", "-"], ["-", "/dev/stdin"], ["/dev/fd/0", "-"]] {
+        let stdin = File::open(&file).unwrap();
+        let output = checksum(tree.path()).args(paths).stdin(stdin).run();
+        output.assert_code(2);
+        let message = "is standard input, which can be read only once";
+        assert!(output.stderr.text().contains(message));
         assert_eq!(output.stdout.text(), "");
     }
 }

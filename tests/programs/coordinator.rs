@@ -437,6 +437,27 @@ fn pipe_is_accounted_for() {
 }
 
 #[test]
+fn pipe_is_refused_twice() {
+    let tree = tree(&[("numbers", "1\n")]);
+    make_fifo(&tree.path().join("fifo"));
+    symlink("fifo", tree.path().join("link")).unwrap();
+    for files in [
+        ["-", "-"],
+        ["-", "/dev/stdin"],
+        ["/dev/fd/0", "-"],
+        ["fifo", "./fifo"],
+        ["fifo", "link"],
+    ] {
+        let stdin = File::open(tree.path().join("numbers")).unwrap();
+        let output = program_in(&tree, &files).stdin(stdin).run();
+        output.assert_code(2);
+        let message = "is a pipe or standard input, which can be read only once";
+        assert!(output.stderr.text().contains(message), "{files:?}");
+        assert_eq!(output.stdout.text(), "");
+    }
+}
+
+#[test]
 fn input_is_not_overwritten_by_what_is_left() {
     let tree = tree(&[("numbers", "1\n2\n"), ("other", "3\n")]);
     fs::hard_link(tree.path().join("numbers"), tree.path().join("hard")).unwrap();
