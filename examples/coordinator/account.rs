@@ -43,35 +43,23 @@ impl Account {
     /// Writes the records that were handed back to a file, one per line, and what was not read of
     /// the input. What is then nowhere but in the input is in `unread` afterwards.
     pub(crate) fn write_left(&mut self, left: NewFile) -> io::Result<()> {
+        // Until the file is complete, all of it is only in the input.
+        let mut unread = self.unread.clone();
         let written = left.file().and_then(|file| {
             let mut out = BufWriter::new(file);
             for record in &self.handed_back {
                 out.write_all(&record.text)?;
                 out.write_all(b"\n")?;
             }
-            self.copy_unread(&mut out)?;
+            copy_unread(&mut unread, &mut out)?;
             out.flush()
         });
         match written {
-            Ok(()) => left.commit(),
-            Err(error) => Err(left.cannot_write(&error)),
+            Ok(()) => left.commit()?,
+            Err(error) => return Err(left.cannot_write(&error)),
         }
-    }
-
-    fn copy_unread(&mut self, out: &mut impl Write) -> io::Result<()> {
-        let mut result = Ok(());
-        self.unread.retain_mut(|unread| match unread.copy_to(out) {
-            Ok(copied) => !copied,
-            Err(NotCopied::Unreadable(error)) => {
-                warn(format_args!("cannot copy the rest of {unread}: {error}"));
-                true
-            }
-            Err(NotCopied::Unwritable(error)) => {
-                result = Err(error);
-                true
-            }
-        });
-        result
+        self.unread = unread;
+        Ok(())
     }
 
     /// Writes to stderr where each input begins that is only there.
@@ -80,4 +68,21 @@ impl Account {
             warn(format_args!("not read: {unread}"));
         }
     }
+}
+
+/// Copies what is unread, and keeps what is still nowhere but in the input.
+fn copy_unread(unread: &mut Vec<Unread>, out: &mut impl Write) -> io::Result<()> {
+    let mut result = Ok(());
+    unread.retain_mut(|unread| match unread.copy_to(out) {
+        Ok(copied) => !copied,
+        Err(NotCopied::Unreadable(error)) => {
+            warn(format_args!("cannot copy the rest of {unread}: {error}"));
+            true
+        }
+        Err(NotCopied::Unwritable(error)) => {
+            result = Err(error);
+            true
+        }
+    });
+    result
 }

@@ -17,7 +17,7 @@ use super::lines::Place;
 use crate::common::streams;
 
 /// The rest of an input.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Unread {
     File {
         path: PathBuf,

@@ -812,6 +812,19 @@ fn full_left_file_fails() {
     assert_eq!(output.stderr.text().contains(message), left);
 }
 
+#[test]
+fn input_is_unread_after_failed_copy() {
+    // Few enough bytes that all fit in the program's buffer.
+    let lines: String = (1..=1000).map(|number| format!("{number}\n")).collect();
+    let tree = tree(&[("numbers", &lines)]);
+    let args = ["numbers", "--enough=1", "-r1", "-w1", "-c1"];
+    let output = program_in(&tree, &args).arg("--left=/dev/full").run();
+    output.assert_code(1);
+    let stderr = output.stderr.text();
+    let message = "coordinator: not read: \"numbers\" after byte ";
+    assert!(stderr.contains(message), "{stderr}");
+}
+
 // Helpers.
 
 /// More records than a test waits for.
