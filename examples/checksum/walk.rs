@@ -110,13 +110,17 @@ impl Walk<'_> {
         Some(())
     }
 
-    /// Sends a file, unless it is the one to which the output goes.
+    /// Sends a file, unless it is the one to which the output goes. A PATH itself then fails.
     fn send_file(&self, source: Source, path: PathBuf, metadata: Option<Metadata>) -> Go {
         if let Some(metadata) = &metadata {
             if self
                 .stdout
                 .is_some_and(|stdout| file::is_same(stdout, metadata))
             {
+                if let Source::Argument = source {
+                    let error = io::Error::other("not hashed, because the output goes there");
+                    return self.send(Err(Failure { path, error }));
+                }
                 warn(format_args!(
                     "{path:?}: left out, because the output goes there"
                 ));

@@ -223,6 +223,13 @@ fn own_output_is_left_out() {
     let message = "checksum: \"./sums\": left out, because the output goes there\n";
     assert_eq!(output.stderr.text(), message);
     assert_eq!(fs::read(&sums).unwrap(), expected.0);
+
+    // A file that was asked for must not be left out.
+    let stdout = File::create(&sums).unwrap();
+    let output = checksum(tree.path()).arg("sums").stdout(stdout).run();
+    output.assert_code(1);
+    let message = "checksum: \"sums\": not hashed, because the output goes there\n";
+    assert_eq!(output.stderr.text(), message);
 }
 
 #[test]
