@@ -31,6 +31,7 @@ pub(crate) fn start<Args: Parser>() -> Args {
     match args.map_err(output::cannot_write) {
         Ok(Some(args)) => {
             descriptors::raise_limit();
+            ignore_size_limit();
             args
         }
         Ok(None) => process::exit(0),
@@ -39,6 +40,19 @@ pub(crate) fn start<Args: Parser>() -> Args {
             warn(error);
             process::exit(1);
         }
+    }
+}
+
+/// Makes a write beyond the limit of file sizes (ulimit -f) an error. By default, it ends the process.
+fn ignore_size_limit() {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::SigHandler;
+        use nix::sys::signal::Signal;
+        use nix::sys::signal::signal;
+
+        // SAFETY: no handler is installed.
+        let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
     }
 }
 
