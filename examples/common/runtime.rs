@@ -7,6 +7,10 @@ use tokio::runtime::Runtime;
 
 use super::threads;
 
+/// The threads of a program that are not the runtime's: one that handles signals, and one that
+/// redraws a progress bar.
+const OTHERS: usize = 2;
+
 /// Runs a future on the threads of a new runtime. It can have up to `blocking` blocking calls at a
 /// time, which are finished or given up when the future is.
 ///
@@ -18,7 +22,7 @@ pub(crate) fn block_on<T>(
     future: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
     let workers = threads::workers_or_cpus(None).get();
-    threads::check(workers + blocking, option)?;
+    threads::check(workers + blocking + OTHERS, option)?;
     run(
         Builder::new_multi_thread().max_blocking_threads(blocking.max(1)),
         future,

@@ -6,10 +6,12 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use tokio::task;
+use tokio::sync::oneshot;
 
 use crate::common::interrupt::Interrupt;
 use crate::common::interrupt::Stop;
+use crate::common::output::warn;
+use crate::common::threads;
 use crate::coordinator::Coordinator;
 
 /// Awaits `end`. At the first Ctrl-C or SIGTERM it requests a stop with the error [`Interrupted`].
@@ -27,7 +29,8 @@ pub(crate) async fn interruptible<T>(
     coordinator.request_stop(Some(Arc::new(Interrupted(stop))));
     // Writing blocks while the reader of stderr does not read. The stop must not wait for that, but
     // the other messages must come after this one.
-    let warned = task::spawn_blocking(move || {
+    let (done, warned) = oneshot::channel();
+    let write = move || {
         let warn = || stop.warn("finishing what is in hand");
         // A suspended bar blocks the consumer, which advances it, even if the bar is hidden.
         if bar.is_hidden() {
@@ -35,10 +38,16 @@ pub(crate) async fn interruptible<T>(
         } else {
             bar.suspend(warn);
         }
-    });
+        let _ = done.send(());
+    };
+    // Not a blocking call of the runtime: without a thread for it, that would never start.
+    let writer = threads::spawn("warning", None, write);
     let ended = end.await;
-    // An error is a panic, which the panic hook has reported.
-    let _ = warned.await;
+    match writer {
+        // An error is a panic, which the panic hook has reported.
+        Ok(_) => drop(warned.await),
+        Err(error) => warn(error),
+    }
     ended
 }
 

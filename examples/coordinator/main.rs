@@ -52,7 +52,7 @@ use crate::reader::Shard;
 
 const TEMPLATE: &str = "{elapsed_precise} {spinner} {pos} records summed up, {per_sec}";
 
-/// Writing the warning at Ctrl-C blocks a thread.
+/// The warning at Ctrl-C is written on a thread of its own.
 const BLOCKING: usize = 1;
 
 fn main() -> ExitCode {

@@ -3,6 +3,8 @@
 
 use std::any::Any;
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 
 use nix::unistd::Uid;
 use tempfile::TempDir;
@@ -352,7 +354,7 @@ pub(crate) fn limited(name: &str, directory: &Path, limit: &str) -> Invocation {
     // That user may not be able to reach the example or the directory.
     let script = r#"set -e
         chmod a+rx "$3" .; cp "$1" "$3/$2"; limit=$4; program=$3/$2; shift 4
-        exec setpriv --reuid=61234 --clear-groups prlimit "$limit" "$program" "$@""#;
+        exec setpriv --reuid="$USER_ID" --clear-groups prlimit "$limit" "$program" "$@""#;
     let copies = tempdir().unwrap();
     let shell = command("sh", directory).args(["-c", script, "sh"]);
     let shell = shell
@@ -360,7 +362,10 @@ pub(crate) fn limited(name: &str, directory: &Path, limit: &str) -> Invocation {
         .arg(name)
         .arg(copies.path())
         .arg(limit);
-    shell.keep(copies)
+    // Each has its own user, because the limit is on all processes of a user.
+    static USERS: AtomicU32 = AtomicU32::new(0);
+    let user = 61_234 + USERS.fetch_add(1, Ordering::Relaxed);
+    shell.env("USER_ID", &user.to_string()).keep(copies)
 }
 
 /// Asserts that a run of [`Contract::success`] failed because of its stdout.

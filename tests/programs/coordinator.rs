@@ -52,6 +52,7 @@ use crate::contract::Interrupts;
 use crate::contract::Progress;
 use crate::contract::Started;
 use crate::contract::interrupt_once;
+use crate::contract::limited;
 use crate::program::Invocation;
 use crate::program::Output;
 use crate::program::PATIENCE;
@@ -728,6 +729,31 @@ fn interrupt_stops_all_and_records_add_up() {
         let stderr = output.stderr.text();
         assert!(stderr.ends_with("coordinator: interrupted\n"), "{stderr}");
         assert_eq!(stderr.lines().nth(1), Some(CTRL_C), "{stderr}");
+    }
+}
+
+#[test]
+fn termination_ends_program_with_few_threads() {
+    const SIGTERM: u32 = 15;
+    let tree = tree(&[]);
+    let fifos = ["one", "two", "three", "four"];
+    for fifo in fifos {
+        make_fifo(&tree.path().join(fifo));
+    }
+    for limit in 3..=14 {
+        let limited = limited("coordinator", tree.path(), &format!("--nproc={limit}"));
+        let mut run = limited.args(fifos).args(["-r4", "--grace=0"]).start();
+        // It ends by itself if there are too few threads.
+        let has_ended = eventually("the handler of SIGTERM, or the end", || {
+            let has_ended = run.child.try_wait().unwrap().is_some();
+            (has_ended || run.has_signal("SigCgt", SIGTERM)).then_some(has_ended)
+        });
+        if !has_ended {
+            run.signal("TERM");
+        }
+        let output = run.finish();
+        let code = output.code.unwrap();
+        assert!([1, 143].contains(&code), "{}", output.stderr.text());
     }
 }
 
