@@ -4,13 +4,49 @@ use std::fs;
 use std::fs::File;
 use std::fs::Metadata;
 use std::io;
+use std::io::ErrorKind;
+use std::io::Seek;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
 use tempfile::NamedTempFile;
+use tempfile::PersistError;
 
 use super::threads::lock;
+
+/// A path to write to.
+pub(crate) struct Target {
+    path: PathBuf,
+    /// What is there already.
+    old: Option<File>,
+}
+
+impl Target {
+    /// Opens what is at the path, as a redirection in a shell does, but changes nothing. It fails
+    /// if nothing can be written there. Opening a fifo waits for a reader.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let old = match File::options().write(true).open(path) {
+            Ok(old) => Some(old),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(cannot_create(path, &error)),
+        };
+        let path = path.to_owned();
+        Ok(Self { path, old })
+    }
+
+    /// Creates the file. Signals must be handled before, or one that ends the process leaves a
+    /// temporary file behind.
+    pub(crate) fn create(self) -> io::Result<NewFile> {
+        match Kind::create(&self.path, self.old) {
+            Ok(kind) => Ok(NewFile {
+                path: self.path,
+                kind,
+            }),
+            Err(error) => Err(cannot_create(&self.path, &error)),
+        }
+    }
+}
 
 /// A file that is written beside the one that it replaces. So that one stays as it is until the new
 /// one is complete, whatever happens meanwhile.
@@ -23,38 +59,39 @@ enum Kind {
     Replaces {
         temporary: NamedTempFile,
         target: PathBuf,
+        old: Option<File>,
     },
-    /// A device, a fifo, or a standard stream cannot be replaced.
+    /// A device, a fifo, or a pipe cannot be replaced.
     InPlace(File),
 }
 
 /// The temporary files to remove if the process is ended at once.
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-impl NewFile {
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        Self::try_create(path)
-            .map_err(|error| io::Error::other(format!("cannot create {path:?}: {error}")))
-    }
-
-    fn try_create(path: &Path) -> io::Result<Self> {
-        let kind = match fs::metadata(path) {
-            Ok(old) if !old.is_file() || is_standard_stream(&old) => {
-                Kind::InPlace(File::options().write(true).open(path)?)
-            }
-            old => {
-                let target = follow_links(path)?;
-                let temporary = temporary_beside(&target)?;
-                if let Ok(old) = old {
-                    take_over(temporary.as_file(), &old)?;
-                }
-                Kind::Replaces { temporary, target }
-            }
+impl Kind {
+    fn create(path: &Path, old: Option<File>) -> io::Result<Self> {
+        let metadata = old.as_ref().map(File::metadata).transpose()?;
+        let old = match (old, &metadata) {
+            (Some(old), Some(metadata)) if !metadata.is_file() => return Ok(Self::InPlace(old)),
+            (old, _) => old,
         };
-        let path = path.to_owned();
-        Ok(Self { path, kind })
+        let target = follow_links(path)?;
+        if !ends_with_name(&target) {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        let temporary = temporary_beside(&target)?;
+        if let Some(metadata) = metadata {
+            take_over(temporary.as_file(), &metadata)?;
+        }
+        Ok(Self::Replaces {
+            temporary,
+            target,
+            old,
+        })
     }
+}
 
+impl NewFile {
     /// Another handle to the file to write.
     pub(crate) fn file(&self) -> io::Result<File> {
         match &self.kind {
@@ -67,20 +104,67 @@ impl NewFile {
         cannot_write(&self.path, error)
     }
 
-    /// Replaces the old file. Without this, it stays.
+    /// Replaces the old file. Without this, it stays. If it cannot be replaced, as the target of a
+    /// mount cannot, it is overwritten. If that fails too, the error says where the new file is.
     pub(crate) fn commit(self) -> io::Result<()> {
-        let Kind::Replaces { temporary, target } = self.kind else {
+        let Kind::Replaces {
+            temporary,
+            target,
+            old,
+        } = self.kind
+        else {
             return Ok(());
         };
         let name = temporary.path().to_owned();
-        let replaced = (temporary.as_file().sync_all())
-            .and_then(|()| temporary.persist(target).map_err(|error| error.error));
+        let committed = (temporary.as_file().sync_all())
+            .and_then(|()| replace(temporary, &target, old.as_ref()))
+            .map_err(|error| cannot_write(&self.path, &error));
         lock(&TEMPORARY).retain(|temporary| *temporary != name);
-        match replaced {
-            Ok(_) => Ok(()),
-            Err(error) => Err(cannot_write(&self.path, &error)),
-        }
+        committed
     }
+}
+
+fn replace(temporary: NamedTempFile, target: &Path, old: Option<&File>) -> io::Result<()> {
+    let Err(PersistError { error, file }) = temporary.persist(target) else {
+        return Ok(());
+    };
+    let overwritten = match old {
+        Some(old) if is_irreplaceable(&error) => overwrite(old, file.as_file()),
+        _ => Err(error),
+    };
+    let Err(error) = overwritten else {
+        return Ok(());
+    };
+    let (_, kept) = file.keep().map_err(|error| error.error)?;
+    Err(io::Error::other(format!(
+        "{error}; what was written is in {kept:?}"
+    )))
+}
+
+/// Whether an error means that the file may only be written in place: it is the target of a mount,
+/// or belongs to somebody else in a directory such as /tmp.
+fn is_irreplaceable(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use nix::libc;
+
+        let errors = [libc::EBUSY, libc::EPERM, libc::EACCES, libc::EXDEV];
+        error
+            .raw_os_error()
+            .is_some_and(|error| errors.contains(&error))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
+
+fn overwrite(mut old: &File, mut new: &File) -> io::Result<()> {
+    new.rewind()?;
+    let length = io::copy(&mut new, &mut old)?;
+    old.set_len(length)?;
+    old.sync_all()
 }
 
 /// Removes what [`NewFile`]s have written, before the process is ended at once.
@@ -89,6 +173,10 @@ pub(crate) fn remove_temporary() {
         // Perhaps it is gone by now.
         let _ = fs::remove_file(path);
     }
+}
+
+fn cannot_create(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::other(format!("cannot create {path:?}: {error}"))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> io::Error {
@@ -148,6 +236,13 @@ fn follow_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many levels of symbolic links"))
 }
 
+/// Whether a file of that name can be created. With a slash behind it, only a directory can.
+fn ends_with_name(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    path.file_name()
+        .is_some_and(|name| bytes.ends_with(name.as_encoded_bytes()))
+}
+
 fn temporary_beside(target: &Path) -> io::Result<NamedTempFile> {
     let directory = match target.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
@@ -185,17 +280,21 @@ fn take_over(new: &File, old: &Metadata) -> io::Result<()> {
     new.set_permissions(old.permissions())
 }
 
-fn is_standard_stream(file: &Metadata) -> bool {
+/// Whether stdout or stderr goes to the regular file at the path. Output to the same file would
+/// overwrite theirs.
+pub(crate) fn is_standard_output(path: &Path) -> bool {
     #[cfg(unix)]
     {
+        let Ok(file) = fs::metadata(path) else {
+            return false;
+        };
         let streams = ["/dev/stdout", "/dev/stderr"];
-        streams
-            .iter()
-            .any(|stream| fs::metadata(stream).is_ok_and(|stream| is_same(&stream, file)))
+        let is_file = |stream| fs::metadata(stream).is_ok_and(|stream| is_same(&stream, &file));
+        file.is_file() && streams.into_iter().any(is_file)
     }
     #[cfg(not(unix))]
     {
-        let _ = file;
+        let _ = path;
         false
     }
 }

@@ -86,7 +86,7 @@ Exit status:
        worker had not stopped by the end of the grace period, or there were too
        few threads
   2    invalid arguments, a pipe or standard input is named twice, or the file of
-       --left is one of those to read
+       --left is one of those to read or that stdout or stderr goes to
   130  interrupted by Ctrl-C, which stops the program as an error does. A second
        Ctrl-C quits at once and prints nothing; the file of --left is as it was
   141  the reader of the output closed the pipe
@@ -99,6 +99,12 @@ impl Args {
         if let Some(input) = args.overwritten() {
             exit::bad_argument::<Self>(format_args!(
                 "--left would overwrite {input:?}, which is to be read"
+            ));
+        }
+        let left = args.left.as_deref();
+        if let Some(left) = left.filter(|left| file::is_standard_output(left)) {
+            exit::bad_argument::<Self>(format_args!(
+                "standard output or standard error goes to {left:?} too"
             ));
         }
         if let Some(again) = args.repeated() {

@@ -37,7 +37,7 @@ use crate::args::Args;
 use crate::common::descriptors;
 use crate::common::errors::Chain;
 use crate::common::exit;
-use crate::common::file::NewFile;
+use crate::common::file::Target;
 use crate::common::interrupt::Interrupt;
 use crate::common::output::warn;
 use crate::common::progress::ticking_bar;
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 
 fn start_all(args: &Args) -> io::Result<ExitCode> {
     // Before Ctrl-C is handled, because opening a fifo without a reader waits.
-    let left = args.left.as_deref().map(NewFile::create).transpose()?;
+    let left = args.left.as_deref().map(Target::open).transpose()?;
     let readers = readers(args)?;
     // Each reader blocks a thread.
     let blocking = BLOCKING + if args.files.is_empty() { 0 } else { readers };
@@ -78,9 +78,10 @@ fn readers(args: &Args) -> io::Result<usize> {
 }
 
 /// Runs the pipeline and reports. It returns an error if the output cannot be written.
-async fn run(args: &Args, readers: usize, left: Option<NewFile>) -> io::Result<ExitCode> {
+async fn run(args: &Args, readers: usize, left: Option<Target>) -> io::Result<ExitCode> {
     let coordinator = Coordinator::default();
     let interrupt = Interrupt::listen()?;
+    let left = left.map(Target::create).transpose()?;
 
     let plan = Plan {
         shards: shards(args, readers),

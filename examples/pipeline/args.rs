@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::common::exit;
+use crate::common::file;
+use crate::common::start::start;
+
 /// Send numbers through three stages, and watch the queues between them
 ///
 /// A generates the numbers from 1, B squares them, C writes and adds up the squares. A slow stage
@@ -66,8 +70,22 @@ Exit status:
   0    every number went through all stages
   1    a stage failed at a number, the output could not be written (a FILE that
        exists is as it was), or there were too few threads
-  2    invalid arguments
+  2    invalid arguments, or stdout or stderr goes to FILE
   130  interrupted by Ctrl-C: A stopped, and the numbers that it had generated
        went through all stages. A second Ctrl-C quits at once; FILE is as it was
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
+
+impl Args {
+    /// Parses the command line. Ends the program if it is invalid.
+    pub(crate) fn checked() -> Self {
+        let args: Self = start();
+        let output = args.output.as_deref();
+        if let Some(output) = output.filter(|output| file::is_standard_output(output)) {
+            exit::bad_argument::<Self>(format_args!(
+                "standard output or standard error goes to {output:?} too"
+            ));
+        }
+        args
+    }
+}

@@ -36,10 +36,10 @@ use crate::args::Args;
 use crate::common::errors::Finished;
 use crate::common::exit;
 use crate::common::file::NewFile;
+use crate::common::file::Target;
 use crate::common::interrupt::Interrupt;
 use crate::common::interrupt::Stop;
 use crate::common::runtime;
-use crate::common::start::start;
 use crate::display::Display;
 use crate::display::Queues;
 use crate::stages::Drain;
@@ -51,18 +51,19 @@ use crate::summary::Summary;
 const BLOCKING: usize = 1;
 
 fn main() -> ExitCode {
-    exit::code(start_all(&start()), ExitCode::FAILURE)
+    exit::code(start_all(&Args::checked()), ExitCode::FAILURE)
 }
 
 fn start_all(args: &Args) -> io::Result<ExitCode> {
     // Before Ctrl-C is handled, because opening a fifo without a reader waits.
-    let output = args.output.as_deref().map(NewFile::create).transpose()?;
+    let output = args.output.as_deref().map(Target::open).transpose()?;
     runtime::block_on(BLOCKING, None, run(args, output))
 }
 
 /// Runs the pipeline and reports.
-async fn run(args: &Args, output: Option<NewFile>) -> io::Result<ExitCode> {
+async fn run(args: &Args, output: Option<Target>) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    let output = output.map(Target::create).transpose()?;
     let file = output.as_ref().map(NewFile::file).transpose()?;
 
     let (to_b, from_a) = tollgate::tasks(args.capacity as usize);

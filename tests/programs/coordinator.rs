@@ -35,6 +35,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use nix::unistd::Uid;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -510,6 +511,93 @@ fn left_file_is_replaced_only_when_complete() {
     let message =
         "coordinator: cannot create \"missing/left\": No such file or directory (os error 2)\n";
     assert_eq!(output.stderr.text(), message);
+}
+
+#[test]
+fn unwritable_left_file_is_found_before_reading() {
+    let tree = tree(&[("file", "1\n"), ("protected", "2\n")]);
+    let protected = tree.path().join("protected");
+    fs::set_permissions(tree.path(), Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&protected, Permissions::from_mode(0o444)).unwrap();
+    let long = "n".repeat(300);
+    for (left, error) in [
+        ("file/", "Not a directory"),
+        ("new/", "is a directory"),
+        ("new/.", "is a directory"),
+        (".", "Is a directory"),
+        (&long, "File name too long"),
+        ("protected", "Permission denied"),
+    ] {
+        let limited = limited("coordinator", tree.path(), "--core=0");
+        let output = limited.arg(format!("--left={left}")).arg(ENDLESS).run();
+        output.assert_code(1);
+        let stderr = output.stderr.text();
+        let message = format!("coordinator: cannot create {left:?}: {error}");
+        assert!(stderr.starts_with(&message), "{stderr} is not {message}");
+        assert_eq!(output.stdout.text(), "");
+    }
+    assert_eq!(fs::read_to_string(protected).unwrap(), "2\n");
+    assert_eq!(fs::read_dir(tree.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn left_file_is_not_that_of_a_standard_stream() {
+    let tree = tree(&[]);
+    for (left, redirection) in [
+        ("out", ">out"),
+        ("./out", ">>out"),
+        ("out", "2>>out >/dev/null"),
+        ("/dev/stdout", ">out"),
+    ] {
+        let script = format!(r#""$0" --left={left} {redirection}"#);
+        let shell = command("sh", tree.path()).args(["-c", &script]);
+        let output = shell.arg(example("coordinator")).run();
+        output.assert_code(2);
+        let out = fs::read_to_string(tree.path().join("out")).unwrap();
+        let message = format!("standard output or standard error goes to {left:?} too");
+        let messages = output.stderr.text() + &out;
+        assert!(messages.contains(&message), "{messages}");
+        fs::remove_file(tree.path().join("out")).unwrap();
+    }
+}
+
+/// As the target of a mount, the file of another user in such a directory cannot be replaced.
+#[test]
+fn irreplaceable_left_file_is_overwritten() {
+    if !Uid::effective().is_root() {
+        // It has no other user to give the file to.
+        return;
+    }
+    let tree = tree(&[("left", &"old\n".repeat(1000)), ("numbers", "1\nbad\n5\n")]);
+    let left = tree.path().join("left");
+    fs::set_permissions(&left, Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(tree.path(), Permissions::from_mode(0o1777)).unwrap();
+    let limited = limited("coordinator", tree.path(), "--core=0");
+    let output = limited
+        .args(["numbers", "-r1", "-w1", "-c1", "--left=left"])
+        .run();
+    output.assert_code(1);
+    assert!(!output.stderr.text().contains("cannot write"));
+    let rest = fs::read_to_string(left).unwrap();
+    assert!(["5\n", ""].contains(&&*rest), "{rest:?}");
+    assert_eq!(fs::read_dir(tree.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn left_records_are_kept_if_file_cannot_be_created() {
+    let tree = tree(&[]);
+    let args = ["--hang-at=1", "--left=left", "--grace=0", ENDLESS];
+    let run = program_in(&tree, &args).start();
+    wait_for_hang(&run);
+    fs::create_dir(tree.path().join("left")).unwrap();
+    run.interrupt();
+    let output = run.finish();
+    output.assert_code(1);
+    let stderr = output.stderr.text();
+    let (_, kept) = stderr.split_once("; what was written is in \"").unwrap();
+    let (kept, _) = kept.split_once('"').unwrap();
+    let kept = fs::read_to_string(tree.path().join(kept)).unwrap();
+    assert_eq!(kept.lines().count() as u128, counts(&output).handed_back);
 }
 
 #[test]

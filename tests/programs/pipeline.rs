@@ -3,6 +3,7 @@
 //! The tests see how full a queue was in many lines of `--stats`.
 
 use std::fs;
+use std::fs::File;
 use std::path::Path;
 
 use tempfile::tempdir;
@@ -254,6 +255,21 @@ fn output_file_is_replaced_only_when_complete() {
     assert_eq!(written(directory.path()), squares(1..=3));
     let names = fs::read_dir(directory.path()).unwrap();
     assert_eq!(names.count(), 1, "nothing else is left");
+}
+
+#[test]
+fn output_file_is_not_that_of_stdout() {
+    let directory = tempfile::tempdir().unwrap();
+    let stdout = File::create(directory.path().join("out")).unwrap();
+    let output = pipeline(directory.path())
+        .args(["--items=2", "--delay-b=0", "--output=out"])
+        .stdout(stdout)
+        .run();
+    output.assert_code(2);
+    let message = "standard output or standard error goes to \"out\" too";
+    assert!(output.stderr.text().contains(message));
+    let out = fs::read_to_string(directory.path().join("out")).unwrap();
+    assert_eq!(out, "");
 }
 
 #[test]
