@@ -54,6 +54,17 @@ pub(crate) fn raise_limit() {
     }
 }
 
+/// Fails if fewer than `least` more files can be opened.
+pub(crate) fn check(least: usize) -> io::Result<()> {
+    match limit() {
+        Some(limit) if limit < open().saturating_add(least) => Err(io::Error::other(format!(
+            "cannot start: at most {limit} files may be open, which is too few; raise the limit \
+             (ulimit -n)"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// How many of the `wanted` workers the limit of open files allows, at least one. Each needs `each`
 /// descriptors, and the rest of the program needs `rest`. Fewer than wanted are announced on stderr.
 /// It fails if one worker might wait forever.
@@ -66,14 +77,8 @@ pub(crate) fn affordable(
     let Some(limit) = limit() else {
         return Ok(wanted);
     };
-    let open = open();
-    if limit < open.saturating_add(LEAST) {
-        return Err(io::Error::other(format!(
-            "cannot start: at most {limit} files may be open, which is too few; raise the limit \
-             (ulimit -n)"
-        )));
-    }
-    let affordable = limit.saturating_sub(open + OTHERS + rest) / each;
+    check(LEAST)?;
+    let affordable = limit.saturating_sub(open() + OTHERS + rest) / each;
     let affordable = NonZeroUsize::new(affordable).unwrap_or(NonZeroUsize::MIN);
     if affordable < wanted {
         warn(format_args!(

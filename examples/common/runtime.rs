@@ -5,6 +5,7 @@ use std::io;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
 
+use super::descriptors;
 use super::threads;
 
 /// The threads of a program that are not the runtime's: one that handles signals, and one that
@@ -36,7 +37,11 @@ pub(crate) fn block_on_this_thread<T>(
     run(&mut Builder::new_current_thread(), future)
 }
 
+/// The files that a runtime opens, and those of the signals. Without the latter, tokio panics.
+const DESCRIPTORS: usize = 12;
+
 fn run<T>(builder: &mut Builder, future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    descriptors::check(DESCRIPTORS)?;
     let runtime: Runtime = builder
         .enable_all()
         .build()

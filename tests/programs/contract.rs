@@ -232,6 +232,28 @@ fn too_few_threads_are_explained(contract: &Contract) {
     assert_eq!(output.stdout.text(), "");
 }
 
+test_programs!(too_few_descriptors_are_explained);
+fn too_few_descriptors_are_explained(contract: &Contract) {
+    let directory = (contract.directory)();
+    for limit in 5..=24 {
+        let prlimit = command("prlimit", directory.path()).arg(format!("--nofile={limit}:{limit}"));
+        let program = prlimit.arg(example(contract.name));
+        let output = program.args(contract.success.args).run();
+        let stderr = output.stderr.text();
+        // A few may be enough for some.
+        if limit > 12 && output.code == Some(0) {
+            continue;
+        }
+        let message = format!(
+            "{}: cannot start: at most {limit} files may be open, which is too few; raise the \
+             limit (ulimit -n)",
+            contract.name
+        );
+        assert_lines(&stderr, &[&message]);
+        assert_eq!(output.stdout.text(), "");
+    }
+}
+
 test_programs!(ignored_interrupt_stays_ignored);
 fn ignored_interrupt_stays_ignored(contract: &Contract) {
     const SIGINT: u32 = 2;
