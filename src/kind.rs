@@ -152,7 +152,7 @@ unsafe impl Receive for Tasks {
         if !channel.queue.try_pop(Task::place_of_item(out)) {
             return None;
         }
-        // A queue that measures has not got here.
+        // A queue that measures never gets here: its first tries fail.
         // SAFETY: just removed; and the channel is of this kind.
         let delivery = unsafe { Delivery::first(channel) };
         Task::complete(out, delivery);

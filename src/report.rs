@@ -78,7 +78,7 @@ pub struct Report {
     /// is a failure, on channels of both kinds. (Without the feature `std`, the latter are not known, and
     /// not counted.) Senders are no items, so this count is no part of the sums above.
     ///
-    /// A sender counts whoever holds it. A worker that has a clone of a sender, and panics, is counted here
+    /// A sender counts in whatever task or thread it is. A worker that has a clone of a sender, and panics, is counted here
     /// too, besides its task. A worker that only queues new work needs no sender: see
     /// [`Task::follow_up`](crate::Task::follow_up).
     pub failed_senders: u64,

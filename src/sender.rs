@@ -35,7 +35,7 @@ use crate::wait::Wait;
 /// A sender that a panic drops is a failure, which `join`, `finished` and `failed` report: its producer may
 /// not have sent everything. So is a future of [`into_send`](Self::into_send) or a sink that a panic drops,
 /// because each owns a sender. The report counts them in [`failed_senders`](crate::Report::failed_senders),
-/// whoever held them. (None is counted after a call has seen that the channel is finished.) A producer that
+/// whatever task or thread held them. (None is counted after a call has seen that the channel is finished.) A producer that
 /// ends early with an error says so by [`fail`](Self::fail). (Without the feature `std`, it is not known
 /// whether a panic drops a sender.)
 ///

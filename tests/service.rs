@@ -49,7 +49,7 @@ struct Service {
     _watchdog: Watchdog,
 }
 
-/// What clients were told.
+/// The answers that clients received.
 #[derive(Default)]
 struct Told {
     accepted: BTreeSet<u64>,

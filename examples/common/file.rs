@@ -142,7 +142,7 @@ fn replace(temporary: NamedTempFile, target: &Path, old: Option<&File>) -> io::R
 }
 
 /// Whether an error means that the file may only be written in place: it is the target of a mount,
-/// or belongs to somebody else in a directory such as /tmp.
+/// or belongs to another user in a directory such as /tmp.
 fn is_irreplaceable(error: &io::Error) -> bool {
     #[cfg(unix)]
     {

@@ -81,7 +81,7 @@ impl Interrupt {
             };
             match runtime::block_on_this_thread(listen) {
                 Ok(stop) => quit(stop),
-                // Nobody waits for an error that is not of the beginning.
+                // After the start, no thread receives the error.
                 Err(error) => drop(listening.send(Err(error))),
             }
         })?;

@@ -68,7 +68,7 @@ fn kills_lose_no_job() {
             // The node is away while a third of the processes are killed.
             match step {
                 3 => {
-                    // It is told of all acknowledgements, so it is missed most.
+                    // The leader handles all acknowledgements, so killing it has the largest effect.
                     node = leader(&stream).await.1;
                     cluster.kill_node(node);
                 }

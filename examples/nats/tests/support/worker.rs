@@ -39,7 +39,7 @@ pub(crate) enum What {
     End,
 }
 
-/// What a process is told, in seconds.
+/// The limits of a worker process, in seconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) ack_wait: u64,
