@@ -17,6 +17,7 @@ use crate::support::block_on;
 use crate::support::bounded;
 use crate::support::deep_model;
 use crate::support::flag;
+use crate::support::join_work;
 use crate::support::large_model;
 use crate::support::model;
 use crate::support::operation;
@@ -43,21 +44,11 @@ pub(crate) fn in_hand<const N: usize>(tally: &Tally) -> InHand<N> {
 fn l16_last_task_wakes_joiner() {
     model(|tally| {
         let (sender, _receiver, [task]) = in_hand(tally);
-        let work = Work::new();
-        let worker = thread::spawn({
-            let work = work.clone();
-            move || {
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
+        let report = join_work(&sender, move |work| {
+            work.perform();
+            drop(task.done());
         });
         assert_eq!((report.sent, report.done), (1, 1));
-        worker.join().unwrap();
     });
 }
 
@@ -115,23 +106,13 @@ fn l17_join_waits_for_item_sent_by_task() {
                 drop(task.done());
             }
         });
-        let work = Work::new();
-        let second = thread::spawn({
-            let work = work.clone();
-            move || {
-                let task = block_on(receiver.recv()).unwrap();
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
+        let report = join_work(&sender, move |work| {
+            let task = block_on(receiver.recv()).unwrap();
+            work.perform();
+            drop(task.done());
         });
         assert_eq!((report.sent, report.done), (2, 2));
         first.join().unwrap();
-        second.join().unwrap();
     });
 }
 

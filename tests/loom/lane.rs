@@ -14,10 +14,10 @@ use tollgate::TaskReceiver;
 use crate::joining::in_hand;
 use crate::support::Item;
 use crate::support::Tally;
-use crate::support::Work;
 use crate::support::account;
 use crate::support::block_on;
 use crate::support::failed_account;
+use crate::support::join_work;
 use crate::support::join_work_of_other;
 use crate::support::large_model;
 use crate::support::model;
@@ -43,24 +43,15 @@ fn requeuing_in_hand(
 fn join_waits_for_retry() {
     model(|tally| {
         let (sender, receiver, [task]) = in_hand(tally);
-        let work = Work::new();
-        let worker = thread::spawn({
-            let (receiver, work) = (receiver.clone(), work.clone());
-            move || {
-                task.retry().unwrap();
-                let task = receiver.try_recv().unwrap();
-                assert_eq!(task.attempt(), 2);
-                work.perform();
-                drop(task.done());
-            }
-        });
-        let report = block_on(async {
-            let report = account(sender.join().await);
-            work.assert_performed();
-            report
+        let worker = receiver.clone();
+        let report = join_work(&sender, move |work| {
+            task.retry().unwrap();
+            let task = worker.try_recv().unwrap();
+            assert_eq!(task.attempt(), 2);
+            work.perform();
+            drop(task.done());
         });
         assert_eq!((report.sent, report.retried, report.done), (1, 1, 1));
-        worker.join().unwrap();
     });
 }
 

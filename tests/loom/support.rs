@@ -373,30 +373,39 @@ pub(crate) fn work_until_the_end(receiver: &TaskReceiver<Item>) -> u64 {
     count
 }
 
-/// Joins while another thread receives the next task, which must be this delivery of this item, and does
-/// its work. Returns the report of the join, which must have waited for the work.
+/// Joins while another thread does the last work. Returns the report of the join, which must have waited for
+/// the work.
+pub(crate) fn join_work(
+    sender: &Sender<Item>,
+    work: impl FnOnce(&Work) + Send + 'static,
+) -> Report {
+    let performed = Work::new();
+    let worker = thread::spawn({
+        let performed = performed.clone();
+        move || work(&performed)
+    });
+    let report = block_on(async {
+        let report = account(sender.join().await);
+        performed.assert_performed();
+        report
+    });
+    worker.join().unwrap();
+    report
+}
+
+/// The same. The other thread receives the next task, which must be this delivery of this item.
 pub(crate) fn join_work_of_other(
     sender: &Sender<Item>,
     receiver: &Arc<TaskReceiver<Item>>,
     (number, attempt): (usize, u32),
 ) -> Report {
-    let work = Work::new();
-    let other = thread::spawn({
-        let (receiver, work) = (receiver.clone(), work.clone());
-        move || {
-            let task = block_on(receiver.recv()).unwrap();
-            assert_eq!((task.number, task.attempt()), (number, attempt));
-            work.perform();
-            drop(task.done());
-        }
-    });
-    let report = block_on(async {
-        let report = account(sender.join().await);
-        work.assert_performed();
-        report
-    });
-    other.join().unwrap();
-    report
+    let receiver = receiver.clone();
+    join_work(sender, move |work| {
+        let task = block_on(receiver.recv()).unwrap();
+        assert_eq!((task.number, task.attempt()), (number, attempt));
+        work.perform();
+        drop(task.done());
+    })
 }
 
 /// The next item of a stream.
