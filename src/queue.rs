@@ -7,8 +7,6 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use core::time::Duration;
 
 use crate::attempt::Attempt;
 use crate::clock::Moment;
@@ -27,6 +25,8 @@ mod lane;
 // what they queue for later
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod later;
+// which tasks are in hand, if the queue measures
+mod measuring;
 
 pub(crate) use self::in_hand::Place;
 use self::lane::Lane;
@@ -414,32 +414,6 @@ impl<T> Queue<T> {
         sent.done().into_iter().chain(requeued).min()
     }
 
-    /// Records that a task is in hand whose item was queued at `queued_at`, if the queue measures.
-    #[inline]
-    pub(crate) fn enter_hand(&self, queued_at: Moment) -> Option<Place> {
-        self.lane.as_ref()?.in_hand()?.enter(queued_at)
-    }
-
-    /// Records that a task is no longer in hand, before it is resolved (I3 of `in_hand`).
-    #[cold]
-    pub(crate) fn leave_hand(&self, place: Place) {
-        if let Some(in_hand) = self.lane.as_ref().and_then(|lane| lane.in_hand()) {
-            in_hand.leave(place);
-        }
-    }
-
-    /// How long the item of a task in hand was queued.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub(crate) fn waited(&self, place: Place) -> Option<Duration> {
-        Some(self.lane.as_ref()?.in_hand()?.waited(place))
-    }
-
-    /// When the first task of those in hand was received, if the queue measures and there is one.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub(crate) fn oldest_in_hand(&self) -> Option<Moment> {
-        self.lane.as_ref()?.in_hand()?.oldest()
-    }
-
     /// Whether an item could be received at one instant during the call.
     pub(crate) fn has_items(&self) -> bool {
         storage!(self, it => it.len()) > 0 || !self.lane_is_empty()
@@ -512,64 +486,4 @@ pub(crate) fn stable_difference(more: impl Fn() -> u64, less: impl Fn() -> u64) 
 }
 
 #[cfg(all(test, feature = "critical-section", not(feature = "std")))]
-mod tests {
-    use core::sync::atomic::AtomicBool;
-    use core::sync::atomic::Ordering;
-    use std::thread;
-
-    use super::Attempt;
-    use super::MaybeUninit;
-    use super::Queue;
-    use super::Vec;
-    use super::VecDeque;
-
-    fn push(queue: &Queue<u32>, item: u32) -> Attempt<()> {
-        // SAFETY: the item is not used after this.
-        unsafe { queue.push(|| &raw const item) }
-    }
-
-    fn force_push(queue: &Queue<u32>, item: u32) -> Attempt<bool> {
-        let mut oldest = MaybeUninit::uninit();
-        // SAFETY: the item is not used after this.
-        unsafe { queue.force_push(|| &raw const item, || (), &mut oldest) }
-    }
-
-    fn is_never_busy_in_critical_section(queue: &Queue<u32>) {
-        let is_over = &AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(move || {
-                let (mut items, mut taken) = (VecDeque::new(), Vec::new());
-                for item in 0..300_000 {
-                    let _ = push(queue, item);
-                    queue.try_pop(&mut MaybeUninit::uninit());
-                    let _ = force_push(queue, item);
-                    items.push_back(item);
-                    items.push_back(item);
-                    let _ = queue.push_many(&mut items);
-                    queue.looks_filled(2);
-                    let _ = queue.pop_many_sent(3, &mut taken, |item| item);
-                    items.clear();
-                    taken.clear();
-                }
-                is_over.store(true, Ordering::Relaxed);
-            });
-            while !is_over.load(Ordering::Relaxed) {
-                let outcomes = critical_section::with(|_| {
-                    let forced = force_push(queue, 0);
-                    let popped = queue.pop_sent(&mut MaybeUninit::uninit());
-                    (push(queue, 0), popped, forced)
-                });
-                assert!(!matches!(outcomes.0, Attempt::Busy));
-                assert!(!matches!(outcomes.1, Attempt::Busy));
-                assert!(!matches!(outcomes.2, Attempt::Busy));
-            }
-        });
-    }
-
-    #[test]
-    fn storage_is_never_busy_in_critical_section() {
-        is_never_busy_in_critical_section(&Queue::bounded(1, false, false));
-        is_never_busy_in_critical_section(&Queue::bounded(3, false, false));
-        is_never_busy_in_critical_section(&Queue::unbounded(false, false));
-    }
-}
+mod tests;

@@ -43,20 +43,19 @@
 
 // several items at once
 mod batches;
+// which segments there are
+mod chain;
 // the times of the slots, if the queue measures
 mod times;
 
 #[cfg(test)]
 mod tests;
 
-use alloc::alloc::handle_alloc_error;
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use core::alloc::Layout;
 use core::mem;
 use core::mem::MaybeUninit;
-use core::ptr;
 
+use self::chain::Chain;
+use self::chain::Segment;
 use super::slot::CLOSED;
 use super::slot::FILLED;
 use super::slot::MEASURED;
@@ -75,7 +74,6 @@ use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering;
-use crate::sync::with_lock;
 use crate::unwind::run_all;
 
 /// The locked mark in `head`.
@@ -83,13 +81,6 @@ const LOCKED: u64 = 1;
 
 /// How often a receiver tries to lock `head` before it gives way.
 const TRIES: u32 = if cfg!(loom) { 1 } else { 6 };
-
-/// What is kept for one lap.
-struct Segment<T> {
-    slots: Box<[Slot<T>]>,
-    /// When the items of the slots were queued. Empty if the queue does not measure.
-    times: Box<[AtomicU64]>,
-}
 
 /// See the [module](self) for its invariants.
 pub(super) struct Segments<T> {
@@ -114,28 +105,6 @@ struct Head<T> {
     segment: UnsafeCell<*mut Slot<T>>,
     /// Its times (G4).
     times: UnsafeCell<*mut AtomicU64>,
-}
-
-/// The segments, from that of `head` on (G2).
-struct Chain<T> {
-    segments: VecDeque<Segment<T>>,
-    /// The lap of the segment that is installed next.
-    next_lap: u64,
-    /// A drained segment, to be used again.
-    spare: Option<Segment<T>>,
-}
-
-impl<T> Chain<T> {
-    /// How many segments the list always has memory for.
-    const KEPT: usize = 64;
-
-    /// Gives memory of the list back after many segments have left it.
-    fn shrink(&mut self) {
-        let capacity = self.segments.capacity();
-        if capacity > Self::KEPT && self.segments.len() < capacity / 4 {
-            self.segments.shrink_to(capacity / 2);
-        }
-    }
 }
 
 // SAFETY: by G3 and G4 each slot is accessed by one thread at a time, and its stamp orders the accesses,
@@ -181,28 +150,10 @@ impl<T> Segments<T> {
         position / STEP / Self::LEN
     }
 
-    fn lap_after(position: u64) -> u64 {
-        Self::lap(advance(position, Self::LEN))
-    }
-
-    fn allocate(measures: bool) -> Segment<T> {
-        let len = Self::LEN as usize;
-        // The stamp 0 is that of no filled slot.
-        let slots = Slot::allocate(len, |_| 0).unwrap_or_else(|| {
-            // As `Vec::push` does.
-            handle_alloc_error(Layout::array::<Slot<T>>(len).unwrap_or(Layout::new::<Slot<T>>()))
-        });
-        let times = 0..if measures { len } else { 0 };
-        Segment {
-            slots,
-            times: times.map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-
     /// Creates an empty queue whose first position is `position`.
     pub(super) fn starting_at(position: u64, measures: bool) -> Self {
         let position = first_word(position, measures);
-        let mut first = Self::allocate(measures);
+        let mut first = Segment::allocate(Self::LEN, measures);
         let (slots, times) = (first.slots.as_mut_ptr(), first.times.as_mut_ptr());
         Self {
             tail: CachePadded::new(Tail {
@@ -215,11 +166,7 @@ impl<T> Segments<T> {
                 segment: UnsafeCell::new(slots),
                 times: UnsafeCell::new(times),
             }),
-            chain: Mutex::new(Chain {
-                segments: VecDeque::from([first]),
-                next_lap: Self::lap_after(position),
-                spare: None,
-            }),
+            chain: Mutex::new(Chain::starting_with(first, Self::lap_after(position))),
         }
     }
 
@@ -327,36 +274,6 @@ impl<T> Segments<T> {
         unsafe { slot.fill(position, item) };
     }
 
-    /// Installs the segment of the lap after that of `tail`, unless that has been done.
-    #[cold]
-    fn install(&self, tail: u64) {
-        let lap = Self::lap_after(tail);
-        let spare = with_lock(&self.chain, |chain| {
-            (chain.next_lap == lap).then(|| chain.spare.take())
-        });
-        let Some(spare) = spare else {
-            return;
-        };
-        // Not under the lock, which a receiver may wait for.
-        let mut segment = spare.unwrap_or_else(|| Self::allocate(tail & MEASURED != 0));
-        let surplus = with_lock(&self.chain, |chain| {
-            if chain.next_lap != lap {
-                // Another sender has been quicker.
-                return chain.spare.replace(segment);
-            }
-            // Relaxed: see `newest`. A sender that claims the last position before this lap has locked
-            // the chain after this.
-            let parity = (lap % 2) as usize;
-            let (slots, times) = (segment.slots.as_mut_ptr(), segment.times.as_mut_ptr());
-            self.tail.newest[parity].store(slots, Ordering::Relaxed);
-            self.tail.newest_times[parity].store(times, Ordering::Relaxed);
-            chain.next_lap = Self::lap_after(lap.wrapping_mul(Self::LEN * STEP));
-            chain.segments.push_back(segment);
-            None
-        });
-        drop(surplus);
-    }
-
     /// Locks `head` and returns what it was, unless another receiver has locked or moved it, or it has a
     /// mark of `unless`.
     #[inline]
@@ -427,32 +344,6 @@ impl<T> Segments<T> {
         }
         self.unlock(advance(head, 1));
         Some(read)
-    }
-
-    /// Moves to the next segment, after the last item of this one was taken. The caller has locked
-    /// `head`.
-    #[cold]
-    #[inline(never)]
-    fn leave_segment(&self) {
-        let surplus = with_lock(&self.chain, |chain| {
-            let drained = chain.segments.pop_front();
-            let next = chain.segments.front_mut();
-            // By G1, the next segment was installed before the last position of this one was claimed.
-            debug_assert!(next.is_some());
-            let pointers = next.map(|next| (next.slots.as_mut_ptr(), next.times.as_mut_ptr()));
-            let (slots, times) = pointers.unwrap_or((ptr::null_mut(), ptr::null_mut()));
-            self.head.segment.with_mut(|segment| {
-                // SAFETY: G4.
-                unsafe { *segment = slots };
-            });
-            self.head.times.with_mut(|segment| {
-                // SAFETY: G4.
-                unsafe { *segment = times };
-            });
-            chain.shrink();
-            mem::replace(&mut chain.spare, drained)
-        });
-        drop(surplus);
     }
 
     /// Removes the oldest item in one try, and moves it to `place`. False does not mean that the queue is

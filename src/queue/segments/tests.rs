@@ -16,7 +16,7 @@ use super::Ordering;
 use super::STEP;
 use super::Segments;
 use super::unmarked;
-use super::with_lock;
+use crate::sync::with_lock;
 
 /// How many positions there are before they wrap.
 const WRAP: u64 = u64::MAX / STEP + 1;
