@@ -14,13 +14,13 @@ use tollgate::Task;
 use tollgate::TaskReceiver;
 
 use super::HAND;
-use super::Item;
-use super::Outcome;
 use super::State;
-use super::continue_chain;
-use super::drop_with;
-use super::end_at_random;
-use super::record_delivery;
+use super::item::Item;
+use super::item::Outcome;
+use super::worker::continue_chain;
+use super::worker::drop_with;
+use super::worker::end_at_random;
+use super::worker::record_delivery;
 
 /// Does what the workers of `recv` do, with one task at a time in each of several futures.
 pub(super) async fn work(mut state: State, receiver: TaskReceiver<Item>) {
