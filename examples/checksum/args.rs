@@ -43,6 +43,7 @@ Exit status:
   1    a file or directory could not be read, the output could not be written,
        or there was too little memory, or too few threads or files to open
   2    invalid arguments, or standard input is named twice
+  129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the files in hand were given up, and all checksums
        so far were printed. A second Ctrl-C does so at once, even if a file
        cannot be given up because reading it blocks

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as a future.
+//! Ctrl-C, SIGTERM and SIGHUP as a future.
 
 use std::fmt;
 use std::future;
@@ -23,6 +23,8 @@ pub(crate) enum Stop {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// SIGHUP: the terminal was closed.
+    HungUp,
 }
 
 impl Stop {
@@ -32,6 +34,7 @@ impl Stop {
         match self {
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::HungUp => 129,
         }
     }
 
@@ -40,6 +43,7 @@ impl Stop {
         let again = match self {
             Self::Interrupted => "Ctrl-C again",
             Self::Terminated => "a second SIGTERM",
+            Self::HungUp => "SIGTERM",
         };
         warn(format_args!("{reaction}; {again} quits at once"));
     }
@@ -50,15 +54,17 @@ impl fmt::Display for Stop {
         f.write_str(match self {
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
+            Self::HungUp => "hung up",
         })
     }
 }
 
-/// The first Ctrl-C or SIGTERM. The second one ends the process.
+/// The first Ctrl-C, SIGTERM or SIGHUP. The second one ends the process, unless it is a SIGHUP: when a
+/// terminal is closed, the shell and the system each send one.
 ///
 /// If this is dropped before the first one, the first one ends the process, because no code is
 /// left that could stop in an orderly way. A signal that is ignored when the program starts, as
-/// SIGINT is in a background job of a script, is still ignored.
+/// SIGINT is in a background job of a script, and SIGHUP after `nohup`, is still ignored.
 pub(crate) struct Interrupt(oneshot::Receiver<Stop>);
 
 impl Interrupt {
@@ -102,7 +108,7 @@ impl Interrupt {
 /// processes of a program.
 pub(crate) fn ignore() {
     #[cfg(unix)]
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         use nix::sys::signal::SigHandler;
 
         // SAFETY: no handler is installed.
@@ -117,6 +123,7 @@ async fn answer(
     last_words: impl FnOnce(Stop) + Send + 'static,
 ) -> Stop {
     let first = signals.next().await;
+    signals.forget_hang_up();
     let last = match notify.send(first) {
         Ok(()) => signals.next().await,
         Err(last) => last,
@@ -140,6 +147,7 @@ fn quit(stop: Stop) -> ! {
 struct Signals {
     interrupt: Option<tokio::signal::unix::Signal>,
     terminate: Option<tokio::signal::unix::Signal>,
+    hang_up: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -154,6 +162,7 @@ impl Signals {
         Ok(Self {
             interrupt: unless_ignored(SignalKind::interrupt(), Signal::SIGINT)?,
             terminate: unless_ignored(SignalKind::terminate(), Signal::SIGTERM)?,
+            hang_up: unless_ignored(SignalKind::hangup(), Signal::SIGHUP)?,
         })
     }
 
@@ -161,8 +170,14 @@ impl Signals {
         tokio::select! {
             Some(_) = next(&mut self.interrupt) => Stop::Interrupted,
             Some(_) = next(&mut self.terminate) => Stop::Terminated,
+            Some(_) = next(&mut self.hang_up) => Stop::HungUp,
             else => future::pending().await,
         }
+    }
+
+    /// From now on, SIGHUP has no effect.
+    fn forget_hang_up(&mut self) {
+        self.hang_up = None;
     }
 }
 
@@ -205,4 +220,6 @@ impl Signals {
             None => future::pending().await,
         }
     }
+
+    fn forget_hang_up(&mut self) {}
 }

@@ -87,6 +87,7 @@ Exit status:
        few threads
   2    invalid arguments, a pipe or standard input is named twice, or the file of
        --left is one of those to read or that stdout or stderr goes to
+  129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C, which stops the program as an error does. A second
        Ctrl-C quits at once and prints nothing; the file of --left is as it was
   141  the reader of the output closed the pipe

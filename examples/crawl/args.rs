@@ -94,6 +94,7 @@ Exit status:
   1    a page could not be fetched, the summary could not be written, or there
        were too few threads
   2    invalid arguments
+  129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the pages in hand were finished if the grace period
        was long enough, and the summary shows how many were left. A second Ctrl-C
        quits at once and prints nothing

@@ -48,6 +48,7 @@ Exit status:
        --cancel-after cancelled
   2    invalid arguments
   3    jobs were cancelled by --cancel-after; those in hand were finished
+  129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the jobs that had not started were cancelled, those
        in hand were finished. A second Ctrl-C quits at once and prints nothing
   141  the reader of the output closed the pipe

@@ -71,6 +71,7 @@ Exit status:
   1    a stage failed at a number, the output could not be written (a FILE that
        exists is as it was), or there were too few threads
   2    invalid arguments, or stdout or stderr goes to FILE
+  129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: A stopped, and the numbers that it had generated
        went through all stages. A second Ctrl-C quits at once; FILE is as it was
   141  the reader of the output closed the pipe

@@ -30,9 +30,9 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = r#"The address is printed to standard output, and the log to standard error.
 
-SIGTERM or Ctrl-C stops the service, within three times the grace period and two
-seconds: one for the jobs that are aborted, and one for the rest of the log.
-A second signal ends it at once.
+SIGTERM, SIGHUP or Ctrl-C stops the service, within three times the grace period
+and two seconds: one for the jobs that are aborted, and one for the rest of the
+log. A second SIGTERM or Ctrl-C ends it at once.
 
 Example:
   curl -i localhost:8080/jobs -d '{"name": "mail", "millis": 100}'

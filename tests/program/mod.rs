@@ -65,16 +65,16 @@ pub(crate) fn command(program: impl AsRef<OsStr>, directory: &Path) -> Invocatio
 /// A shell command on a new terminal, which is its stdin, stdout and stderr. What the terminal
 /// shows is captured as stdout.
 ///
-/// When this is dropped, SIGHUP ends all processes of the terminal. The signal is set to its
-/// default action, because the test may have been started with the signal ignored.
+/// When this is dropped, the shell is killed. So is what it has replaced itself with by `exec`.
 pub(crate) fn on_terminal(line: &str, directory: &Path) -> Invocation {
-    let env = command("env", directory).args(["--default-signal=HUP", "script"]);
-    env.args(["--quiet", "--return", "--command", line, "/dev/null"])
+    let shell = r#"exec setpriv --pdeathsig KILL sh -c "$LINE""#;
+    let script = command("script", directory).env("LINE", line);
+    script.args(["--quiet", "--return", "--command", shell, "/dev/null"])
 }
 
 /// An example on a new terminal, except for what `options` redirect.
 pub(crate) fn example_on_terminal(name: &str, options: &str) -> Invocation {
-    let line = format!("'{}' {options}", example(name).display());
+    let line = format!("exec '{}' {options}", example(name).display());
     on_terminal(&line, Path::new("/"))
 }
 

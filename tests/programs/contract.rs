@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
+use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use tempfile::TempDir;
 use tempfile::tempdir;
@@ -256,18 +257,24 @@ fn too_few_descriptors_are_explained(contract: &Contract) {
 
 test_programs!(ignored_interrupt_stays_ignored);
 fn ignored_interrupt_stays_ignored(contract: &Contract) {
-    const SIGINT: u32 = 2;
-    const SIGTERM: u32 = 15;
+    assert_stays_ignored(contract, "INT", Signal::SIGINT);
+}
+
+/// As after `nohup`.
+fn ignored_hang_up_stays_ignored(contract: &Contract) {
+    assert_stays_ignored(contract, "HUP", Signal::SIGHUP);
+}
+test_programs!(ignored_hang_up_stays_ignored);
+
+fn assert_stays_ignored(contract: &Contract, name: &str, signal: Signal) {
     let directory = (contract.directory)();
     let stdin = Pipe::new();
-    let env = command("env", directory.path()).arg("--ignore-signal=INT");
+    let env = command("env", directory.path()).arg(format!("--ignore-signal={name}"));
     let run = env.arg(example(contract.name)).args(contract.lasting);
     let run = run.stdin(stdin.read.try_clone().unwrap()).start();
-    eventually("the handler of SIGTERM", || {
-        run.has_signal("SigCgt", SIGTERM).then_some(())
-    });
-    assert!(run.has_signal("SigIgn", SIGINT));
-    assert!(!run.has_signal("SigCgt", SIGINT));
+    wait_for_handler(&run, Signal::SIGTERM);
+    assert!(run.has_signal("SigIgn", signal as u32));
+    assert!(!run.has_signal("SigCgt", signal as u32));
 }
 
 test_programs!(terminal_shows_progress);
@@ -305,6 +312,11 @@ fn termination_ends_program(contract: &Contract) {
     assert_ended(contract, "TERM", 143);
 }
 
+test_programs!(hang_up_ends_program);
+fn hang_up_ends_program(contract: &Contract) {
+    assert_ended(contract, "HUP", 129);
+}
+
 fn assert_ended(contract: &Contract, signal: &str, code: i32) {
     let Started { run, _needs } = (contract.interrupts.orderly)();
     run.signal(signal);
@@ -326,6 +338,43 @@ fn second_interrupt_quits(contract: &Contract) {
 test_programs!(second_termination_quits);
 fn second_termination_quits(contract: &Contract) {
     assert_quits(contract, "TERM", 143);
+}
+
+/// When a terminal is closed, the shell and the system each send one.
+fn second_hang_up_changes_nothing(contract: &Contract) {
+    let Started { mut run, _needs } = (contract.interrupts.endless)();
+    signal_once(&mut run, "HUP");
+    run.signal("HUP");
+    eventually("the second SIGHUP to arrive", || {
+        (!run.has_signal("ShdPnd", Signal::SIGHUP as u32)).then_some(())
+    });
+    run.signal("TERM");
+    run.finish().assert_code(143);
+}
+test_programs!(second_hang_up_changes_nothing);
+
+/// Perhaps before the program has read or started anything.
+fn interrupt_at_start_ends_program(contract: &Contract) {
+    let directory = (contract.directory)();
+    let stdin = Pipe::new();
+    let run = contract.invoke(&directory, contract.lasting);
+    let mut run = run.stdin(stdin.read.try_clone().unwrap()).start();
+    wait_for_handler(&run, Signal::SIGINT);
+    run.interrupt();
+    // Some end now, and the others at the second one.
+    eventually("a reaction to the first one", || {
+        let has_ended = run.child.try_wait().unwrap().is_some();
+        (has_ended || warnings("INT", &run.stderr().text()) == 1).then_some(())
+    });
+    run.interrupt();
+    run.finish().assert_code(130);
+}
+test_programs!(interrupt_at_start_ends_program);
+
+fn wait_for_handler(run: &Run, signal: Signal) {
+    eventually("the handler of a signal", || {
+        run.has_signal("SigCgt", signal as u32).then_some(())
+    });
 }
 
 fn assert_quits(contract: &Contract, signal: &str, code: i32) {
@@ -359,6 +408,7 @@ fn signal_once(run: &mut Run, signal: &str) {
 fn warnings(signal: &str, stderr: &str) -> usize {
     let again = match signal {
         "INT" => "Ctrl-C again",
+        "HUP" => "SIGTERM",
         _ => "a second SIGTERM",
     };
     let end = format!("; {again} quits at once\n");
@@ -418,7 +468,7 @@ impl Contract {
     /// The program on a terminal, except that its stdout is discarded.
     fn on_terminal(&self, directory: &TempDir, args: &str) -> Invocation {
         let program = example(self.name);
-        let line = format!("'{}' {args} >/dev/null", program.display());
+        let line = format!("exec '{}' {args} >/dev/null", program.display());
         on_terminal(&line, directory.path())
     }
 

@@ -27,7 +27,7 @@ fn default_signals() {
     use nix::sys::signal::Signal;
     use nix::sys::signal::signal;
 
-    for number in [Signal::SIGINT, Signal::SIGTERM] {
+    for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: no handler is installed that could do anything wrong.
         let _ = unsafe { signal(number, SigHandler::SigDfl) };
     }
