@@ -1,5 +1,7 @@
 //! Files that a program writes.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::fs::File;
 use std::fs::Metadata;
@@ -11,7 +13,6 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use tempfile::NamedTempFile;
-use tempfile::PersistError;
 
 use super::threads::lock;
 
@@ -50,6 +51,9 @@ impl Target {
 
 /// A file that is written beside the one that it replaces. So that one stays as it is until the new
 /// one is complete, whatever happens meanwhile.
+///
+/// If the process is killed, which it cannot handle, the new file stays. It is named after the old
+/// one: `.NAME.XXXXXX.new`.
 pub(crate) struct NewFile {
     path: PathBuf,
     kind: Kind,
@@ -58,7 +62,9 @@ pub(crate) struct NewFile {
 enum Kind {
     Replaces {
         temporary: NamedTempFile,
-        target: PathBuf,
+        /// `None` if the directory of the old file takes no new one. The old file is then overwritten,
+        /// and the temporary file is in the system's directory for these.
+        target: Option<PathBuf>,
         old: Option<File>,
     },
     /// A device, a fifo, or a pipe cannot be replaced.
@@ -79,8 +85,18 @@ impl Kind {
         if !ends_with_name(&target) {
             return Err(ErrorKind::IsADirectory.into());
         }
-        let temporary = temporary_beside(&target)?;
-        if let Some(metadata) = metadata {
+        let access = match old {
+            Some(_) => Access::Owner,
+            None => Access::Umask,
+        };
+        let (temporary, target) = match temporary_in(directory_of(&target), &target, access) {
+            Err(error) if old.is_some() && is_irreplaceable(&error) => {
+                let temporary = temporary_in(&env::temp_dir(), &target, access)?;
+                (temporary, None)
+            }
+            temporary => (temporary?, Some(target)),
+        };
+        if let (Some(_), Some(metadata)) = (&target, metadata) {
             take_over(temporary.as_file(), &metadata)?;
         }
         Ok(Self::Replaces {
@@ -116,48 +132,43 @@ impl NewFile {
             return Ok(());
         };
         let name = temporary.path().to_owned();
-        let committed = (temporary.as_file().sync_all())
-            .and_then(|()| replace(temporary, &target, old.as_ref()))
-            .map_err(|error| cannot_write(&self.path, &error));
+        let committed = replace(&temporary, target.as_deref(), old.as_ref())
+            .map_err(|error| cannot_write(&self.path, &keep(temporary, error)));
         lock(&TEMPORARY).retain(|temporary| *temporary != name);
         committed
     }
 }
 
-fn replace(temporary: NamedTempFile, target: &Path, old: Option<&File>) -> io::Result<()> {
-    let Err(PersistError { error, file }) = temporary.persist(target) else {
-        return Ok(());
+fn replace(new: &NamedTempFile, target: Option<&Path>, old: Option<&File>) -> io::Result<()> {
+    new.as_file().sync_all()?;
+    let replaced = match target {
+        Some(target) => fs::rename(new.path(), target),
+        None => Err(ErrorKind::PermissionDenied.into()),
     };
-    let overwritten = match old {
-        Some(old) if is_irreplaceable(&error) => overwrite(old, file.as_file()),
-        _ => Err(error),
-    };
-    let Err(error) = overwritten else {
-        return Ok(());
-    };
-    let (_, kept) = file.keep().map_err(|error| error.error)?;
-    Err(io::Error::other(format!(
-        "{error}; what was written is in {kept:?}"
-    )))
+    match (replaced, old) {
+        (Err(error), Some(old)) if is_irreplaceable(&error) => overwrite(old, new.as_file()),
+        (replaced, _) => replaced,
+    }
+}
+
+/// Keeps what was written, and adds to the error where it is.
+fn keep(temporary: NamedTempFile, error: io::Error) -> io::Error {
+    match temporary.keep() {
+        Ok((_, kept)) => io::Error::other(format!("{error}; what was written is in {kept:?}")),
+        Err(_) => error,
+    }
 }
 
 /// Whether an error means that the file may only be written in place: it is the target of a mount,
-/// or belongs to another user in a directory such as /tmp.
+/// belongs to another user in a directory such as /tmp, or is in a directory that is read-only.
 fn is_irreplaceable(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use nix::libc;
-
-        let errors = [libc::EBUSY, libc::EPERM, libc::EACCES, libc::EXDEV];
-        error
-            .raw_os_error()
-            .is_some_and(|error| errors.contains(&error))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = error;
-        false
-    }
+    let kinds = [
+        ErrorKind::PermissionDenied,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::ResourceBusy,
+        ErrorKind::CrossesDevices,
+    ];
+    kinds.contains(&error.kind())
 }
 
 fn overwrite(mut old: &File, mut new: &File) -> io::Result<()> {
@@ -243,24 +254,41 @@ fn ends_with_name(path: &Path) -> bool {
         .is_some_and(|name| bytes.ends_with(name.as_encoded_bytes()))
 }
 
-fn temporary_beside(target: &Path) -> io::Result<NamedTempFile> {
-    let directory = match target.parent() {
+fn directory_of(target: &Path) -> &Path {
+    match target.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy)]
+enum Access {
+    /// Only its owner, until it takes over the permissions of the old file.
+    Owner,
+    /// As with any new file, those whom the umask does not exclude.
+    Umask,
+}
+
+fn temporary_in(directory: &Path, target: &Path, access: Access) -> io::Result<NamedTempFile> {
+    /// A name of up to 255 bytes is allowed, and more is added to this one.
+    const MOST_BYTES: usize = 200;
     // Its error is clearer than that of the temporary file.
     fs::metadata(directory)?;
+    let mut prefix = OsString::from(".");
+    if let Some(name) = target.file_name().filter(|name| name.len() <= MOST_BYTES) {
+        prefix.push(name);
+        prefix.push(".");
+    }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".new");
+    builder.prefix(&prefix).suffix(".new");
     #[cfg(unix)]
-    let permissions = {
+    if let Access::Umask = access {
         use std::os::unix::fs::PermissionsExt;
 
-        // As for any new file: the system removes what the umask forbids.
-        fs::Permissions::from_mode(0o666)
-    };
-    #[cfg(unix)]
-    builder.permissions(permissions);
+        // By default, only its owner may read it. The system removes what the umask forbids.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
     // Locked meanwhile, so that no file is left behind if the process is ended at once.
     let mut all = lock(&TEMPORARY);
     let temporary = builder.tempfile_in(directory)?;

@@ -15,6 +15,7 @@ mod contract;
 mod coordinator;
 mod crawl;
 mod executor;
+mod files;
 mod pipeline;
 mod process_pool;
 #[path = "../program/mod.rs"]

@@ -1,0 +1,204 @@
+//! Files that the programs write, and what is left of them if something fails.
+
+use std::fs;
+use std::fs::File;
+use std::fs::Permissions;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use nix::libc;
+use tempfile::TempDir;
+use tempfile::tempdir;
+
+use crate::common::file::NewFile;
+use crate::common::file::Target;
+use crate::contract::interrupt_once;
+use crate::contract::limited;
+use crate::program::command;
+use crate::program::eventually;
+use crate::program::example;
+
+/// A run of `pipeline` that has written something, and ends later than any test.
+const ENDLESS: &[&str] = &["--delay-b=0", "--delay-c=60000", "--stats=5"];
+
+/// A run of `pipeline` that writes these lines.
+const SHORT: &[&str] = &["--delay-b=0", "--items=2"];
+const LINES: &str = "1 1\n2 4\n";
+
+#[test]
+fn killed_program_leaves_file_named_after_old_one() {
+    let directory = directory("old");
+    let pipeline = command(example("pipeline"), directory.path());
+    let mut run = pipeline.args(ENDLESS).arg("--output=out").start();
+    eventually("work in hand", || {
+        run.stderr().text().contains("C 1").then_some(())
+    });
+    run.child.kill().unwrap();
+    drop(run);
+    let names = names(directory.path());
+    assert_eq!(names.len(), 2);
+    let [new, old] = names.try_into().unwrap();
+    assert_eq!(old, "out");
+    assert!(new.starts_with(".out.") && new.ends_with(".new"), "{new}");
+}
+
+#[test]
+fn new_file_has_permissions_of_any_new_file() {
+    let directory = tempdir().unwrap();
+    let long = "n".repeat(255);
+    let create = new_file(&directory.path().join(&long)).unwrap();
+    create.commit().unwrap();
+    File::create(directory.path().join("other")).unwrap();
+    assert_eq!(names(directory.path()), [&*long, "other"]);
+    let mode = |name| fs::metadata(directory.path().join(name)).unwrap().mode();
+    assert_eq!(mode(&*long), mode("other"));
+}
+
+/// Whoever opens the new file while it is empty could read it when it is complete.
+#[test]
+fn private_file_is_never_open_to_others() {
+    let directory = directory("old");
+    let out = directory.path().join("out");
+    set_mode(&out, 0o600);
+    let has_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let open_to_others = scope.spawn(|| {
+            let mut modes = Vec::new();
+            while !has_ended.load(Ordering::Relaxed) {
+                let entries = fs::read_dir(directory.path()).unwrap();
+                let files = entries.filter_map(|entry| entry.ok()?.metadata().ok());
+                modes.extend(files.map(|file| file.mode() & 0o777));
+            }
+            modes.into_iter().find(|mode| *mode != 0o600)
+        });
+        for _ in 0..3000 {
+            drop(new_file(&out).unwrap());
+        }
+        has_ended.store(true, Ordering::Relaxed);
+        assert_eq!(open_to_others.join().unwrap(), None);
+    });
+}
+
+#[test]
+fn file_in_read_only_directory_is_overwritten_when_complete() {
+    let directory = directory("old");
+    let temporary = tempdir().unwrap();
+    let out = directory.path().join("out");
+    set_mode(&out, 0o666);
+    set_mode(temporary.path(), 0o777);
+    set_mode(directory.path(), 0o555);
+    let run = |args: &[&str]| {
+        let limited = limited("pipeline", directory.path(), "--core=0");
+        let limited = limited.env("TMPDIR", temporary.path().to_str().unwrap());
+        limited.args(args).arg("--output=out").start()
+    };
+
+    let mut endless = run(ENDLESS);
+    eventually("work in hand", || {
+        endless.stderr().text().contains("C 1").then_some(())
+    });
+    let names_meanwhile = names(temporary.path());
+    let new = temporary.path().join(&names_meanwhile[0]);
+    // Perhaps the directory was not only to be read-only, but to keep others out.
+    assert_eq!(new.metadata().unwrap().mode() & 0o777, 0o600);
+    interrupt_once(&mut endless);
+    endless.interrupt();
+    endless.finish().assert_code(130);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "old");
+
+    let output = run(SHORT).finish();
+    output.assert_code(0);
+    assert_eq!(fs::read_to_string(&out).unwrap(), LINES);
+    assert_eq!(names(temporary.path()).len(), 0);
+    // Without this, only root can remove it.
+    set_mode(directory.path(), 0o755);
+}
+
+#[test]
+fn file_that_cannot_be_synced_is_kept() {
+    let directory = directory("old");
+    let out = directory.path().join("out");
+    let sync = || {
+        fail_fsync();
+        let new = new_file(&out).unwrap();
+        new.commit()
+    };
+    // The thread, because it can do nothing else after this.
+    let error = thread::scope(|scope| scope.spawn(sync).join().unwrap().unwrap_err());
+    assert_eq!(fs::read_to_string(&out).unwrap(), "old");
+    let error = error.to_string();
+    let (_, kept) = error.split_once("; what was written is in \"").unwrap();
+    let kept = fs::read_to_string(kept.trim_end_matches('"')).unwrap();
+    assert_eq!(kept, LINES);
+}
+
+/// From now on, `fsync` fails in this thread.
+fn fail_fsync() {
+    const NUMBER_OF_CALL: u32 = 0;
+    let statement = |code: u32, k, jf| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf,
+        k,
+    };
+    let mut program = [
+        statement(
+            libc::BPF_LD | libc::BPF_W | libc::BPF_ABS,
+            NUMBER_OF_CALL,
+            0,
+        ),
+        statement(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            libc::SYS_fsync as u32,
+            1,
+        ),
+        statement(
+            libc::BPF_RET | libc::BPF_K,
+            libc::SECCOMP_RET_ERRNO | libc::EIO as u32,
+            0,
+        ),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the kernel copies the program, which is as long as `len` says.
+    let result = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program)
+    };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+/// A directory with a file `out`.
+fn directory(text: &str) -> TempDir {
+    let directory = tempdir().unwrap();
+    fs::write(directory.path().join("out"), text).unwrap();
+    directory
+}
+
+/// A new file that is complete, except that it has not replaced the old one.
+fn new_file(path: &Path) -> io::Result<NewFile> {
+    let new = Target::open(path)?.create()?;
+    new.file()?.write_all(LINES.as_bytes())?;
+    Ok(new)
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = entries.map(name).collect();
+    names.sort();
+    names
+}
