@@ -10,7 +10,6 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::interrupt;
-use crate::common::threads;
 use crate::protocol::JobResult;
 use crate::protocol::Reply;
 use crate::protocol::Request;
@@ -23,7 +22,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Answers requests until stdin ends. The parent handles Ctrl-C and SIGTERM.
+    /// Answers requests until stdin ends. The parent handles the signals.
     pub(crate) fn run(&self) -> ExitCode {
         interrupt::ignore();
         match self.serve() {
@@ -62,14 +61,16 @@ impl Job {
 /// process then ends at once, even if it is computing.
 fn requests() -> io::Result<mpsc::Receiver<io::Result<String>>> {
     let (lines, requests) = mpsc::channel();
-    threads::spawn("requests", None, move || {
+    let read = move || {
         for line in io::stdin().lock().lines() {
             if lines.send(line).is_err() {
                 return;
             }
         }
         process::exit(0);
-    })?;
+    };
+    // The parent says what to lower or raise.
+    thread::Builder::new().spawn(read)?;
     Ok(requests)
 }
 

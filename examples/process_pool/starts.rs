@@ -102,7 +102,9 @@ impl Starts {
         }
         let cause = match &why {
             NotReady::Ended(status) => status.to_string(),
-            NotReady::Lacking(error) => format!("{error}; {RAISE}"),
+            // Unless this was the only lane, the first one that left has said so.
+            NotReady::Lacking(error) if self.wanted == 1 => format!("{error}; {RAISE}"),
+            NotReady::Lacking(error) => error.to_string(),
             why => format!("the last one {why}"),
         };
         Err(cannot_start(format_args!(

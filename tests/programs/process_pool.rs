@@ -483,6 +483,38 @@ fn worker_that_never_starts_ends_program() {
     }
 }
 
+/// What to lower or raise is said once.
+#[test]
+fn lack_is_explained_once() {
+    // As a worker without enough threads.
+    let directory = tempdir().unwrap();
+    let worker = limited("process_pool", directory.path(), "--nproc=1");
+    let reply = worker.arg("--worker").run().stdout.text();
+    let expected = r#"{"lacking":"Resource temporarily unavailable (os error 11)"}"#;
+    assert_eq!(reply.trim_end(), expected);
+
+    for workers in 1..=2 {
+        let directory = tempdir().unwrap();
+        let copy = copy_into(&directory);
+        let pool = Program::new();
+        let options = [ENDLESS, &format!("-w{workers}"), "-v"];
+        let run = pool.invoke_at(&copy).args(options).start();
+        wait_for_starts(&run, workers);
+        let running = pool.workers();
+        replace(&copy, r#"echo '{"lacking":"something"}'"#);
+        running
+            .iter()
+            .for_each(|&worker| kill(worker, Signal::SIGKILL).unwrap());
+
+        let output = run.finish();
+        output.assert_code(3);
+        let error = "100 processes in a row could not be started: something";
+        assert_eq!(lines_with(&output.stderr, error), 1);
+        assert_eq!(lines_with(&output.stderr, "raise the limit"), 1);
+        pool.assert_gone();
+    }
+}
+
 #[test]
 fn worker_that_ends_early_is_restarted() {
     let directory = tempfile::tempdir().unwrap();
