@@ -169,11 +169,11 @@ fn fail_fsync() {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
     };
+    // SAFETY: this takes no pointer.
+    let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
     // SAFETY: the kernel copies the program, which is as long as `len` says.
-    let result = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program)
-    };
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
     assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
 
