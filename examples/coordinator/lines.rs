@@ -1,12 +1,10 @@
 //! Lines of a file, as editors and tools leave them, in bounded memory.
 
+use std::fs::File;
 use std::io;
 use std::mem;
 
-use tokio::fs::File;
-use tokio::io::AsyncBufRead;
-use tokio::io::AsyncBufReadExt;
-use tokio::io::BufReader;
+use super::source::Source;
 
 /// The longest line. What is behind that is skipped.
 pub(crate) const MAX_LENGTH: usize = 4096;
@@ -25,8 +23,8 @@ pub(crate) struct Place {
     pub(crate) is_in_long_line: bool,
 }
 
-pub(crate) struct Lines<R = BufReader<File>> {
-    input: R,
+pub(crate) struct Lines {
+    input: Source,
     /// The beginning of a line.
     partial: Vec<u8>,
     place: Place,
@@ -54,22 +52,15 @@ impl Lines {
             is_in_long_line: false,
         };
         Self {
-            input: BufReader::new(file),
+            input: Source::new(file),
             partial: Vec::new(),
             place,
         }
     }
 
-    /// What has been read from the system, but not been returned.
-    pub(crate) fn buffered(&self) -> Vec<u8> {
-        [&self.partial[..], self.input.buffer()].concat()
-    }
-}
-
-impl<R: AsyncBufRead + Unpin> Lines<R> {
-    /// Where the next line begins.
-    pub(crate) fn place(&self) -> Place {
-        self.place
+    /// Where the next line begins, the part of it that has been consumed, and the input.
+    pub(crate) fn into_rest(self) -> (Place, Vec<u8>, Source) {
+        (self.place, self.partial, self.input)
     }
 
     /// The next line, or `None` at the end of the file. Cancel safe.
@@ -78,7 +69,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             self.skip().await?;
         }
         loop {
-            let bytes = self.input.fill_buf().await?;
+            let bytes = self.input.fill().await?;
             if bytes.is_empty() {
                 // The last line may lack its line feed.
                 let is_line = !self.partial.is_empty();
@@ -102,7 +93,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
 
     /// Skips what is at hand of a line that is too long.
     async fn skip(&mut self) -> io::Result<()> {
-        let bytes = self.input.fill_buf().await?;
+        let bytes = self.input.fill().await?;
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let length = end.map_or(bytes.len(), |end| end + 1);
         if end.is_some() || bytes.is_empty() {

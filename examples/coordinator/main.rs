@@ -26,6 +26,7 @@ mod interrupted;
 mod lines;
 mod pipeline;
 mod reader;
+mod source;
 mod unread;
 mod worker;
 

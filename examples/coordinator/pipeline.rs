@@ -1,6 +1,7 @@
 //! The pipeline: readers, a queue, workers, a queue, and a consumer.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -21,7 +22,8 @@ use crate::coordinator::Left;
 use crate::reader::Reader;
 use crate::reader::Record;
 use crate::reader::Shard;
-use crate::unread::Unread;
+use crate::unread;
+use crate::unread::Stopped;
 use crate::worker;
 use crate::worker::Parsed;
 use crate::worker::Sum;
@@ -44,7 +46,7 @@ pub(crate) struct Pipeline {
     read: Arc<AtomicU64>,
     records: Monitor<Record>,
     records_left: Left<Record>,
-    unread: Left<Unread>,
+    unread: Left<Stopped>,
     results: Monitor<Parsed>,
     results_left: Left<Parsed>,
     consumer: JoinHandle<Sum>,
@@ -118,7 +120,7 @@ impl Pipeline {
             .drain(..)
             .map(|parsed| parsed.record)
             .collect::<Vec<_>>();
-        let unread = lock(&self.unread).drain(..).collect();
+        let stopped = mem::take(&mut *lock(&self.unread));
         let in_hand = |report: Report| report.abandoned + report.panicked;
         Ok(Ended {
             account: Account {
@@ -126,7 +128,7 @@ impl Pipeline {
                 sum,
                 failed: records.failed,
                 handed_back: [unsummed, unparsed].concat(),
-                unread,
+                unread: unread::settle(stopped).await,
                 in_hand: in_hand(records) + in_hand(results),
             },
             result: ended.result,

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
-use tokio::fs::File;
 use tokio::task;
 use tokio::task::coop;
 use tokio::time;
@@ -22,7 +22,7 @@ use super::lines::Line;
 use super::lines::Lines;
 use super::lines::MAX_LENGTH;
 use super::unread;
-use super::unread::Unread;
+use super::unread::Stopped;
 use crate::common::descriptors;
 use crate::common::threads::lock;
 
@@ -78,7 +78,7 @@ pub(crate) struct Reader {
     /// The number of records that all readers have read.
     pub(crate) read: Arc<AtomicU64>,
     pub(crate) left: Left<Record>,
-    pub(crate) unread: Left<Unread>,
+    pub(crate) unread: Left<Stopped>,
 }
 
 impl Reader {
@@ -98,7 +98,7 @@ impl Reader {
         for (number, line) in (first..=last).step_by(step).zip(1..) {
             if self.coordinator.should_stop() {
                 let first = number;
-                lock(&self.unread).push(Unread::Numbers { first, last, step });
+                lock(&self.unread).push(Stopped::Numbers { first, last, step });
                 break;
             }
             let text = number.to_string().into_bytes();
@@ -119,11 +119,7 @@ impl Reader {
                 break;
             }
         }
-        lock(&self.unread).extend(files.map(|path| Unread::File {
-            path,
-            from: None,
-            buffered: Vec::new(),
-        }));
+        lock(&self.unread).extend(files.map(|path| Stopped::File { path, lines: None }));
         result
     }
 
@@ -168,10 +164,7 @@ impl Reader {
                     descriptors::warn_of_shortage(&error);
                     time::sleep(descriptors::PAUSE).await;
                 }
-                opened => {
-                    let file = |(file, start)| (File::from_std(file), start);
-                    return Ok(opened?.map(file));
-                }
+                opened => return opened,
             }
         }
     }
@@ -228,7 +221,7 @@ struct Input<'a> {
     /// `None` if it is not open.
     lines: Option<Lines>,
     is_done: bool,
-    unread: &'a Left<Unread>,
+    unread: &'a Left<Stopped>,
 }
 
 impl Drop for Input<'_> {
@@ -236,10 +229,9 @@ impl Drop for Input<'_> {
         if self.is_done {
             return;
         }
-        lock(self.unread).push(Unread::File {
+        lock(self.unread).push(Stopped::File {
             path: self.path.to_owned(),
-            from: self.lines.as_ref().map(Lines::place),
-            buffered: self.lines.as_ref().map(Lines::buffered).unwrap_or_default(),
+            lines: self.lines.take(),
         });
     }
 }

@@ -6,15 +6,81 @@ use std::fs::Metadata;
 use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::io::ErrorKind;
+use std::io::Read;
 use std::io::Seek;
 use std::io::SeekFrom;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::lines::BYTE_ORDER_MARK;
+use super::lines::Lines;
 use super::lines::Place;
+use super::source::Next;
+use super::source::is_ready;
 use crate::common::streams;
+
+/// How long the call of a reader that has stopped may take. Its input was ready, so that it returns at
+/// once, unless the system is at fault.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An input as its reader left it.
+pub(crate) enum Stopped {
+    File {
+        path: PathBuf,
+        /// `None` if it was not open.
+        lines: Option<Lines>,
+    },
+    Numbers {
+        first: u64,
+        last: u64,
+        step: usize,
+    },
+}
+
+/// What is unread of the inputs whose readers have stopped. From now on, nothing is read from them.
+pub(crate) async fn settle(stopped: Vec<Stopped>) -> Vec<Unread> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut unread = Vec::new();
+    for input in stopped {
+        unread.extend(input.settle(deadline).await);
+    }
+    unread
+}
+
+impl Stopped {
+    /// Returns `None` if all has been read.
+    async fn settle(self, deadline: Instant) -> Option<Unread> {
+        let (path, lines) = match self {
+            Self::File { path, lines } => (path, lines),
+            Self::Numbers { first, last, step } => {
+                return Some(Unread::Numbers { first, last, step });
+            }
+        };
+        let Some(lines) = lines else {
+            return Some(Unread::File {
+                path,
+                from: None,
+                buffered: Vec::new(),
+                next: Next::Unknown,
+            });
+        };
+        let (place, mut buffered, source) = lines.into_rest();
+        let (more, next) = source.settle(deadline).await;
+        buffered.extend(more);
+        let is_read = buffered.is_empty() && next == Next::End;
+        (!is_read).then_some(Unread::File {
+            path,
+            from: Some(place),
+            buffered,
+            next,
+        })
+    }
+}
 
 /// The rest of an input.
 #[derive(Clone, Debug)]
@@ -25,6 +91,8 @@ pub(crate) enum Unread {
         from: Option<Place>,
         /// What the system has given out. A pipe does not give it out again.
         buffered: Vec<u8>,
+        /// What follows it.
+        next: Next,
     },
     Numbers {
         first: u64,
@@ -39,13 +107,16 @@ impl fmt::Display for Unread {
             Self::Numbers { first, last, step } => {
                 write!(f, "the numbers from {first} to {last} by {step}")
             }
-            Self::File { path, from, .. } => {
+            Self::File {
+                path, from, next, ..
+            } => {
                 write!(f, "{path:?}")?;
-                match from {
-                    None => Ok(()),
-                    Some(Place { offset, line, .. }) => {
-                        write!(f, " after byte {offset}, in line {line}")
-                    }
+                if let Some(Place { offset, line, .. }) = from {
+                    write!(f, " after byte {offset}, in line {line}")?;
+                }
+                match next {
+                    Next::Hangs => f.write_str("; a read hangs, and a pipe loses what that takes"),
+                    Next::Unknown | Next::End => Ok(()),
                 }
             }
         }
@@ -54,13 +125,18 @@ impl fmt::Display for Unread {
 
 /// Opens an input, where `-` is stdin. Also returns how many bytes are before its first one.
 pub(crate) fn open(path: &Path) -> io::Result<(File, u64)> {
-    if path != Path::new("-") {
-        return Ok((File::open(path)?, 0));
+    let is_stdin = path == Path::new("-");
+    let mut file = if is_stdin {
+        streams::stdin()?
+    } else {
+        File::open(path)?
+    };
+    if file.metadata()?.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
     }
-    let mut stdin = streams::stdin()?;
     // A pipe has no position.
-    let position = stdin.stream_position().unwrap_or(0);
-    Ok((stdin, position))
+    let position = file.stream_position().unwrap_or(0);
+    Ok((file, position))
 }
 
 /// Why the rest of an input was not copied.
@@ -73,18 +149,20 @@ pub(crate) enum NotCopied {
 }
 
 impl Unread {
-    /// Copies the rest of a file. Of a pipe, copies the lines that the system has given out, and
-    /// returns `false`.
+    /// Copies the rest of an input, and returns whether that is all of it. Of a pipe, copies the lines
+    /// that the system has given out.
     pub(crate) fn copy_to(&mut self, out: &mut impl Write) -> Result<bool, NotCopied> {
         let Self::File {
             path,
             from,
             buffered,
+            next,
         } = self
         else {
             return Ok(false);
         };
-        if is_regular(path) {
+        let has_given = from.is_some_and(|place| place.offset > 0) || !buffered.is_empty();
+        if *next != Next::Hangs && is_kept(path, has_given) {
             let rest = rest(path, *from).map_err(NotCopied::Unreadable)?;
             copy_lines(rest, out)?;
             return Ok(true);
@@ -92,26 +170,30 @@ impl Unread {
         let Some(place) = from else {
             return Ok(false);
         };
-        // Half a line would be another number.
-        let end = buffered.iter().rposition(|byte| *byte == b'\n');
-        let lines = &buffered[..end.map_or(0, |end| end + 1)];
+        let is_end = *next == Next::End;
+        // Half a line would be another number, except at the end.
+        let end = match buffered.iter().rposition(|byte| *byte == b'\n') {
+            _ if is_end => buffered.len(),
+            last => last.map_or(0, |last| last + 1),
+        };
+        let lines = &buffered[..end];
         let mut rest = lines;
-        if place.is_in_long_line {
-            skip_line(&mut rest).map_err(NotCopied::Unreadable)?;
-        }
-        out.write_all(rest).map_err(NotCopied::Unwritable)?;
+        skip_to_line(&mut rest, *place).map_err(NotCopied::Unreadable)?;
+        copy_lines(rest, out)?;
         if !lines.is_empty() {
             place.offset += lines.len() as u64;
             place.line += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
             place.is_in_long_line = false;
         }
-        Ok(false)
+        Ok(is_end)
     }
 }
 
-/// Whether it can be read from any place. A fifo must not be opened, because that may wait.
-fn is_regular(path: &Path) -> bool {
-    metadata(path).is_ok_and(|metadata| metadata.is_file())
+/// Whether the system gives out all of the input again. A fifo must not be opened, because that may
+/// wait.
+fn is_kept(path: &Path, has_given: bool) -> bool {
+    // A file without length that has given out bytes, as /proc/kmsg does, is like a pipe.
+    metadata(path).is_ok_and(|file| file.is_file() && (file.len() > 0 || !has_given))
 }
 
 pub(crate) fn metadata(path: &Path) -> io::Result<Metadata> {
@@ -122,18 +204,42 @@ pub(crate) fn metadata(path: &Path) -> io::Result<Metadata> {
     }
 }
 
-fn rest(path: &Path, from: Option<Place>) -> io::Result<BufReader<File>> {
+fn rest(path: &Path, from: Option<Place>) -> io::Result<BufReader<Ready>> {
     let (mut file, start) = open(path)?;
-    let offset = from.map_or(start, |place| place.offset);
-    file.seek(SeekFrom::Start(offset))?;
-    let mut rest = BufReader::new(file);
-    if offset == 0 && rest.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
-        rest.consume(BYTE_ORDER_MARK.len());
-    }
-    if from.is_some_and(|place| place.is_in_long_line) {
-        skip_line(&mut rest)?;
-    }
+    let place = from.unwrap_or(Place {
+        offset: start,
+        line: 1,
+        is_in_long_line: false,
+    });
+    file.seek(SeekFrom::Start(place.offset))?;
+    let mut rest = BufReader::new(Ready(file));
+    skip_to_line(&mut rest, place)?;
     Ok(rest)
+}
+
+/// A file that gives out what it has. More would have to be waited for, even if it is a regular file
+/// by its type, as /proc/kmsg is.
+struct Ready(File);
+
+impl Read for Ready {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if is_ready(&self.0) {
+            self.0.read(buffer)
+        } else {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+}
+
+/// Skips what is at the place and belongs to no line that is to be read.
+fn skip_to_line(input: &mut impl BufRead, place: Place) -> io::Result<()> {
+    if place.offset == 0 && input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+        input.consume(BYTE_ORDER_MARK.len());
+    }
+    if place.is_in_long_line {
+        skip_line(input)?;
+    }
+    Ok(())
 }
 
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {

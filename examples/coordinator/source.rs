@@ -1,0 +1,201 @@
+//! An input that is read in blocks. When its reader stops, no byte that it took is lost.
+//!
+//! What is read from a pipe is no longer in it. A call that waits in the system cannot be cancelled:
+//! it would take what the pipe gives out after the stop, when all is accounted for. So:
+//!
+//! 1. A reader that waits has called nothing. A stop ends its wait, and the pipe keeps its bytes.
+//! 2. A thread reads only if the input is ready, so that the call returns at once. If the stop comes
+//!    meanwhile, [`Source::settle`] waits for the thread, and what it took is accounted for.
+//! 3. Nothing is read after that, because the reader has been dropped.
+//!
+//! A call can still wait if another process took the bytes first, or if a device is ready by its own
+//! account only. Such a call is given up, and the input is named: [`Next::Hangs`].
+
+use std::fs::File;
+use std::io;
+use std::io::ErrorKind;
+use std::io::Read;
+use std::io::Seek;
+use std::sync::Arc;
+
+use tokio::task;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
+const BLOCK: usize = 8 * 1024;
+
+pub(crate) struct Source {
+    file: Arc<File>,
+    block: Vec<u8>,
+    /// How much of the block has been consumed.
+    consumed: usize,
+    /// The call that reads the next block.
+    call: Option<JoinHandle<io::Result<Vec<u8>>>>,
+}
+
+/// What follows the bytes that have been taken from an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Unknown,
+    /// The end of the input.
+    End,
+    /// A call that reads more has not returned. What it takes of a pipe is lost.
+    Hangs,
+}
+
+impl Source {
+    pub(crate) fn new(file: File) -> Self {
+        Self {
+            file: Arc::new(file),
+            block: Vec::new(),
+            consumed: 0,
+            call: None,
+        }
+    }
+
+    /// The bytes that have been taken and not consumed.
+    pub(crate) fn buffer(&self) -> &[u8] {
+        &self.block[self.consumed..]
+    }
+
+    pub(crate) fn consume(&mut self, length: usize) {
+        self.consumed += length;
+    }
+
+    /// The buffer, which is filled first if it is empty. It is empty at the end. Cancel safe.
+    pub(crate) async fn fill(&mut self) -> io::Result<&[u8]> {
+        if self.buffer().is_empty() {
+            if self.call.is_none() {
+                ready(&self.file).await;
+            }
+            let call = self.call.get_or_insert_with(|| {
+                let file = Arc::clone(&self.file);
+                task::spawn_blocking(move || read(&file))
+            });
+            // If this future is dropped here, the call stays for the next one, or for `settle`.
+            let read = call.await;
+            self.call = None;
+            self.block = read??;
+            self.consumed = 0;
+        }
+        Ok(self.buffer())
+    }
+
+    /// Waits for a call that reads, but not beyond the deadline. Returns the bytes that have been
+    /// taken and not consumed.
+    pub(crate) async fn settle(mut self, deadline: Instant) -> (Vec<u8>, Next) {
+        let mut bytes = self.buffer().to_vec();
+        let Some(call) = self.call.take() else {
+            return (bytes, self.next());
+        };
+        let next = match timeout_at(deadline, call).await {
+            Ok(Ok(Ok(block))) if block.is_empty() => Next::End,
+            Ok(Ok(Ok(block))) => {
+                bytes.extend(block);
+                self.next()
+            }
+            // It took nothing.
+            Ok(_) => Next::Unknown,
+            Err(_) => Next::Hangs,
+        };
+        (bytes, next)
+    }
+
+    /// Whether the end of the input follows, if that can be found without reading.
+    fn next(&self) -> Next {
+        let mut file = &*self.file;
+        let is_end = match (file.metadata(), file.stream_position()) {
+            // The length of a file that the system generates is 0, whatever it gives out.
+            (Ok(metadata), Ok(position)) if metadata.is_file() => {
+                (1..=position).contains(&metadata.len())
+            }
+            _ => has_no_writer(file),
+        };
+        if is_end { Next::End } else { Next::Unknown }
+    }
+}
+
+fn read(mut file: &File) -> io::Result<Vec<u8>> {
+    let mut block = vec![0; BLOCK];
+    loop {
+        match file.read(&mut block) {
+            Ok(length) => {
+                block.truncate(length);
+                return Ok(block);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits until the input is ready. If the system cannot tell, it is taken to be.
+#[cfg(unix)]
+#[allow(deprecated)] // Sound for a `BorrowedFd`. Older versions of tokio lack what replaces it.
+async fn ready(file: &File) {
+    use std::os::fd::AsFd;
+
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    const INTEREST: Interest = Interest::READABLE.add(Interest::ERROR);
+    while !is_ready(file) {
+        // Registered each time, so that it begins with the present state and misses no change.
+        let Ok(file) = AsyncFd::with_interest(file.as_fd(), INTEREST) else {
+            return;
+        };
+        if file.ready(INTEREST).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn ready(_file: &File) {}
+
+/// Whether a read would return at once, perhaps with an error or at the end.
+#[cfg(unix)]
+pub(crate) fn is_ready(file: &File) -> bool {
+    state(file).is_none_or(|state| !state.is_empty())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_ready(_file: &File) -> bool {
+    true
+}
+
+/// Whether a pipe is empty and no process can write to it.
+#[cfg(unix)]
+fn has_no_writer(file: &File) -> bool {
+    use nix::poll::PollFlags;
+
+    state(file) == Some(PollFlags::POLLHUP)
+}
+
+#[cfg(not(unix))]
+fn has_no_writer(_file: &File) -> bool {
+    false
+}
+
+/// What can be read: nothing, bytes (POLLIN), the end (POLLHUP), or an error. `None` if that is not
+/// known.
+#[cfg(unix)]
+fn state(file: &File) -> Option<nix::poll::PollFlags> {
+    use std::os::fd::AsFd;
+
+    use nix::errno::Errno;
+    use nix::poll::PollFd;
+    use nix::poll::PollFlags;
+    use nix::poll::PollTimeout;
+    use nix::poll::poll;
+
+    let mut files = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut files, PollTimeout::ZERO) {
+            Ok(_) => return files[0].revents(),
+            Err(Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
