@@ -136,10 +136,21 @@ impl Args {
 
     /// The input that is the same file as that of `--left`.
     fn overwritten(&self) -> Option<&Path> {
-        let left = fs::metadata(self.left.as_ref()?).ok()?;
-        let is_left = |path: &&PathBuf| {
-            unread::metadata(path).is_ok_and(|input| file::is_same(&input, &left))
+        let left = self.left.as_ref()?;
+        let is_left = |path: &&PathBuf| match (unread::metadata(path), fs::metadata(left)) {
+            (Ok(input), Ok(left)) => file::is_same(&input, &left),
+            (Err(_), Err(_)) => entry(path).is_some_and(|input| Some(input) == entry(left)),
+            _ => false,
         };
         self.files.iter().find(is_left).map(PathBuf::as_path)
     }
+}
+
+/// The path of a file that need not exist, in the form that equals other paths of the same file.
+fn entry(path: &Path) -> Option<PathBuf> {
+    let directory = match path.parent()? {
+        current if current.as_os_str().is_empty() => Path::new("."),
+        directory => directory,
+    };
+    Some(directory.canonicalize().ok()?.join(path.file_name()?))
 }

@@ -614,6 +614,14 @@ fn input_is_not_overwritten_by_what_is_left() {
             assert_eq!(fs::read(tree.path().join("numbers")).unwrap(), b"1\n2\n");
         }
     }
+    // Not even if it does not exist yet.
+    for left in ["missing", "./missing"] {
+        let left = format!("--left={left}");
+        let output = program_in(&tree, &["numbers", "missing", &left]).run();
+        output.assert_code(2);
+        assert!(output.stderr.text().contains("--left would overwrite"));
+        assert!(!tree.path().join("missing").exists());
+    }
 }
 
 #[test]
