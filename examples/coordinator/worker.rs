@@ -72,10 +72,10 @@ impl Worker {
     }
 
     async fn parse(&self, record: &Record, name: &str) -> Result<u64, BoxedError> {
-        if record.is_too_long() {
-            return Err(format!("longer than {MAX_LENGTH} bytes").into());
-        }
-        let number = std::str::from_utf8(&record.text)?.trim().parse()?;
+        let number = number(record).map_err(|error| match hint(&record.text) {
+            Some(hint) => format!("{error}; {hint}").into(),
+            None => error,
+        })?;
         if self.hang_at == Some(number) {
             self.bar
                 .suspend(|| warn(format_args!("{name} hangs on {record}")));
@@ -86,6 +86,25 @@ impl Worker {
         }
         Ok(number)
     }
+}
+
+fn number(record: &Record) -> Result<u64, BoxedError> {
+    if record.is_too_long() {
+        return Err(format!("longer than {MAX_LENGTH} bytes").into());
+    }
+    Ok(std::str::from_utf8(&record.text)?.trim().parse()?)
+}
+
+/// What a line that is no number seems to come from.
+fn hint(line: &[u8]) -> Option<&'static str> {
+    let is_marked = line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff");
+    // Half of each character is zero.
+    let is_unmarked = line.contains(&0) && line.iter().any(u8::is_ascii_digit);
+    if is_marked || is_unmarked {
+        return Some("the file seems to be UTF-16, and must be UTF-8");
+    }
+    let has_inner_cr = line.trim_ascii().contains(&b'\r');
+    has_inner_cr.then_some("the lines seem to end with CR, and must end with LF or CR LF")
 }
 
 type BoxedError = Box<dyn Error + Send + Sync>;

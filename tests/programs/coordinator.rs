@@ -806,6 +806,28 @@ fn bad_lines_are_named() {
 }
 
 #[test]
+fn format_of_file_is_guessed() {
+    let utf_16 = "; the file seems to be UTF-16, and must be UTF-8";
+    let cr = "; the lines seem to end with CR, and must end with LF or CR LF";
+    for (contents, hint) in [
+        (&b"\xff\xfe1\0\n\0"[..], utf_16),
+        (b"\xfe\xff\x001\0\n", utf_16),
+        (b"1\0\n\x002\0", utf_16),
+        (b"1\r2\r", cr),
+        (&b"1234567\r".repeat(1000), cr),
+        (b"one\r\n", "invalid digit found in string"),
+        (b"\0\0\0", "invalid digit found in string"),
+    ] {
+        let tree = tree(&[]);
+        fs::write(tree.path().join("file"), contents).unwrap();
+        let output = program_in(&tree, &["file"]).run();
+        output.assert_code(1);
+        let stderr = output.stderr.text();
+        assert!(stderr.trim_end().ends_with(hint), "{stderr}");
+    }
+}
+
+#[test]
 fn endless_line_is_bad_record() {
     let prlimit = command("prlimit", Path::new("/")).arg("--as=2000000000");
     let output = prlimit.arg(example("coordinator")).arg("/dev/zero").run();
