@@ -3,6 +3,8 @@
 //! [`work`](mod@work) is that function; it knows neither. [`channel`] and [`broker`] call it on each job
 //! and do what its [`Outcome`] says. README.md has the table of what becomes what.
 
+#![forbid(unsafe_code)]
+
 // what a worker function returns
 mod outcome;
 // the worker function: the only part that is about the jobs

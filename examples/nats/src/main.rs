@@ -1,5 +1,23 @@
 //! A worker process, and a publisher for it.
 
+#[path = "../../common"]
+mod common {
+    //! What the example programs share.
+
+    #![allow(dead_code)] // Each program uses a part.
+    #![allow(clippy::collapsible_if)] // Their oldest compiler has no let chains.
+
+    pub(crate) mod descriptors;
+    pub(crate) mod exit;
+    pub(crate) mod file;
+    pub(crate) mod interrupt;
+    pub(crate) mod output;
+    pub(crate) mod runtime;
+    pub(crate) mod start;
+    pub(crate) mod streams;
+    pub(crate) mod threads;
+}
+
 use std::error;
 use std::io;
 use std::num::NonZeroUsize;
@@ -20,15 +38,16 @@ use nats_worker::queue;
 use nats_worker::queue::Queue;
 use nats_worker::work::Job;
 use nats_worker::work::work;
-use tokio::runtime::Runtime;
 use tokio::select;
-use tokio::signal::unix::Signal;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 use tokio::time::timeout;
 use tollgate::Report;
 use tollgate::Sender;
 use tollgate::Task;
+
+use crate::common::exit;
+use crate::common::interrupt::Interrupt;
+use crate::common::runtime;
+use crate::common::start::start;
 
 type Error = Box<dyn error::Error + Send + Sync>;
 
@@ -37,12 +56,13 @@ const ABORT: Duration = Duration::from_secs(5);
 
 /// Do jobs, which are lines such as {"id": 17, "millis": 5}
 #[derive(Parser)]
+#[command(version, after_help = AFTER_HELP)]
 enum Command {
     /// Do the jobs on stdin, through a channel of this process
     Channel(Limits),
     /// Publish the jobs on stdin to the broker
     Publish(Broker),
-    /// Do jobs of the broker until SIGTERM or Ctrl-C; a second one ends the grace
+    /// Do jobs of the broker until SIGTERM or Ctrl-C; a second one quits at once
     Work {
         #[command(flatten)]
         broker: Broker,
@@ -56,6 +76,14 @@ enum Command {
         grace: u64,
     },
 }
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0    all is done; `work` was stopped, and the broker knows the outcome of each job in hand
+  1    something failed
+  2    invalid arguments
+  130  `work` was ended by a second signal, which was Ctrl-C
+  143  `work` was ended by a second signal, which was SIGTERM";
 
 #[derive(clap::Args)]
 struct Broker {
@@ -78,22 +106,15 @@ struct Limits {
 }
 
 fn main() -> ExitCode {
-    let runtime = Runtime::new().expect("a runtime");
-    let result = runtime.block_on(run(Command::parse()));
-    runtime.shutdown_background(); // Do not wait for work that ignores its abort.
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    let command = start();
+    let run = async { run(command).await.map_err(io::Error::other) };
+    exit::code(runtime::block_on(0, None, run), ExitCode::FAILURE)
 }
 
-async fn run(command: Command) -> Result<(), Error> {
+async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Channel(limits) => work_from_channel(limits).await,
-        Command::Publish(broker) => publish(broker).await,
+        Command::Channel(limits) => work_from_channel(limits).await?,
+        Command::Publish(broker) => publish(broker).await?,
         Command::Work {
             broker,
             limits,
@@ -101,9 +122,10 @@ async fn run(command: Command) -> Result<(), Error> {
             grace,
         } => {
             let (ack_wait, grace) = (Duration::from_secs(ack_wait), Duration::from_secs(grace));
-            work_from_broker(broker, limits, ack_wait, grace).await
+            work_from_broker(broker, limits, ack_wait, grace).await?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn work_from_channel(limits: Limits) -> Result<(), Error> {
@@ -137,7 +159,7 @@ async fn work_from_broker(
     ack_wait: Duration,
     grace: Duration,
 ) -> Result<(), Error> {
-    let mut stop = Stop::new()?;
+    let stop = Interrupt::listen()?;
     let queue = Queue {
         client: async_nats::connect(broker.server).await?,
         replicas: broker.replicas,
@@ -147,7 +169,7 @@ async fn work_from_broker(
 
     let (sender, receiver) = tollgate::tasks::<Delivery>(limits.ahead.get());
     let monitor = sender.monitor();
-    let pulling = tokio::spawn(broker::pull(queue, sender));
+    let mut pulling = tokio::spawn(broker::pull(queue, sender));
     let unconfirmed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&unconfirmed);
     let pool = receiver.run_tasks(limits.at_once, move |task| {
@@ -155,22 +177,30 @@ async fn work_from_broker(
     });
     let pool = tokio::spawn(pool.catch_panics());
 
-    stop.recv().await;
+    select! {
+        stop = stop.first() => stop.warn("giving back what has not begun, ending the jobs in hand"),
+        // It ends only when the channel is closed, or by a bug.
+        ended = &mut pulling => {
+            ended?;
+            return Err("no more jobs are fetched".into());
+        }
+    }
     // Other processes get what waits here. What is in hand ends here, if it does in time.
     let given_back = broker::give_back(monitor.close_now()).await;
-    let in_time = select! {
-        ended = timeout(grace, monitor.finished()) => ended.is_ok(),
-        () = stop.recv() => false, // It is in a hurry.
-    };
+    let in_time = timeout(grace, monitor.finished()).await.is_ok();
     if !in_time {
         println!("stragglers {}", monitor.stats().in_hand);
         pool.abort(); // The broker delivers their jobs again after the ack wait.
     }
-    pulling.await?;
+    // Work that blocks its thread may hold up this, too.
+    let pulled = timeout(ABORT, pulling).await;
     println!("given back {given_back}");
     let Ok(ended) = timeout(ABORT, monitor.finished()).await else {
         return Err("work that ignores its abort".into());
     };
+    if let Ok(pulled) = pulled {
+        pulled?;
+    }
     let report = ended.unwrap_or_else(|error| {
         eprintln!("{error}");
         error.report
@@ -219,26 +249,4 @@ async fn publish_lines(client: &Client, duplicates: &mut usize) -> Result<(), Er
         *duplicates += queue::publish(client, [(job.id.to_string(), line.into())]).await?;
     }
     Ok(())
-}
-
-/// SIGTERM or Ctrl-C.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The worker function. It knows neither the channel nor the broker.
 
+use std::thread;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -37,6 +38,8 @@ pub enum First {
     IsRetried,
     IsDelayed,
     Panics,
+    /// It blocks its thread for its time, so that nothing can abort it.
+    Blocks,
 }
 
 /// Does a job. The real work is to wait, and its effect is a line on stdout, with the time
@@ -45,7 +48,11 @@ pub enum First {
 /// A job that is no JSON fails. So it is not tried again, and holds nothing up.
 pub async fn work(payload: Bytes, attempt: u32) -> Outcome {
     let job: Job = serde_json::from_slice(&payload)?;
-    sleep(Duration::from_millis(job.millis)).await;
+    let time = Duration::from_millis(job.millis);
+    match job.first {
+        First::Blocks => thread::sleep(time),
+        _ => sleep(time).await,
+    }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     println!("worked {} {attempt} {}", job.id, now.as_millis());
 
@@ -53,7 +60,7 @@ pub async fn work(payload: Bytes, attempt: u32) -> Outcome {
         return Ok(());
     }
     match job.first {
-        First::Succeeds => Ok(()),
+        First::Succeeds | First::Blocks => Ok(()),
         First::Fails => Err(NotDone::failed("out of paper")),
         First::IsRetried => Err(NotDone::Retry),
         First::IsDelayed => Err(NotDone::RetryAfter(DELAY)),

@@ -7,8 +7,8 @@
 mod support;
 
 use std::env;
+use std::path::Path;
 use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -25,7 +25,11 @@ use nats_worker::work::Job;
 use support::PATIENCE;
 use support::cluster::Cluster;
 use support::pool::Pool;
+use support::program::Invocation;
+use support::program::command;
+use support::program::eventually;
 use support::watchdog::Watchdog;
+use support::worker;
 use support::worker::AHEAD;
 use support::worker::AT_ONCE;
 use support::worker::Limits;
@@ -49,14 +53,9 @@ fn kills_lose_no_job() {
         ack_wait: 5,
         grace: 60,
     };
-    let _alone = begin();
-    block_on(async {
-        let mut cluster = Cluster::start().await;
-        let client = cluster.connect().await;
-        let stream = cluster.stream(&client).await;
-        consumer(&stream, LIMITS).await;
-        let mut pool = Pool::start(cluster.addresses(), LIMITS, PROCESSES);
-        let publishing = tokio::spawn(publish(client, jobs(JOBS)));
+    run(async |mut setup: Setup| {
+        let mut pool = setup.pool(LIMITS, PROCESSES).await;
+        let publishing = tokio::spawn(publish(setup.client, jobs(JOBS)));
 
         let mut node = 0;
         let kills = moments(KILLS, JOBS / 20..JOBS * 9 / 10);
@@ -69,15 +68,15 @@ fn kills_lose_no_job() {
             match step {
                 3 => {
                     // The leader handles all acknowledgements, so killing it has the largest effect.
-                    node = leader(&stream).await.1;
-                    cluster.kill_node(node);
+                    node = leader(&setup.stream).await.1;
+                    setup.cluster.kill_node(node);
                 }
-                6 => cluster.start_node(node),
+                6 => setup.cluster.start_node(node),
                 _ => {}
             }
         }
         publishing.await.unwrap();
-        work_until_settled(&mut pool, &stream).await;
+        work_until_settled(&mut pool, &setup.stream).await;
         assert_eq!(pool.shutdown().await, 0);
 
         assert!(pool.jobs.keys().copied().eq(1..=JOBS), "a job is lost");
@@ -97,21 +96,16 @@ fn shutdowns_lose_and_repeat_no_job() {
         ack_wait: NEVER,
         grace: 60,
     };
-    let _alone = begin();
-    block_on(async {
-        let mut cluster = Cluster::start().await;
-        let client = cluster.connect().await;
-        let stream = cluster.stream(&client).await;
-        consumer(&stream, LIMITS).await;
-        let mut pool = Pool::start(cluster.addresses(), LIMITS, PROCESSES);
-        let publishing = tokio::spawn(publish(client, jobs(JOBS)));
+    run(async |setup| {
+        let mut pool = setup.pool(LIMITS, PROCESSES).await;
+        let publishing = tokio::spawn(publish(setup.client, jobs(JOBS)));
 
         for moment in moments(SHUTDOWNS, JOBS / 20..JOBS * 9 / 10) {
             work_until(&mut pool, moment).await;
             pool.terminate_one().await;
         }
         publishing.await.unwrap();
-        work_until_settled(&mut pool, &stream).await;
+        work_until_settled(&mut pool, &setup.stream).await;
         assert_eq!(pool.shutdown().await, 0);
 
         assert!(pool.jobs.keys().copied().eq(1..=JOBS), "a job is lost");
@@ -126,11 +120,7 @@ fn each_outcome_reaches_the_broker() {
         ack_wait: 3,
         grace: 60,
     };
-    let _alone = begin();
-    block_on(async {
-        let mut cluster = Cluster::start().await;
-        let client = cluster.connect().await;
-        let stream = cluster.stream(&client).await;
+    run(async |setup| {
         let firsts = [
             (First::Succeeds, 1),
             (First::Fails, 1),
@@ -149,18 +139,18 @@ fn each_outcome_reaches_the_broker() {
             millis: 5_000,
             ..Job::default()
         });
-        publish(client.clone(), ends.chain(slow).collect()).await;
+        publish(setup.client.clone(), ends.chain(slow).collect()).await;
         let malformed = ("malformed".to_owned(), Bytes::from("no job"));
         let again = malformed.clone();
-        assert_eq!(queue::publish(&client, [malformed]).await.unwrap(), 0);
-        assert_eq!(queue::publish(&client, [again]).await.unwrap(), 1);
-        consumer(&stream, LIMITS).await;
+        assert_eq!(queue::publish(&setup.client, [malformed]).await.unwrap(), 0);
+        assert_eq!(queue::publish(&setup.client, [again]).await.unwrap(), 1);
+        consumer(&setup.stream, LIMITS).await;
         let subject = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.jobs.workers";
-        let advisories = client.subscribe(subject).await.unwrap();
-        client.flush().await.unwrap();
+        let advisories = setup.client.subscribe(subject).await.unwrap();
+        setup.client.flush().await.unwrap();
 
-        let mut pool = Pool::start(cluster.addresses(), LIMITS, 1);
-        work_until_settled(&mut pool, &stream).await;
+        let mut pool = setup.pool(LIMITS, 1).await;
+        work_until_settled(&mut pool, &setup.stream).await;
         // The job that panics is an error of the process.
         assert_ne!(pool.shutdown().await, 0);
         // Job 2, and the malformed one after the 17 others.
@@ -186,26 +176,10 @@ fn a_process_takes_what_it_has_room_for_and_gives_back_what_it_has_not_begun() {
         ack_wait: NEVER,
         grace: 0,
     };
-    let _alone = begin();
-    block_on(async {
-        let mut cluster = Cluster::start().await;
-        let client = cluster.connect().await;
-        let stream = cluster.stream(&client).await;
-        let hang = |id| Job {
-            id,
-            millis: NEVER * 1_000,
-            ..Job::default()
-        };
-        publish(client, (1..=100).map(hang).collect()).await;
-        let mut consumer = consumer(&stream, LIMITS).await;
-
-        let mut pool = Pool::start(cluster.addresses(), LIMITS, 1);
-        let mut delivered = 0;
-        while delivered < AHEAD + AT_ONCE {
-            sleep(Duration::from_millis(10)).await;
-            delivered = consumer.info().await.unwrap().num_ack_pending;
-        }
-        assert_eq!(delivered, AHEAD + AT_ONCE);
+    run(async |setup| {
+        publish(setup.client.clone(), unending(First::Succeeds)).await;
+        let mut pool = setup.pool(LIMITS, 1).await;
+        setup.wait_until_taken(AHEAD + AT_ONCE).await;
         assert_ne!(pool.shutdown().await, 0);
         let stragglers = format!("stragglers {AT_ONCE}");
         let given_back = format!("given back {AHEAD}");
@@ -220,48 +194,160 @@ fn a_process_opens_the_queue_again() {
         ack_wait: NEVER,
         grace: 60,
     };
-    let _alone = begin();
-    block_on(async {
-        let mut cluster = Cluster::start().await;
-        let client = cluster.connect().await;
-        let stream = cluster.stream(&client).await;
-        consumer(&stream, LIMITS).await;
-        let mut pool = Pool::start(cluster.addresses(), LIMITS, 1);
-        publish(client.clone(), jobs(1)).await;
-        work_until_settled(&mut pool, &stream).await;
+    run(async |setup| {
+        let mut pool = setup.pool(LIMITS, 1).await;
+        publish(setup.client.clone(), jobs(1)).await;
+        work_until_settled(&mut pool, &setup.stream).await;
 
         // With its consumer. The process creates both.
-        let context = jetstream::new(client.clone());
+        let context = jetstream::new(setup.client.clone());
         context.delete_stream(queue::JOBS).await.unwrap();
         let job = |id| Job {
             id,
             ..Job::default()
         };
-        publish(client, (2..=100).map(job).collect()).await;
+        publish(setup.client, (2..=100).map(job).collect()).await;
         work_until(&mut pool, 100).await;
-        work_until_settled(&mut pool, &stream).await;
+        work_until_settled(&mut pool, &setup.stream).await;
         assert_eq!(pool.shutdown().await, 0);
     });
 }
 
-static ALONE: Mutex<()> = Mutex::new(());
+#[test]
+fn a_second_signal_ends_a_process_at_once() {
+    const LIMITS: Limits = Limits {
+        ack_wait: NEVER,
+        grace: NEVER,
+    };
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        run(async |setup| {
+            publish(setup.client.clone(), unending(First::Succeeds)).await;
+            consumer(&setup.stream, LIMITS).await;
+            let process = process(&setup.cluster, LIMITS, "env").start();
+            setup.wait_until_taken(AHEAD + AT_ONCE).await;
+            process.signal(signal);
+            eventually("the first signal to be handled", || {
+                (process.stderr().text() != "").then_some(())
+            });
+            process.signal(signal);
+            process.finish().assert_code(code);
+        });
+    }
+}
 
-/// One test at a time, with a seed. It ends the process if the test hangs.
+#[test]
+fn an_ignored_interrupt_stays_ignored() {
+    const LIMITS: Limits = Limits {
+        ack_wait: NEVER,
+        grace: NEVER,
+    };
+    const SIGINT: u32 = 2;
+    run(async |setup| {
+        let env = "env --ignore-signal=INT";
+        let process = process(&setup.cluster, LIMITS, env).start();
+        eventually("the process to handle signals", || {
+            (process.captured("stdout").text() == "ready\n").then_some(())
+        });
+        assert!(process.has_signal("SigIgn", SIGINT));
+        assert!(!process.has_signal("SigCgt", SIGINT));
+        process.signal("TERM");
+        process.finish().assert_code(0);
+    });
+}
+
+#[test]
+fn work_that_nothing_can_abort_does_not_hold_up_the_end() {
+    const LIMITS: Limits = Limits {
+        ack_wait: NEVER,
+        grace: 0,
+    };
+    run(async |setup| {
+        publish(setup.client.clone(), unending(First::Blocks)).await;
+        consumer(&setup.stream, LIMITS).await;
+        // The work blocks one of the threads.
+        let env = "env TOKIO_WORKER_THREADS=2";
+        let process = process(&setup.cluster, LIMITS, env).start();
+        setup.wait_until_taken(AHEAD + 1).await;
+        process.signal("TERM");
+        let output = process.finish();
+        output.assert_code(1);
+        let stderr = output.stderr.text();
+        assert!(stderr.contains("work that ignores its abort"), "{stderr}");
+    });
+}
+
+/// A cluster with a stream.
+struct Setup {
+    cluster: Cluster,
+    client: Client,
+    stream: Stream,
+}
+
+impl Setup {
+    async fn start() -> Self {
+        let mut cluster = Cluster::start().await;
+        let client = cluster.connect().await;
+        let stream = cluster.stream(&client).await;
+        Self {
+            cluster,
+            client,
+            stream,
+        }
+    }
+
+    /// Creates the consumer, and starts processes.
+    async fn pool(&self, limits: Limits, size: usize) -> Pool {
+        consumer(&self.stream, limits).await;
+        Pool::start(self.cluster.addresses(), limits, size)
+    }
+
+    /// Waits until the processes have this many jobs together.
+    async fn wait_until_taken(&self, count: usize) {
+        let mut consumer = leader(&self.stream).await.0;
+        let taken = async {
+            while consumer.info().await.map(|it| it.num_ack_pending).ok() != Some(count) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let taken = timeout(PATIENCE, taken).await;
+        taken.unwrap_or_else(|_| panic!("the processes do not have {count} jobs"));
+    }
+}
+
+/// A worker process that is not one of a pool, started through `env`.
+fn process(cluster: &Cluster, limits: Limits, env: &str) -> Invocation {
+    let mut words = env.split(' ');
+    let env = command(words.next().unwrap(), Path::new("/")).args(words);
+    env.args(["setpriv", "--pdeathsig", "KILL", "--"])
+        .arg(env!("CARGO_BIN_EXE_nats-worker"))
+        .args(worker::arguments(&cluster.addresses(), limits))
+}
+
+/// More jobs than a process takes, which do not end.
+fn unending(first: First) -> Vec<Job> {
+    let unending = |id| Job {
+        id,
+        millis: NEVER * 1_000,
+        first,
+    };
+    (1..=100).map(unending).collect()
+}
+
+/// Runs a test: one at a time, with a seed, and on this thread, so that its end ends all that the test has
+/// started. If the test hangs, this ends the process.
 #[track_caller]
-fn begin() -> (MutexGuard<'static, ()>, Watchdog) {
-    let alone = ALONE
+fn run(test: impl AsyncFnOnce(Setup)) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _watchdog = Watchdog::for_seconds(180);
     let seed = env::var("SEED").map_or_else(|_| fastrand::u64(..), |it| it.parse().unwrap());
     println!("SEED={seed}");
     fastrand::seed(seed);
-    (alone, Watchdog::for_seconds(180))
-}
-
-/// On this thread, so that its end ends all that the test has started.
-fn block_on(test: impl Future<Output = ()>) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(test);
+    let run = async { test(Setup::start().await).await };
+    runtime.unwrap().block_on(run);
 }
 
 fn jobs(count: u64) -> Vec<Job> {

@@ -6,6 +6,8 @@ pub(crate) mod cluster;
 pub(crate) mod pool;
 pub(crate) mod worker;
 
+#[path = "../../../../tests/program/mod.rs"]
+pub(crate) mod program;
 #[path = "../../../../tests/common/watchdog.rs"]
 pub(crate) mod watchdog;
 

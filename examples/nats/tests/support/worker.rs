@@ -46,6 +46,20 @@ pub(crate) struct Limits {
     pub(crate) grace: u64,
 }
 
+/// The command line of a worker process.
+pub(crate) fn arguments(servers: &[String], limits: Limits) -> Vec<String> {
+    let Limits { ack_wait, grace } = limits;
+    vec![
+        "work".to_owned(),
+        format!("--server={}", servers.join(",")),
+        format!("--replicas={NODES}"),
+        format!("--at-once={AT_ONCE}"),
+        format!("--ahead={AHEAD}"),
+        format!("--ack-wait={ack_wait}"),
+        format!("--grace={grace}"),
+    ]
+}
+
 /// A worker process. It is killed on drop.
 pub(crate) struct Worker {
     child: Child,
@@ -59,12 +73,7 @@ impl Worker {
         said: UnboundedSender<Said>,
     ) -> Self {
         let mut child = bound(env!("CARGO_BIN_EXE_nats-worker"))
-            .args(["work", "--server", &servers.join(",")])
-            .args(["--replicas", &NODES.to_string()])
-            .args(["--at-once", &AT_ONCE.to_string()])
-            .args(["--ahead", &AHEAD.to_string()])
-            .args(["--ack-wait", &limits.ack_wait.to_string()])
-            .args(["--grace", &limits.grace.to_string()])
+            .args(arguments(servers, limits))
             .env("RUST_BACKTRACE", "0") // A job panics.
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
