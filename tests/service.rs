@@ -7,6 +7,7 @@ mod program;
 #[path = "common/watchdog.rs"]
 mod watchdog;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::io::BufReader;
@@ -184,6 +185,19 @@ fn hangs() -> Value {
 
 fn bug() -> Value {
     json!({ "name": "bug", "ends": "panics" })
+}
+
+/// A job with a bug that ends its worker.
+fn ends_worker() -> Value {
+    json!({ "name": "bug", "ends": "worker" })
+}
+
+/// The counters of Prometheus, with their names.
+fn counters(metrics: &str) -> Vec<(String, u64)> {
+    let samples = metrics.lines().filter(|it| !it.starts_with('#'));
+    let counters = samples.filter_map(|it| it.split_once("_total "));
+    let counter = |(name, value): (&str, &str)| (name.to_owned(), value.parse().unwrap());
+    counters.map(counter).collect()
 }
 
 /// The ids in lines such as `done: job 17 ("load")`.
@@ -382,4 +396,80 @@ async fn a_second_signal_ends_the_service_at_once() {
         service.signal(second);
         service.finish().assert_code(code);
     }
+}
+
+#[tokio::test]
+async fn a_service_that_has_lost_a_worker_refuses_jobs() {
+    let service = Service::start(&["--workers=2", "--grace=1000000000"]);
+    service.accept(hangs()).await;
+    service.accept(ends_worker()).await;
+    while service.stats().await["closed"] != true {
+        sleep(POLL).await;
+    }
+    let refused = service.post(json!({ "name": "late" })).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()[RETRY_AFTER], "5");
+    let stats = service.stats().await;
+    assert_eq!(
+        (&stats["in_hand"], &stats["panicked"]),
+        (&json!(1), &json!(1))
+    );
+    // Its orderly stop has begun already.
+    service.terminate();
+    let output = service.finish();
+    output.assert_code(143);
+    let log = output.stderr.text();
+    assert!(log.contains("job 2 (\"bug\") ends a worker"), "{log}");
+    assert!(
+        log.contains("\na worker ended by itself: ending the jobs\n"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_has_lost_all_workers_accounts_for_its_jobs() {
+    // Without its only worker, no job can end: it does not wait for that.
+    let service = Service::start(&["--workers=1", "--grace=1000000000"]);
+    service.accept(ends_worker()).await;
+    let client = service.client.clone();
+    let url = service.url.clone();
+    let mut accepted = BTreeSet::from([1]);
+    while let Ok(response) = post(&client, &url, &json!({ "name": "load" })).await {
+        if response.status() == StatusCode::ACCEPTED {
+            accepted.insert(id_of(response).await);
+        }
+    }
+    let output = service.finish();
+    output.assert_code(1);
+    let log = output.stderr.text();
+    assert_eq!(ids(&log, "aborted"), [1]);
+    let mut known = BTreeSet::from_iter(ids(&log, "handed back"));
+    known.insert(1);
+    assert_eq!(known, accepted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_counter_decreases() {
+    const SAMPLES: usize = 3_000;
+    let service = Service::start(&["--workers=4"]);
+    let mut clients = JoinSet::new();
+    for ends in ["done", "fails", "fails", "fails"] {
+        let (client, url) = (service.client.clone(), service.url.clone());
+        let job = json!({ "name": "load", "ends": ends });
+        clients.spawn(async move { while post(&client, &url, &job).await.is_ok() {} });
+    }
+    let mut shown = BTreeMap::new();
+    for _ in 0..SAMPLES / 2 {
+        let mut counters = counters(&service.get("/metrics").await);
+        let done = service.stats().await["done"].as_u64().unwrap();
+        counters.push(("jobs_done".to_owned(), done));
+        for (name, value) in counters {
+            let before = shown.insert(name.clone(), value).unwrap_or(0);
+            assert!(before <= value, "{name} was {before}, and is {value}");
+        }
+    }
+    assert!(shown["jobs_done"] > 0 && shown["jobs_failed"] > 0);
+    service.terminate();
+    clients.join_all().await;
+    service.finish().assert_code(0);
 }

@@ -35,6 +35,8 @@ enum Ends {
     Done,
     Fails,
     Panics,
+    /// A bug outside the work, which ends the worker.
+    Worker,
 }
 
 #[derive(Clone)]
@@ -57,6 +59,11 @@ pub(crate) async fn worker(receiver: TaskReceiver<Job>, running: Running, log: L
         // A panic fails the job, and the worker continues.
         let work = AssertUnwindSafe(work(&task.order)).catch_unwind();
         let result = work.await.unwrap_or_else(|_| Err("it panicked".to_owned()));
+        assert!(
+            !matches!(task.order.ends, Ends::Worker),
+            "{task} ends a worker",
+            task = *task
+        );
         if !running.end(&task) {
             return; // The job was given up. Without `done` or `fail`, it counts as abandoned.
         }
@@ -70,7 +77,7 @@ pub(crate) async fn worker(receiver: TaskReceiver<Job>, running: Running, log: L
 async fn work(order: &Order) -> Result<(), String> {
     sleep(Duration::from_millis(order.millis)).await;
     match order.ends {
-        Ends::Done => Ok(()),
+        Ends::Done | Ends::Worker => Ok(()),
         Ends::Fails => Err("out of paper".to_owned()),
         Ends::Panics => panic!("{:?} panics", order.name),
     }

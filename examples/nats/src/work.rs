@@ -50,7 +50,10 @@ pub async fn work(payload: Bytes, attempt: u32) -> Outcome {
     let job: Job = serde_json::from_slice(&payload)?;
     let time = Duration::from_millis(job.millis);
     match job.first {
-        First::Blocks => thread::sleep(time),
+        First::Blocks => {
+            println!("blocks {}", job.id);
+            thread::sleep(time);
+        }
         _ => sleep(time).await,
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
