@@ -419,7 +419,7 @@ async fn a_service_that_has_lost_a_worker_refuses_jobs() {
     let output = service.finish();
     output.assert_code(143);
     let log = output.stderr.text();
-    assert!(log.contains("job 2 (\"bug\") ends a worker"), "{log}");
+    assert!(log.contains("job 2 (\"bug\") ends its worker"), "{log}");
     assert!(
         log.contains("\na worker ended by itself: ending the jobs\n"),
         "{log}"
@@ -450,7 +450,7 @@ async fn a_service_that_has_lost_all_workers_accounts_for_its_jobs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_counter_decreases() {
-    const SAMPLES: usize = 3_000;
+    const SAMPLES: usize = 4_000;
     let service = Service::start(&["--workers=4"]);
     let mut clients = JoinSet::new();
     for ends in ["done", "fails", "fails", "fails"] {
