@@ -62,7 +62,7 @@ enum Command {
     Channel(Limits),
     /// Publish the jobs on stdin to the broker
     Publish(Broker),
-    /// Do jobs of the broker until SIGTERM or Ctrl-C; a second one quits at once
+    /// Do jobs of the broker until SIGTERM, SIGHUP or Ctrl-C; a second SIGTERM or Ctrl-C quits at once
     Work {
         #[command(flatten)]
         broker: Broker,
