@@ -261,12 +261,12 @@ fn directory_of(target: &Path) -> &Path {
     }
 }
 
-/// Who may read a new file.
+/// The permissions of a new file.
 #[derive(Clone, Copy)]
 enum Access {
-    /// Only its owner, until it takes over the permissions of the old file.
+    /// Only its owner may read it, until it takes over the permissions of the old file.
     Owner,
-    /// As with any new file, those whom the umask does not exclude.
+    /// Those of any new file, which depend on the umask.
     Umask,
 }
 

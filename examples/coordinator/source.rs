@@ -1,4 +1,5 @@
-//! An input that is read in blocks. When its reader stops, no byte that it took is lost.
+//! An input that is read in blocks. When its reader stops, every byte that it took is in a record or in
+//! what [`Source::settle`] returns. The caller writes only whole lines of that to another file.
 //!
 //! What is read from a pipe is no longer in it. A call that waits in the system cannot be cancelled:
 //! it would take what the pipe gives out after the stop, when all is accounted for. So:

@@ -14,8 +14,8 @@ use crate::common::threads;
 /// Lines that wait to be written.
 const CAPACITY: usize = 8192;
 
-/// A log that never blocks the caller: a thread of its own writes it. While nobody reads the other
-/// end of a pipe, that thread is blocked, and the oldest lines are dropped.
+/// A log that never blocks the caller: a thread of its own writes it. If the log is a pipe that
+/// no process reads, that thread is blocked, and the oldest lines are dropped.
 #[derive(Clone)]
 pub(crate) struct Log(Sender<String>);
 

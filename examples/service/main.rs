@@ -11,7 +11,7 @@
 //! - **Shutdown with a grace period.** `close` refuses new jobs, while `/stats` and `/metrics` still
 //!   answer; `finished` waits for the accepted jobs; `close_now` hands back those that no worker has
 //!   begun, and the log names them; then it names the jobs in hand that do not end, and aborts them.
-//! - **A log that blocks no worker.** `force_send` drops the oldest line if nobody reads the log.
+//! - **A log that blocks no worker.** `force_send` drops the oldest line if no process reads the log.
 
 mod args;
 #[path = "../common/mod.rs"]

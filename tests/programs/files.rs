@@ -60,7 +60,7 @@ fn new_file_has_permissions_of_any_new_file() {
     assert_eq!(mode(&*long), mode("other"));
 }
 
-/// Whoever opens the new file while it is empty could read it when it is complete.
+/// A user who could open the new file while it is empty could read it when it is complete.
 #[test]
 fn private_file_is_never_open_to_others() {
     let directory = directory("old");

@@ -24,17 +24,17 @@
 // items, and what becomes of each
 #[path = "pool/item.rs"]
 mod item;
-// who starts the rounds, and who sends
+// the actors that start the rounds, and that send
 #[path = "pool/driver.rs"]
 mod driver;
-// who receives, in a loop
+// an actor that receives in a loop
 #[path = "pool/worker.rs"]
 mod worker;
-// who receives, in a pool inside one future
+// an actor that receives in a pool inside one future
 #[cfg(all(feature = "std", feature = "futures"))]
 #[path = "pool/in_future.rs"]
 mod in_future;
-// who joins
+// an actor that joins
 #[path = "pool/joiner.rs"]
 mod joiner;
 
