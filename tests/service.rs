@@ -17,8 +17,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 use program::Invocation;
 use program::Output;
 use program::Pipe;
@@ -138,8 +136,17 @@ impl Service {
     }
 
     fn signal(&self, signal: Signal) {
-        let id = self.run.child.id().try_into().unwrap();
-        kill(Pid::from_raw(id), signal).unwrap();
+        self.run.kill(signal);
+    }
+
+    /// Signals until the service has ended, because what follows the first signal closely is not a second
+    /// one.
+    fn signal_until_ended(mut self, signal: Signal) -> Output {
+        eventually("the end of the service", || {
+            self.signal(signal);
+            self.run.child.try_wait().unwrap()
+        });
+        self.finish()
     }
 
     fn finish(self) -> Output {
@@ -393,8 +400,7 @@ async fn a_second_signal_ends_the_service_at_once() {
         while service.stats().await["closed"] != true {
             sleep(POLL).await;
         }
-        service.signal(second);
-        service.finish().assert_code(code);
+        service.signal_until_ended(second).assert_code(code);
     }
 }
 
@@ -415,9 +421,10 @@ async fn a_service_that_has_lost_a_worker_refuses_jobs() {
         (&json!(1), &json!(1))
     );
     // Its orderly stop has begun already.
-    service.terminate();
-    let output = service.finish();
+    let output = service.signal_until_ended(Signal::SIGTERM);
     output.assert_code(143);
+    let again = "service: already ending; a second SIGTERM quits at once\n";
+    assert!(output.stderr.text().contains(again));
     let log = output.stderr.text();
     assert!(log.contains("job 2 (\"bug\") ends its worker"), "{log}");
     assert!(

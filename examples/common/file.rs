@@ -134,7 +134,7 @@ impl NewFile {
         let name = temporary.path().to_owned();
         let committed = replace(&temporary, target.as_deref(), old.as_ref())
             .map_err(|error| cannot_write(&self.path, &keep(temporary, error)));
-        lock(&TEMPORARY).retain(|temporary| *temporary != name);
+        keep_if_ended(&name);
         committed
     }
 }
@@ -146,7 +146,11 @@ fn replace(new: &NamedTempFile, target: Option<&Path>, old: Option<&File>) -> io
         None => Err(ErrorKind::PermissionDenied.into()),
     };
     match (replaced, old) {
-        (Err(error), Some(old)) if is_irreplaceable(&error) => overwrite(old, new.as_file()),
+        (Err(error), Some(old)) if is_irreplaceable(&error) => {
+            // If the process is ended meanwhile, nothing else is complete.
+            keep_if_ended(new.path());
+            overwrite(old, new.as_file())
+        }
         (replaced, _) => replaced,
     }
 }
@@ -176,6 +180,11 @@ fn overwrite(mut old: &File, mut new: &File) -> io::Result<()> {
     let length = io::copy(&mut new, &mut old)?;
     old.set_len(length)?;
     old.sync_all()
+}
+
+/// Keeps a temporary file when the process is ended at once.
+fn keep_if_ended(path: &Path) {
+    lock(&TEMPORARY).retain(|temporary| temporary != path);
 }
 
 /// Removes what [`NewFile`]s have written, before the process is ended at once.

@@ -6,15 +6,21 @@ use std::io;
 use std::process;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 #[cfg(unix)]
 use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::file;
 use super::output::warn;
 use super::runtime;
 use super::threads;
+
+/// For how long further signals belong to the same request as the first one. `timeout` sends its
+/// signal to the program and then to its process group, and a supervisor may do the same.
+pub(crate) const ONE_REQUEST: Duration = Duration::from_millis(500);
 
 /// A request to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +66,14 @@ impl fmt::Display for Stop {
 }
 
 /// The first Ctrl-C, SIGTERM or SIGHUP. The second one ends the process, unless it is a SIGHUP: when a
-/// terminal is closed, the shell and the system each send one.
+/// terminal is closed, the shell and the system each send one. What follows within [`ONE_REQUEST`] is
+/// not a second one.
 ///
-/// If this is dropped before the first one, the first one ends the process, because no code is
-/// left that could stop in an orderly way. A signal that is ignored when the program starts, as
-/// SIGINT is in a background job of a script, and SIGHUP after `nohup`, is still ignored.
+/// Once this is dropped, the program ends by itself. The first signal then only causes a message, so
+/// that the output is complete.
+///
+/// A signal that is ignored when the program starts, as SIGINT is in a background job of a script,
+/// and SIGHUP after `nohup`, is still ignored.
 pub(crate) struct Interrupt(oneshot::Receiver<Stop>);
 
 impl Interrupt {
@@ -73,8 +82,8 @@ impl Interrupt {
         Self::listen_with(|_| {})
     }
 
-    /// The same. `last_words` is called before the process is ended. If it blocks, the next signal
-    /// ends the process.
+    /// The same. `last_words` is called before the process is ended, unless the program has begun to
+    /// end by itself. If it blocks, the next signal ends the process.
     pub(crate) fn listen_with(last_words: impl FnOnce(Stop) + Send + 'static) -> io::Result<Self> {
         let (notify, first) = oneshot::channel();
         let (listening, is_listening) = mpsc::channel();
@@ -95,13 +104,29 @@ impl Interrupt {
         Ok(Self(first))
     }
 
-    pub(crate) async fn first(self) -> Stop {
-        match self.0.await {
+    pub(crate) async fn first(mut self) -> Stop {
+        match (&mut self.0).await {
             Ok(stop) => stop,
             // The listener never drops the sender without sending.
             Err(_) => future::pending().await,
         }
     }
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        // After this, the listener finds out by itself that nothing receives the signal.
+        self.0.close();
+        if let Ok(stop) = self.0.try_recv() {
+            warn_of_end(stop);
+        }
+    }
+}
+
+fn warn_of_end(stop: Stop) {
+    // On its own thread: if stderr blocks, another signal must still end the process. Without a
+    // thread, there is no message.
+    let _ = threads::spawn("warning", None, move || stop.warn("already ending"));
 }
 
 /// Ignores the signals, in a process whose parent handles them: both are often sent to all
@@ -124,23 +149,40 @@ async fn answer(
 ) -> Stop {
     let first = signals.next().await;
     signals.forget_hang_up();
-    let last = match notify.send(first) {
-        Ok(()) => signals.next().await,
-        Err(last) => last,
-    };
+    let is_ending = notify.send(first).is_err();
+    if is_ending {
+        warn_of_end(first);
+    }
+    let second = signals.again().await;
+    if is_ending {
+        return second;
+    }
     let speak = move || {
-        last_words(last);
-        quit(last);
+        last_words(second);
+        quit(second);
     };
     match thread::Builder::new().spawn(speak) {
-        Ok(_) => signals.next().await,
-        Err(_) => last,
+        Ok(_) => signals.again().await,
+        Err(_) => second,
     }
 }
 
 fn quit(stop: Stop) -> ! {
     file::remove_temporary();
     process::exit(stop.code().into());
+}
+
+impl Signals {
+    /// The next request, after one that was made just now.
+    async fn again(&mut self) -> Stop {
+        let begin = Instant::now() + ONE_REQUEST;
+        loop {
+            let stop = self.next().await;
+            if Instant::now() >= begin {
+                return stop;
+            }
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -97,7 +97,7 @@ Exit status:
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the pages in hand were finished if the grace period
        was long enough, and the summary shows how many were left. A second Ctrl-C
-       quits at once and prints nothing
+       quits at once; what is not yet printed is lost
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
 

@@ -80,7 +80,7 @@ Exit status:
        were too few threads. Items that were left without a worker count as left
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
-       quits at once with all workers; results not yet printed are lost
+       quits at once with all workers; what is not yet printed is lost
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C
 

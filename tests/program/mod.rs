@@ -28,6 +28,9 @@ use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
 use nix::poll::poll;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// The longest wait before a test fails.
@@ -210,17 +213,24 @@ impl Run {
         })
     }
 
-    /// Whether a thread is blocked in a write to stderr.
-    pub(crate) fn is_held_up_by_stderr(&self) -> bool {
-        let is_held_up = |task: &Path| {
+    /// Whether a thread is blocked in a write to a descriptor. `None` if the system does not permit to
+    /// look, as it may if the test is not run by root. The test then checks less.
+    pub(crate) fn is_held_up_by(&self, descriptor: u8) -> Option<bool> {
+        let descriptor = format!("{descriptor:#x}");
+        for task in self.proc("task") {
             match fs::read_to_string(task.join("syscall")) {
-                // The number of the system call, and its arguments.
-                Ok(call) => call.split(' ').nth(1) == Some("0x2"),
-                // Without permission the test continues, and checks a little less.
-                Err(error) => error.kind() == ErrorKind::PermissionDenied,
+                // The number of the system call, and its arguments. A running thread has neither.
+                Ok(call) if call.split(' ').nth(1) == Some(&descriptor) => return Some(true),
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
+                // The thread may have ended.
+                Ok(_) | Err(_) => {}
             }
-        };
-        self.proc("task").any(|task| is_held_up(&task))
+        }
+        Some(false)
+    }
+
+    pub(crate) fn kill(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
     pub(crate) fn interrupt(&self) {

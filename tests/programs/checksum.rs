@@ -76,6 +76,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             });
             Started::new(run, (tree, pipe))
         },
+        summary: " files hashed, ",
         stdout: "*  plain\n",
     },
 };

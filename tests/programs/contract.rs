@@ -63,6 +63,8 @@ pub(crate) struct Progress {
 pub(crate) struct Interrupts {
     /// Starts a run that has more work than any test waits for, but soon ends after Ctrl-C.
     pub(crate) orderly: fn() -> Started,
+    /// What one line of its stderr contains at the end.
+    pub(crate) summary: &'static str,
     /// Starts a run that does not end after the first Ctrl-C.
     pub(crate) endless: fn() -> Started,
     /// What such a run has written to stdout.
@@ -101,6 +103,7 @@ macro_rules! test_programs {
 
 mod signals;
 
+pub(crate) use signals::interrupt_again;
 pub(crate) use signals::interrupt_once;
 
 test_programs!(help_lists_options);

@@ -24,6 +24,7 @@ use std::fs::File;
 use std::fs::Permissions;
 use std::future;
 use std::io;
+use std::io::Read;
 use std::io::Write;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
@@ -62,8 +63,10 @@ use crate::contract::Contract;
 use crate::contract::Interrupts;
 use crate::contract::Progress;
 use crate::contract::Started;
+use crate::contract::interrupt_again;
 use crate::contract::interrupt_once;
 use crate::contract::limited;
+use crate::program::Bytes;
 use crate::program::Invocation;
 use crate::program::Output;
 use crate::program::PATIENCE;
@@ -125,6 +128,7 @@ pub(crate) const CONTRACT: Contract = Contract {
     interrupts: Interrupts {
         orderly: || hanging_run(&["--grace=0", ENDLESS]),
         endless: || hanging_run(&[PATIENT]),
+        summary: " records read: ",
         stdout: "",
     },
 };
@@ -638,7 +642,7 @@ fn left_file_is_replaced_only_when_complete() {
     // Quits at once, and leaves nothing behind.
     let mut run = hanging(&["--hang-at=1", PATIENT]);
     interrupt_once(&mut run);
-    run.interrupt();
+    interrupt_again(&run);
     run.finish().assert_code(130);
     assert_eq!(fs::read_to_string(&old).unwrap(), "77\n");
     assert_eq!(fs::read_dir(tree.path()).unwrap().count(), 3);
@@ -1037,6 +1041,58 @@ fn interrupt_stops_all_while_stderr_is_blocked() {
     assert_eq!(first.trim_start_matches('\0'), CTRL_C);
     while next(&stderr).is_some() {}
     run.finish().assert_code(130);
+}
+
+#[test]
+fn interrupt_while_left_is_written_changes_nothing() {
+    const LEFT: u128 = 200_000;
+    let tree = tree(&[(
+        "numbers",
+        &("1\nbad\n".to_owned() + &"7\n".repeat(LEFT as usize)),
+    )]);
+    let fifo = tree.path().join("fifo");
+    make_fifo(&fifo);
+    let mut options = File::options();
+    let mut left = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&fifo)
+        .unwrap();
+    let args = [
+        "numbers",
+        "--left=fifo",
+        "-r1",
+        "-w1",
+        "-c1",
+        "--grace=1000000",
+    ];
+    let run = program_in(&tree, &args).start();
+    // Not all of it fits into a fifo.
+    let mut first = [0];
+    eventually("the first byte", || {
+        (left.read(&mut first).ok()? == 1).then_some(())
+    });
+    run.interrupt();
+    eventually("a warning", || {
+        let warning = "coordinator: already ending; Ctrl-C again quits at once\n";
+        run.stderr().text().contains(warning).then_some(())
+    });
+    let mut rest = first.to_vec();
+    eventually("the end of what is left", || {
+        match left.read_to_end(&mut rest) {
+            Ok(_) => Some(()),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                None
+            }
+        }
+    });
+    let output = run.finish();
+    output.assert_code(1);
+    let counts = counts(&output);
+    let left = Bytes(rest).lines().filter(|line| *line == b"7").count() as u128;
+    assert_eq!(counts.failed, 1);
+    assert_eq!(left + counts.summed_up + counts.in_hand, LEFT + 1);
 }
 
 #[test]

@@ -94,6 +94,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             let (site, run) = held_crawl(&["--grace=1000000"], page(""));
             Started::new(run, site)
         },
+        summary: " pages found and not fetched",
         stdout: "start     http://127.0.0.1:*/\n",
     },
 };

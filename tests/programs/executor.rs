@@ -75,6 +75,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             Started::new(working_run(&args), ())
         },
         endless: || Started::new(working_run(LONG_JOB), ()),
+        summary: " jobs done, ",
         stdout: "",
     },
 };

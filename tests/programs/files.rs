@@ -18,6 +18,7 @@ use tempfile::tempdir;
 
 use crate::common::file::NewFile;
 use crate::common::file::Target;
+use crate::contract::interrupt_again;
 use crate::contract::interrupt_once;
 use crate::contract::limited;
 use crate::program::command;
@@ -108,7 +109,7 @@ fn file_in_read_only_directory_is_overwritten_when_complete() {
     // Perhaps the directory was not only to be read-only, but to keep others out.
     assert_eq!(new.metadata().unwrap().mode() & 0o777, 0o600);
     interrupt_once(&mut endless);
-    endless.interrupt();
+    interrupt_again(&endless);
     endless.finish().assert_code(130);
     assert_eq!(fs::read_to_string(&out).unwrap(), "old");
 

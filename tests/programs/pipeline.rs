@@ -13,6 +13,7 @@ use crate::contract::Contract;
 use crate::contract::Interrupts;
 use crate::contract::Progress;
 use crate::contract::Started;
+use crate::contract::interrupt_again;
 use crate::contract::interrupt_once;
 use crate::program::Invocation;
 use crate::program::Output;
@@ -77,6 +78,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             });
             Started::new(run, ())
         },
+        summary: " numbers",
         stdout: "",
     },
 };
@@ -224,7 +226,7 @@ fn output_file_is_replaced_only_when_complete() {
         endless.stderr().text().contains("C 1").then_some(())
     });
     interrupt_once(&mut endless);
-    endless.interrupt();
+    interrupt_again(&endless);
     endless.finish().assert_code(130);
     assert_eq!(fs::read_to_string(&out).unwrap(), "old");
 

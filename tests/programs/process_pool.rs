@@ -25,6 +25,7 @@ use crate::contract::Contract;
 use crate::contract::Interrupts;
 use crate::contract::Progress;
 use crate::contract::Started;
+use crate::contract::interrupt_again;
 use crate::contract::interrupt_once;
 use crate::contract::limited;
 use crate::program::Bytes;
@@ -96,6 +97,7 @@ pub(crate) const CONTRACT: Contract = Contract {
             let (pool, run) = busy_workers();
             Started::new(run, pool)
         },
+        summary: " deliveries, ",
         stdout: "",
     },
 };
@@ -438,7 +440,7 @@ fn second_interrupt_ends_workers() {
 
     interrupt_once(&mut run);
     assert_eq!(pool.workers().len(), 3, "no worker was killed");
-    run.interrupt();
+    interrupt_again(&run);
 
     run.finish().assert_code(130);
     pool.wait_until_gone();
@@ -610,7 +612,7 @@ fn blocked_stdout_does_not_block_second_interrupt() {
     let mut run = pool.invoke().args(options).stdout(pipe.write).start();
     wait_for_starts(&run, 2);
     interrupt_once(&mut run);
-    run.interrupt();
+    interrupt_again(&run);
 
     run.finish().assert_code(130);
     drop(pipe.read);
@@ -626,7 +628,7 @@ fn blocked_stderr_does_not_block_second_interrupt() {
     let run = run.args([ENDLESS, "-w2", "-v"]).stderr(pipe.write);
     let mut run = run.start();
     eventually("a thread to block", || {
-        run.is_held_up_by_stderr().then_some(())
+        run.is_held_up_by(2).unwrap_or(true).then_some(())
     });
 
     // Repeated, because two signals count as one if the first is still pending.
