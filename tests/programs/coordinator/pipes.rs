@@ -1,0 +1,191 @@
+//! Input that the system gives out only once.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::sync::mpsc;
+
+use futures_lite::future::poll_once;
+use tokio::runtime;
+use tokio::task;
+use tokio::time::Instant;
+
+use super::CTRL_C;
+use super::PATIENT;
+use super::counts;
+use super::crew::in_time;
+use super::program_in;
+use super::source::Next;
+use super::source::Source;
+use super::sum;
+use super::total;
+use super::tree;
+use super::wait_for_hang;
+use crate::program::PATIENCE;
+use crate::program::Pipe;
+use crate::program::eventually;
+use crate::program::lines_of;
+use crate::program::make_fifo;
+use crate::program::next;
+
+#[test]
+fn pipe_is_accounted_for() {
+    let tree = tree(&[]);
+    let pipe = Pipe::new();
+    // The last line is not complete.
+    (&pipe.write).write_all(b"1\n2\n3\n5\n6\n78").unwrap();
+    let args = ["-", "--hang-at=3", "--left=left", "-w1", "-c1", "--grace=0"];
+    let run = program_in(&tree, &args);
+    let run = run.stdin(pipe.read.try_clone().unwrap()).start();
+    wait_for_hang(&run);
+    pipe.wait_until_empty();
+    run.interrupt();
+    let output = run.finish();
+    output.assert_code(130);
+    let left = fs::read_to_string(tree.path().join("left")).unwrap();
+    assert_eq!(left, "5\n6\n");
+    let message = "coordinator: not read: \"-\" after byte 10, in line 6\n";
+    assert!(
+        output.stderr.text().contains(message),
+        "{}",
+        output.stderr.text()
+    );
+    assert_eq!(counts(&output).in_hand, 1);
+}
+
+#[test]
+fn pipe_keeps_what_comes_after_stop() {
+    for input in ["-", "/dev/stdin"] {
+        let tree = tree(&[]);
+        let pipe = Pipe::new();
+        (&pipe.write).write_all(b"1\n2\n").unwrap();
+        // The program waits until the sum is read, so that it has time to read more.
+        let full = Pipe::new();
+        full.fill();
+        let run = program_in(&tree, &[input, "--left=left", PATIENT])
+            .stdin(pipe.read.try_clone().unwrap())
+            .stdout(full.write)
+            .start();
+        pipe.wait_until_empty();
+        run.interrupt();
+        eventually("the stop", || {
+            run.stderr().text().contains(CTRL_C).then_some(())
+        });
+        (&pipe.write).write_all(b"3\n").unwrap();
+
+        let stdout = next(&lines_of(full.read)).unwrap();
+        let summed_up = stdout.trim_start_matches(|c: char| c == '\0' || c.is_alphabetic());
+        let summed_up = summed_up.trim_start().split(' ').next().unwrap();
+        run.finish().assert_code(130);
+        let left = fs::read_to_string(tree.path().join("left")).unwrap();
+        let all = summed_up.parse::<u128>().unwrap() + total(&left) + total(&rest(pipe));
+        assert_eq!(all, 6, "{input}");
+    }
+}
+
+#[tokio::test]
+async fn input_that_waits_takes_nothing() {
+    let pipe = Pipe::new();
+    let mut source = Source::new(pipe.read.try_clone().unwrap());
+    assert!(poll_once(source.fill()).await.is_none());
+    (&pipe.write).write_all(b"1\n").unwrap();
+    let settled = source.settle(Instant::now() + PATIENCE).await;
+    assert_eq!(settled, (Vec::new(), Next::Unknown));
+    assert_eq!(rest(pipe), "1\n");
+}
+
+#[test]
+fn call_that_hangs_is_given_up() {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let pipe = Pipe::new();
+    (&pipe.write).write_all(b"1\n").unwrap();
+    let source = || Source::new(pipe.read.try_clone().unwrap());
+    let (mut one, mut two) = (source(), source());
+    runtime.block_on(async {
+        // No call begins before both sources have found that there are bytes.
+        let (go_on, wait) = mpsc::channel::<()>();
+        let busy = task::spawn_blocking(move || wait.recv());
+        assert!(poll_once(one.fill()).await.is_none());
+        assert!(poll_once(two.fill()).await.is_none());
+        drop(go_on);
+        assert!(in_time(busy).await.unwrap().is_err());
+
+        let deadline = Instant::now() + PATIENCE;
+        assert_eq!(one.settle(deadline).await, (b"1\n".into(), Next::Unknown));
+        assert_eq!(two.settle(Instant::now()).await, (Vec::new(), Next::Hangs));
+    });
+    drop(pipe.write);
+}
+
+#[test]
+fn end_of_pipe_is_found() {
+    let lines: String = (1..=1000).map(|number| format!("{number}\n")).collect();
+    let tree = tree(&[]);
+    let pipe = Pipe::new();
+    // The last line lacks its line feed.
+    (&pipe.write)
+        .write_all(lines.trim_end().as_bytes())
+        .unwrap();
+    drop(pipe.write);
+    let args = ["-", "--left=left", "--enough=1", "-w1", "-c1", PATIENT];
+    let output = program_in(&tree, &args).stdin(pipe.read).run();
+    output.assert_code(0);
+    assert!(!output.stderr.text().contains("not read"));
+    let left = fs::read_to_string(tree.path().join("left")).unwrap();
+    assert_eq!(sum(&output) + total(&left), 1000 * 1001 / 2);
+}
+
+/// By its type, it is a regular file.
+#[test]
+fn kernel_messages_are_not_waited_for() {
+    let messages = "/proc/kmsg";
+    if File::open(messages).is_err() {
+        // Only root may read it.
+        return;
+    }
+    let lines: String = (1..=1000).map(|number| format!("{number}\n")).collect();
+    let tree = tree(&[("numbers", &lines)]);
+    let args = ["numbers", messages, "--enough=1", "-r1", "-w1", "-c1"];
+    let output = program_in(&tree, &args)
+        .args(["--left=left", PATIENT])
+        .run();
+    output.assert_code(0);
+    let message = format!("coordinator: not read: {messages:?}\n");
+    let stderr = output.stderr.text();
+    assert!(stderr.ends_with(&message), "{stderr}");
+    let left = fs::read_to_string(tree.path().join("left")).unwrap();
+    assert!(left.contains("\n1000\n"));
+}
+
+#[test]
+fn pipe_is_refused_twice() {
+    let tree = tree(&[("numbers", "1\n")]);
+    make_fifo(&tree.path().join("fifo"));
+    symlink("fifo", tree.path().join("link")).unwrap();
+    for files in [
+        ["-", "-"],
+        ["-", "/dev/stdin"],
+        ["/dev/fd/0", "-"],
+        ["fifo", "./fifo"],
+        ["fifo", "link"],
+    ] {
+        let stdin = File::open(tree.path().join("numbers")).unwrap();
+        let output = program_in(&tree, &files).stdin(stdin).run();
+        output.assert_code(2);
+        let message = "is a pipe or standard input, which can be read only once";
+        assert!(output.stderr.text().contains(message), "{files:?}");
+        assert_eq!(output.stdout.text(), "");
+    }
+}
+
+/// What is still in a pipe.
+pub(super) fn rest(pipe: Pipe) -> String {
+    drop(pipe.write);
+    io::read_to_string(pipe.read).unwrap()
+}
