@@ -480,3 +480,19 @@ async fn no_counter_decreases() {
     clients.join_all().await;
     service.finish().assert_code(0);
 }
+
+#[test]
+fn too_little_memory_for_the_queue_is_explained() {
+    let service = command(example("service"), Path::new("/"));
+    let output = service
+        .arg("--listen=127.0.0.1:0")
+        .arg("--capacity=99999999999999")
+        .run();
+    output.assert_code(1);
+    let stderr = output.stderr.text();
+    let message = "service: cannot allocate memory for a channel: ";
+    assert!(
+        stderr.starts_with(message) && stderr.contains("; lower --capacity, "),
+        "{stderr}"
+    );
+}

@@ -12,8 +12,9 @@ use crate::common::streams;
 ///
 /// The output is in the order of the PATHs, and sorted by path below each. It has the format of
 /// sha256sum: `sha256sum --check` accepts it. Hidden files are included. Symbolic links are not
-/// followed, except a PATH itself. A file to which standard output goes is left out if it is below a
-/// PATH, and is a failure if it is a PATH itself.
+/// followed, except a PATH itself, and those that take the place of a directory during the walk. A
+/// file to which standard output goes is left out if it is below a PATH, and is a failure if it is a
+/// PATH itself.
 #[derive(Parser)]
 #[command(name = "checksum", version, verbatim_doc_comment, after_help = EXIT_STATUS)]
 pub(crate) struct Args {

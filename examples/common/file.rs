@@ -1,6 +1,7 @@
 //! Files that a program writes.
 
 use std::env;
+use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
 use std::fs::File;
@@ -62,8 +63,8 @@ pub(crate) struct NewFile {
 enum Kind {
     Replaces {
         temporary: NamedTempFile,
-        /// `None` if the directory of the old file takes no new one. The old file is then overwritten,
-        /// and the temporary file is in the system's directory for these.
+        /// `None` if the old file is overwritten, because it cannot be replaced by one of the same owner at
+        /// the same path.
         target: Option<PathBuf>,
         old: Option<File>,
     },
@@ -82,23 +83,17 @@ impl Kind {
             (old, _) => old,
         };
         let target = follow_links(path)?;
-        if !ends_with_name(&target) {
-            return Err(ErrorKind::IsADirectory.into());
-        }
-        let access = match old {
-            Some(_) => Access::Owner,
-            None => Access::Umask,
+        let (temporary, target) = match (metadata, target) {
+            (None, None) => return Err(ErrorKind::NotFound.into()),
+            (None, Some(target)) => (temporary_beside(&target, Access::Umask)?, Some(target)),
+            (Some(_), None) => (temporary_elsewhere(path)?, None),
+            (Some(old), Some(target)) => match temporary_beside(&target, Access::Owner) {
+                Ok(new) if take_over(new.as_file(), &old)? => (new, Some(target)),
+                Ok(new) => (new, None),
+                Err(error) if is_irreplaceable(&error) => (temporary_elsewhere(&target)?, None),
+                Err(error) => return Err(error),
+            },
         };
-        let (temporary, target) = match temporary_in(directory_of(&target), &target, access) {
-            Err(error) if old.is_some() && is_irreplaceable(&error) => {
-                let temporary = temporary_in(&env::temp_dir(), &target, access)?;
-                (temporary, None)
-            }
-            temporary => (temporary?, Some(target)),
-        };
-        if let (Some(_), Some(metadata)) = (&target, metadata) {
-            take_over(temporary.as_file(), &metadata)?;
-        }
         Ok(Self::Replaces {
             temporary,
             target,
@@ -120,6 +115,25 @@ impl NewFile {
         cannot_write(&self.path, error)
     }
 
+    /// A file in the system's directory for temporary files, to write if this one cannot be written.
+    pub(crate) fn elsewhere(&self) -> io::Result<Self> {
+        let path = self.path.clone();
+        let kind = Kind::Replaces {
+            temporary: temporary_elsewhere(&path)?,
+            target: None,
+            old: None,
+        };
+        Ok(Self { path, kind })
+    }
+
+    /// Keeps what was written under its temporary name, and adds that to the error.
+    pub(crate) fn keep_because(self, error: io::Error) -> io::Error {
+        match self.kind {
+            Kind::Replaces { temporary, .. } => keep(temporary, error),
+            Kind::InPlace(_) => error,
+        }
+    }
+
     /// Replaces the old file. Without this, it stays. If it cannot be replaced, as the target of a
     /// mount cannot, it is overwritten. If that fails too, the error says where the new file is.
     pub(crate) fn commit(self) -> io::Result<()> {
@@ -131,11 +145,13 @@ impl NewFile {
         else {
             return Ok(());
         };
-        let name = temporary.path().to_owned();
-        let committed = replace(&temporary, target.as_deref(), old.as_ref())
-            .map_err(|error| cannot_write(&self.path, &keep(temporary, error)));
-        keep_if_ended(&name);
-        committed
+        match replace(&temporary, target.as_deref(), old.as_ref()) {
+            Ok(()) => {
+                keep_if_ended(temporary.path());
+                Ok(())
+            }
+            Err(error) => Err(cannot_write(&self.path, &keep(temporary, error))),
+        }
     }
 }
 
@@ -157,6 +173,7 @@ fn replace(new: &NamedTempFile, target: Option<&Path>, old: Option<&File>) -> io
 
 /// Keeps what was written, and adds to the error where it is.
 fn keep(temporary: NamedTempFile, error: io::Error) -> io::Error {
+    keep_if_ended(temporary.path());
     match temporary.keep() {
         Ok((_, kept)) => io::Error::other(format!("{error}; what was written is in {kept:?}")),
         Err(_) => error,
@@ -177,9 +194,11 @@ fn is_irreplaceable(error: &io::Error) -> bool {
 
 fn overwrite(mut old: &File, mut new: &File) -> io::Result<()> {
     new.rewind()?;
-    let length = io::copy(&mut new, &mut old)?;
-    old.set_len(length)?;
-    old.sync_all()
+    let overwritten = io::copy(&mut new, &mut old).and_then(|length| {
+        old.set_len(length)?;
+        old.sync_all()
+    });
+    overwritten.map_err(|error| io::Error::other(format!("{error}; it may be incomplete now")))
 }
 
 /// Keeps a temporary file when the process is ended at once.
@@ -241,16 +260,18 @@ pub(crate) fn stdout() -> Option<Metadata> {
     stdout.is_file().then_some(stdout)
 }
 
-/// The path that the links at `path` lead to. Nothing need exist there.
-fn follow_links(path: &Path) -> io::Result<PathBuf> {
+/// The path that the links at `path` lead to. Nothing need exist there. `None` for a descriptor, such as
+/// `/dev/fd/3`: its file may have no path, and the program that opened it does not want another.
+pub(crate) fn follow_links(path: &Path) -> io::Result<Option<PathBuf>> {
     /// As many as Linux follows.
     const MOST_LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&path) {
+            Ok(_) if ["/dev", "/proc"].iter().any(|of| path.starts_with(of)) => return Ok(None),
             Ok(link) => path = path.parent().unwrap_or(Path::new("")).join(link),
             // No link. Any other error is found again.
-            Err(_) => return Ok(path),
+            Err(_) => return Ok(Some(path)),
         }
     }
     Err(io::Error::other("too many levels of symbolic links"))
@@ -263,11 +284,23 @@ fn ends_with_name(path: &Path) -> bool {
         .is_some_and(|name| bytes.ends_with(name.as_encoded_bytes()))
 }
 
-fn directory_of(target: &Path) -> &Path {
-    match target.parent() {
+/// A temporary file in the directory of the file that it replaces.
+fn temporary_beside(target: &Path, access: Access) -> io::Result<NamedTempFile> {
+    if !ends_with_name(target) {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let directory = match target.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
-    }
+    };
+    temporary_in(directory, target, access)
+}
+
+/// A temporary file in the system's directory for these.
+fn temporary_elsewhere(target: &Path) -> io::Result<NamedTempFile> {
+    let directory = env::temp_dir();
+    let temporary = temporary_in(&directory, target, Access::Owner);
+    temporary.map_err(|error| io::Error::new(error.kind(), format!("{directory:?}: {error}")))
 }
 
 /// The permissions of a new file.
@@ -300,21 +333,40 @@ fn temporary_in(directory: &Path, target: &Path, access: Access) -> io::Result<N
     }
     // Locked meanwhile, so that no file is left behind if the process is ended at once.
     let mut all = lock(&TEMPORARY);
-    let temporary = builder.tempfile_in(directory)?;
+    let temporary = builder.tempfile_in(directory).map_err(cause)?;
     all.push(temporary.path().to_owned());
     Ok(temporary)
 }
 
-/// Gives the new file the permissions of the old one, and its owner if that is possible.
-fn take_over(new: &File, old: &Metadata) -> io::Result<()> {
+/// The error of the system, without the name of a temporary file.
+fn cause(error: io::Error) -> io::Error {
+    let source = error.get_ref().and_then(Error::source);
+    match source.and_then(<dyn Error>::downcast_ref::<io::Error>) {
+        Some(source) => source
+            .raw_os_error()
+            .map_or_else(|| source.kind().into(), io::Error::from_raw_os_error),
+        None => error,
+    }
+}
+
+/// Gives the new file the owner, the group and the permissions of the old one. Returns whether that was
+/// possible: only root can give a file to another user.
+fn take_over(new: &File, old: &Metadata) -> io::Result<bool> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
         use std::os::unix::fs::fchown;
 
-        let _ = fchown(new, Some(old.uid()), Some(old.gid()));
+        let owner = |file: &Metadata| (file.uid(), file.gid());
+        let (user, group) = owner(old);
+        // Whether this has succeeded is seen below.
+        let _ = fchown(new, Some(user), Some(group));
+        if owner(&new.metadata()?) != (user, group) {
+            return Ok(false);
+        }
     }
-    new.set_permissions(old.permissions())
+    new.set_permissions(old.permissions())?;
+    Ok(true)
 }
 
 /// Whether stdout or stderr goes to the regular file at the path. Output to the same file would

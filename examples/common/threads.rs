@@ -44,6 +44,26 @@ pub(crate) fn buffer(length: usize, option: Option<&str>) -> io::Result<Vec<u8>>
     Ok(buffer)
 }
 
+/// Room in memory for the slots of a channel. Without it, making the channel panics. The error names the
+/// option to lower. To be dropped before the channel is made.
+pub(crate) fn room<T>(capacity: usize, option: &str) -> io::Result<impl Sized> {
+    // About what a slot needs besides the item.
+    type Slot<T> = ([u64; 2], T);
+
+    let mut slots: Vec<Slot<T>> = Vec::new();
+    match slots.try_reserve_exact(capacity) {
+        Ok(()) => Ok(slots),
+        Err(error) => {
+            let error = io::Error::new(io::ErrorKind::OutOfMemory, error);
+            Err(lacking(
+                "allocate memory for a channel",
+                Some(option),
+                &error,
+            ))
+        }
+    }
+}
+
 /// Fails if this many threads cannot run at the same time. All of them have ended when it returns.
 pub(crate) fn check(count: usize, option: Option<&str>) -> io::Result<()> {
     // The threads wait until the sender is dropped.

@@ -3,6 +3,7 @@
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
+use std::path::Path;
 
 use crate::common::file::NewFile;
 use crate::common::output::print;
@@ -42,24 +43,53 @@ impl Account {
 
     /// Writes the records that were handed back to a file, one per line, and what was not read of
     /// the input. What is then nowhere but in the input is in `unread` afterwards.
-    pub(crate) fn write_left(&mut self, left: NewFile) -> io::Result<()> {
-        // Until the file is complete, all of it is only in the input.
-        let mut unread = self.unread.clone();
-        let written = left.file().and_then(|file| {
-            let mut out = BufWriter::new(file);
-            for record in &self.handed_back {
-                out.write_all(&record.text)?;
-                out.write_all(b"\n")?;
+    ///
+    /// If this fails, it writes another file, because a pipe gives nothing out again. `input` returns the
+    /// input that is the same file, if there is one.
+    pub(crate) fn write_left<'a>(
+        &mut self,
+        left: NewFile,
+        input: impl FnOnce() -> Option<&'a Path>,
+    ) -> io::Result<()> {
+        let error = match self.write_to(&left) {
+            Ok(unread) => {
+                self.unread = unread;
+                let Some(input) = input() else {
+                    return left.commit();
+                };
+                // At the start, that file was not there.
+                let error = io::Error::other(format!("it is {input:?} now, which is an input"));
+                let error = left.cannot_write(&error);
+                return Err(left.keep_because(error));
             }
-            copy_unread(&mut unread, &mut out)?;
-            out.flush()
-        });
-        match written {
-            Ok(()) => left.commit()?,
-            Err(error) => return Err(left.cannot_write(&error)),
+            Err(error) => left.cannot_write(&error),
+        };
+        let write = |other| Ok((self.write_to(&other)?, other));
+        match left.elsewhere().and_then(write) {
+            Ok((unread, other)) => {
+                self.unread = unread;
+                Err(other.keep_because(error))
+            }
+            Err(_) => {
+                for record in &self.handed_back {
+                    warn(format_args!("not written: {record}"));
+                }
+                Err(error)
+            }
         }
-        self.unread = unread;
-        Ok(())
+    }
+
+    /// Returns what is unread and was not written.
+    fn write_to(&self, left: &NewFile) -> io::Result<Vec<Unread>> {
+        let mut unread = self.unread.clone();
+        let mut out = BufWriter::new(left.file()?);
+        for record in &self.handed_back {
+            out.write_all(&record.text)?;
+            out.write_all(b"\n")?;
+        }
+        copy_unread(&mut unread, &mut out)?;
+        out.flush()?;
+        Ok(unread)
     }
 
     /// Writes to stderr where each input begins that is only there.

@@ -84,7 +84,7 @@ Exit status:
   0    all records were summed up, or as many as --enough asks for
   1    a record or a file was bad, the output could not be written, a reader or
        worker had not stopped by the end of the grace period, or there were too
-       few threads
+       few threads or too little memory
   2    invalid arguments, a pipe or standard input is named twice, or the file of
        --left is one of those to read or that stdout or stderr goes to
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
@@ -136,7 +136,7 @@ impl Args {
     }
 
     /// The input that is the same file as that of `--left`.
-    fn overwritten(&self) -> Option<&Path> {
+    pub(crate) fn overwritten(&self) -> Option<&Path> {
         let left = self.left.as_ref()?;
         let is_left = |path: &&PathBuf| match (unread::metadata(path), fs::metadata(left)) {
             (Ok(input), Ok(left)) => file::is_same(&input, &left),
@@ -149,6 +149,7 @@ impl Args {
 
 /// The path of a file that need not exist, in the form that equals other paths of the same file.
 fn entry(path: &Path) -> Option<PathBuf> {
+    let path = file::follow_links(path).ok()??;
     let directory = match path.parent()? {
         current if current.as_os_str().is_empty() => Path::new("."),
         directory => directory,

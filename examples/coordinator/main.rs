@@ -26,6 +26,7 @@ mod interrupted;
 mod lines;
 mod pipeline;
 mod reader;
+mod shard;
 mod source;
 mod unread;
 mod worker;
@@ -49,7 +50,7 @@ use crate::interrupted::interruptible;
 use crate::pipeline::Ended;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Plan;
-use crate::reader::Shard;
+use crate::shard::Shard;
 
 const TEMPLATE: &str = "{elapsed_precise} {spinner} {pos} records summed up, {per_sec}";
 
@@ -82,6 +83,7 @@ fn readers(args: &Args) -> io::Result<usize> {
 async fn run(args: &Args, readers: usize, left: Option<Target>) -> io::Result<ExitCode> {
     let coordinator = Coordinator::default();
     let interrupt = Interrupt::listen()?;
+    drop(Pipeline::room(args.capacity as usize)?);
     let left = left.map(Target::create).transpose()?;
 
     let plan = Plan {
@@ -98,7 +100,8 @@ async fn run(args: &Args, readers: usize, left: Option<Target>) -> io::Result<Ex
     let mut ended = interruptible(end, interrupt, &coordinator, bar).await?;
 
     let printed = ended.account.print();
-    let written = left.map_or(Ok(()), |left| ended.account.write_left(left));
+    let input = || args.overwritten();
+    let written = left.map_or(Ok(()), |left| ended.account.write_left(left, input));
     ended.account.print_unread();
     let code = report(&ended);
     written.and(printed)?;

@@ -14,6 +14,7 @@ use tollgate::Report;
 
 use crate::account::Account;
 use crate::common::errors::report;
+use crate::common::threads;
 use crate::common::threads::lock;
 use crate::coordinator::Cause;
 use crate::coordinator::Coordinator;
@@ -21,7 +22,7 @@ use crate::coordinator::Crew;
 use crate::coordinator::Left;
 use crate::reader::Reader;
 use crate::reader::Record;
-use crate::reader::Shard;
+use crate::shard::Shard;
 use crate::unread;
 use crate::unread::Stopped;
 use crate::worker;
@@ -62,6 +63,13 @@ pub(crate) struct Ended {
 }
 
 impl Pipeline {
+    /// Room for its channels.
+    pub(crate) fn room(capacity: usize) -> io::Result<impl Sized> {
+        let option = "--capacity";
+        let records = threads::room::<Record>(capacity, option)?;
+        Ok((records, threads::room::<Parsed>(capacity, option)?))
+    }
+
     pub(crate) fn start(plan: Plan, coordinator: &Coordinator, bar: ProgressBar) -> Self {
         let (records_in, records_out) = tollgate::tasks(plan.capacity);
         let (results_in, results_out) = tollgate::tasks(plan.capacity);

@@ -21,6 +21,9 @@ use super::coordinator::Left;
 use super::lines::Line;
 use super::lines::Lines;
 use super::lines::MAX_LENGTH;
+use super::shard::Files;
+use super::shard::Numbers;
+use super::shard::Shard;
 use super::unread;
 use super::unread::Stopped;
 use crate::common::descriptors;
@@ -60,17 +63,6 @@ impl fmt::Display for Record {
     }
 }
 
-/// The source of a reader's records.
-pub(crate) enum Shard {
-    Files(Vec<PathBuf>),
-    /// Every `step`th number from `first` to `last`.
-    Numbers {
-        first: u64,
-        last: u64,
-        step: usize,
-    },
-}
-
 #[derive(Clone)]
 pub(crate) struct Reader {
     pub(crate) coordinator: Coordinator,
@@ -95,32 +87,27 @@ impl Reader {
 
     async fn generate(&self, first: u64, last: u64, step: usize) {
         let origin = Arc::from(format!("shard {first}"));
-        for (number, line) in (first..=last).step_by(step).zip(1..) {
+        let mut numbers = Numbers::new(first, last, step, &self.unread);
+        for line in 1.. {
             if self.coordinator.should_stop() {
-                let first = number;
-                lock(&self.unread).push(Stopped::Numbers { first, last, step });
                 break;
             }
+            let Some(number) = numbers.next() else { break };
             let text = number.to_string().into_bytes();
             self.enqueue(&origin, Line { text, number: line }).await;
         }
     }
 
     async fn read_all(&self, files: Vec<PathBuf>) -> Result<(), Cause> {
-        let mut files = files.into_iter();
-        let mut result = Ok(());
-        for file in files.by_ref() {
-            let read = self.read(&file).await;
-            if let Err(error) = read {
-                result = Err(Unreadable { file, error }.into());
-                break;
+        for file in Files::new(files, &self.unread) {
+            if let Err(error) = self.read(&file).await {
+                return Err(Unreadable { file, error }.into());
             }
             if self.coordinator.should_stop() {
                 break;
             }
         }
-        lock(&self.unread).extend(files.map(|path| Stopped::File { path, lines: None }));
-        result
+        Ok(())
     }
 
     async fn read(&self, path: &Path) -> io::Result<()> {

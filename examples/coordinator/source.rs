@@ -7,7 +7,8 @@
 //! 1. A reader that waits has called nothing. A stop ends its wait, and the pipe keeps its bytes.
 //! 2. A thread reads only if the input is ready, so that the call returns at once. If the stop comes
 //!    meanwhile, [`Source::settle`] waits for the thread, and what it took is accounted for.
-//! 3. Nothing is read after that, because the reader has been dropped.
+//! 3. After that, only the rest of a line is read whose beginning was taken, byte by byte and not for
+//!    long: half a line is of no use, and the pipe keeps the next one.
 //!
 //! A call can still wait if another process took the bytes first, or if a device is ready by its own
 //! account only. Such a call is given up, and the input is named: [`Next::Hangs`].
@@ -33,6 +34,17 @@ pub(crate) struct Source {
     consumed: usize,
     /// The call that reads the next block.
     call: Option<JoinHandle<io::Result<Vec<u8>>>>,
+    /// Whether the end was found. A terminal would wait for it again.
+    is_at_end: bool,
+}
+
+/// An input from which a reader has stopped to read.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    /// What was taken and not consumed.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) next: Next,
+    pub(crate) file: Arc<File>,
 }
 
 /// What follows the bytes that have been taken from an input.
@@ -52,6 +64,7 @@ impl Source {
             block: Vec::new(),
             consumed: 0,
             call: None,
+            is_at_end: false,
         }
     }
 
@@ -66,59 +79,90 @@ impl Source {
 
     /// The buffer, which is filled first if it is empty. It is empty at the end. Cancel safe.
     pub(crate) async fn fill(&mut self) -> io::Result<&[u8]> {
-        if self.buffer().is_empty() {
+        if self.buffer().is_empty() && !self.is_at_end {
             if self.call.is_none() {
                 ready(&self.file).await;
             }
             let call = self.call.get_or_insert_with(|| {
                 let file = Arc::clone(&self.file);
-                task::spawn_blocking(move || read(&file))
+                task::spawn_blocking(move || read(&file, BLOCK))
             });
             // If this future is dropped here, the call stays for the next one, or for `settle`.
             let read = call.await;
             self.call = None;
             self.block = read??;
             self.consumed = 0;
+            self.is_at_end = self.block.is_empty();
         }
         Ok(self.buffer())
     }
 
-    /// Waits for a call that reads, but not beyond the deadline. Returns the bytes that have been
-    /// taken and not consumed.
-    pub(crate) async fn settle(mut self, deadline: Instant) -> (Vec<u8>, Next) {
+    /// Waits for a call that reads, but not beyond the deadline.
+    pub(crate) async fn settle(mut self, deadline: Instant) -> Settled {
         let mut bytes = self.buffer().to_vec();
-        let Some(call) = self.call.take() else {
-            return (bytes, self.next());
+        let next = match self.call.take() {
+            _ if self.is_at_end => Next::End,
+            None => self.next(),
+            Some(call) => match timeout_at(deadline, call).await {
+                Ok(Ok(Ok(block))) if block.is_empty() => Next::End,
+                Ok(Ok(Ok(block))) => {
+                    bytes.extend(block);
+                    self.next()
+                }
+                // It took nothing.
+                Ok(_) => Next::Unknown,
+                Err(_) => Next::Hangs,
+            },
         };
-        let next = match timeout_at(deadline, call).await {
-            Ok(Ok(Ok(block))) if block.is_empty() => Next::End,
-            Ok(Ok(Ok(block))) => {
-                bytes.extend(block);
-                self.next()
-            }
-            // It took nothing.
-            Ok(_) => Next::Unknown,
-            Err(_) => Next::Hangs,
-        };
-        (bytes, next)
+        let file = self.file;
+        Settled { bytes, next, file }
     }
 
-    /// Whether the end of the input follows, if that can be found without reading.
     fn next(&self) -> Next {
-        let mut file = &*self.file;
-        let is_end = match (file.metadata(), file.stream_position()) {
-            // The length of a file that the system generates is 0, whatever it gives out.
-            (Ok(metadata), Ok(position)) if metadata.is_file() => {
-                (1..=position).contains(&metadata.len())
-            }
-            _ => has_no_writer(file),
-        };
-        if is_end { Next::End } else { Next::Unknown }
+        next(&self.file)
     }
 }
 
-fn read(mut file: &File) -> io::Result<Vec<u8>> {
-    let mut block = vec![0; BLOCK];
+impl Settled {
+    /// Reads the rest of a line of up to `most` bytes, but not beyond the deadline.
+    pub(crate) async fn end_line(&mut self, most: usize, deadline: Instant) {
+        for _ in 0..most {
+            let is_in_line = self.bytes.last().is_some_and(|byte| *byte != b'\n');
+            if !is_in_line || self.next != Next::Unknown {
+                return;
+            }
+            if timeout_at(deadline, ready(&self.file)).await.is_err() {
+                return;
+            }
+            let file = Arc::clone(&self.file);
+            let call = task::spawn_blocking(move || read(&file, 1));
+            match timeout_at(deadline, call).await {
+                Ok(Ok(Ok(byte))) if byte.is_empty() => self.next = Next::End,
+                Ok(Ok(Ok(byte))) => {
+                    self.bytes.extend(byte);
+                    self.next = next(&self.file);
+                }
+                Ok(_) => return,
+                Err(_) => self.next = Next::Hangs,
+            }
+        }
+    }
+}
+
+/// Whether the end of the input follows, if that can be found without reading.
+fn next(mut file: &File) -> Next {
+    let is_end = match (file.metadata(), file.stream_position()) {
+        // The length of a file that the system generates is 0, whatever it gives out.
+        (Ok(metadata), Ok(position)) if metadata.is_file() => {
+            position > 0 && metadata.len() == position
+        }
+        _ => has_no_writer(file),
+    };
+    if is_end { Next::End } else { Next::Unknown }
+}
+
+fn read(mut file: &File, most: usize) -> io::Result<Vec<u8>> {
+    let mut block = vec![0; most];
     loop {
         match file.read(&mut block) {
             Ok(length) => {

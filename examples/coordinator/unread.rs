@@ -13,14 +13,17 @@ use std::io::SeekFrom;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::lines::BYTE_ORDER_MARK;
 use super::lines::Lines;
+use super::lines::MAX_LENGTH;
 use super::lines::Place;
 use super::source::Next;
+use super::source::Settled;
 use super::source::is_ready;
 use crate::common::streams;
 
@@ -42,7 +45,7 @@ pub(crate) enum Stopped {
     },
 }
 
-/// What is unread of the inputs whose readers have stopped. From now on, nothing is read from them.
+/// What is unread of the inputs whose readers have stopped. From now on, nothing is read from pipes.
 pub(crate) async fn settle(stopped: Vec<Stopped>) -> Vec<Unread> {
     let deadline = Instant::now() + PATIENCE;
     let mut unread = Vec::new();
@@ -62,37 +65,41 @@ impl Stopped {
             }
         };
         let Some(lines) = lines else {
-            return Some(Unread::File {
-                path,
-                from: None,
-                buffered: Vec::new(),
-                next: Next::Unknown,
-            });
+            return Some(Unread::File(path));
         };
-        let (place, mut buffered, source) = lines.into_rest();
-        let (more, next) = source.settle(deadline).await;
-        buffered.extend(more);
-        let is_read = buffered.is_empty() && next == Next::End;
-        (!is_read).then_some(Unread::File {
+        let (place, partial, source) = lines.into_rest();
+        let mut input = source.settle(deadline).await;
+        input.bytes.splice(..0, partial);
+        let is_file = input.file.metadata().is_ok_and(|file| file.is_file());
+        if !is_file {
+            input.end_line(MAX_LENGTH, deadline).await;
+        }
+        let Settled { bytes, next, file } = input;
+        let is_read = bytes.is_empty() && next == Next::End;
+        (!is_read).then_some(Unread::Rest {
             path,
-            from: Some(place),
-            buffered,
+            place,
+            bytes,
             next,
+            file: is_file.then_some(file),
         })
     }
 }
 
-/// The rest of an input.
+/// What was not read of an input.
 #[derive(Clone, Debug)]
 pub(crate) enum Unread {
-    File {
+    /// All of it. It was not opened.
+    File(PathBuf),
+    /// What is behind a place.
+    Rest {
         path: PathBuf,
-        /// `None` if nothing was read.
-        from: Option<Place>,
-        /// What the system has given out. A pipe does not give it out again.
-        buffered: Vec<u8>,
-        /// What follows it.
+        place: Place,
+        /// What was taken at the place. A pipe does not give it out again.
+        bytes: Vec<u8>,
         next: Next,
+        /// `None` if it is not a file. A pipe is closed, so that its writer finds out.
+        file: Option<Arc<File>>,
     },
     Numbers {
         first: u64,
@@ -107,13 +114,12 @@ impl fmt::Display for Unread {
             Self::Numbers { first, last, step } => {
                 write!(f, "the numbers from {first} to {last} by {step}")
             }
-            Self::File {
-                path, from, next, ..
+            Self::File(path) => write!(f, "{path:?}"),
+            Self::Rest {
+                path, place, next, ..
             } => {
-                write!(f, "{path:?}")?;
-                if let Some(Place { offset, line, .. }) = from {
-                    write!(f, " after byte {offset}, in line {line}")?;
-                }
+                let Place { offset, line, .. } = place;
+                write!(f, "{path:?} after byte {offset}, in line {line}")?;
                 match next {
                     Next::Hangs => f.write_str("; a read hangs, and a pipe loses what that takes"),
                     Next::Unknown | Next::End => Ok(()),
@@ -152,48 +158,76 @@ impl Unread {
     /// Copies the rest of an input, and returns whether that is all of it. Of a pipe, copies the lines
     /// that the system has given out.
     pub(crate) fn copy_to(&mut self, out: &mut impl Write) -> Result<bool, NotCopied> {
-        let Self::File {
-            path,
-            from,
-            buffered,
-            next,
-        } = self
-        else {
-            return Ok(false);
-        };
-        let has_given = from.is_some_and(|place| place.offset > 0) || !buffered.is_empty();
-        if *next != Next::Hangs && is_kept(path, has_given) {
-            let rest = rest(path, *from).map_err(NotCopied::Unreadable)?;
-            copy_lines(rest, out)?;
-            return Ok(true);
+        match self {
+            Self::Numbers { .. } => Ok(false),
+            Self::File(path) => copy_file(path, out),
+            Self::Rest {
+                place,
+                bytes,
+                next,
+                file,
+                ..
+            } => {
+                let position = place.offset + bytes.len() as u64;
+                match file {
+                    Some(file) if *next != Next::Hangs && is_kept(file, position) => {
+                        let mut file = &**file;
+                        // Another copy may have been tried before.
+                        let sought = file.seek(SeekFrom::Start(position));
+                        sought.map_err(NotCopied::Unreadable)?;
+                        copy_lines(bytes.chain(Ready(file)), *place, out)?;
+                        Ok(true)
+                    }
+                    _ => copy_taken(place, bytes, *next == Next::End, out),
+                }
+            }
         }
-        let Some(place) = from else {
-            return Ok(false);
-        };
-        let is_end = *next == Next::End;
-        // Half a line would be another number, except at the end.
-        let end = match buffered.iter().rposition(|byte| *byte == b'\n') {
-            _ if is_end => buffered.len(),
-            last => last.map_or(0, |last| last + 1),
-        };
-        let lines = &buffered[..end];
-        let mut rest = lines;
-        skip_to_line(&mut rest, *place).map_err(NotCopied::Unreadable)?;
-        copy_lines(rest, out)?;
-        if !lines.is_empty() {
-            place.offset += lines.len() as u64;
-            place.line += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
-            place.is_in_long_line = false;
-        }
-        Ok(is_end)
     }
 }
 
-/// Whether the system gives out all of the input again. A fifo must not be opened, because that may
-/// wait.
-fn is_kept(path: &Path, has_given: bool) -> bool {
-    // A file without length that has given out bytes, as /proc/kmsg does, is like a pipe.
-    metadata(path).is_ok_and(|file| file.is_file() && (file.len() > 0 || !has_given))
+/// Whether the system still has what was read of a file, and all that follows. If the file is shorter now, its
+/// content is another one. One without length that has given out bytes, as /proc/kmsg does, is like a
+/// pipe.
+fn is_kept(file: &File, position: u64) -> bool {
+    let length = file.metadata().map(|file| file.len());
+    length.is_ok_and(|length| length >= position && (length > 0 || position == 0))
+}
+
+/// Copies a file that was not opened. A fifo must not be, because that may wait.
+fn copy_file(path: &Path, out: &mut impl Write) -> Result<bool, NotCopied> {
+    if !metadata(path).is_ok_and(|file| file.is_file()) {
+        return Ok(false);
+    }
+    let (file, offset) = open(path).map_err(NotCopied::Unreadable)?;
+    let start = Place {
+        offset,
+        line: 1,
+        is_in_long_line: false,
+    };
+    copy_lines(Ready(&file), start, out)?;
+    Ok(true)
+}
+
+/// Copies the lines that were taken of a pipe, and advances the place behind them.
+fn copy_taken(
+    place: &mut Place,
+    bytes: &[u8],
+    is_end: bool,
+    out: &mut impl Write,
+) -> Result<bool, NotCopied> {
+    // Half a line would be another number, except at the end.
+    let end = match bytes.iter().rposition(|byte| *byte == b'\n') {
+        _ if is_end => bytes.len(),
+        last => last.map_or(0, |last| last + 1),
+    };
+    let lines = &bytes[..end];
+    copy_lines(lines, *place, out)?;
+    if !lines.is_empty() {
+        place.offset += lines.len() as u64;
+        place.line += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+        place.is_in_long_line = false;
+    }
+    Ok(is_end)
 }
 
 pub(crate) fn metadata(path: &Path) -> io::Result<Metadata> {
@@ -204,26 +238,13 @@ pub(crate) fn metadata(path: &Path) -> io::Result<Metadata> {
     }
 }
 
-fn rest(path: &Path, from: Option<Place>) -> io::Result<BufReader<Ready>> {
-    let (mut file, start) = open(path)?;
-    let place = from.unwrap_or(Place {
-        offset: start,
-        line: 1,
-        is_in_long_line: false,
-    });
-    file.seek(SeekFrom::Start(place.offset))?;
-    let mut rest = BufReader::new(Ready(file));
-    skip_to_line(&mut rest, place)?;
-    Ok(rest)
-}
-
 /// A file that gives out what it has. More would have to be waited for, even if it is a regular file
 /// by its type, as /proc/kmsg is.
-struct Ready(File);
+struct Ready<'a>(&'a File);
 
-impl Read for Ready {
+impl Read for Ready<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if is_ready(&self.0) {
+        if is_ready(self.0) {
             self.0.read(buffer)
         } else {
             Err(ErrorKind::WouldBlock.into())
@@ -254,8 +275,10 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// Copies until the end, and ends the last line.
-fn copy_lines(mut input: impl BufRead, out: &mut impl Write) -> Result<(), NotCopied> {
+/// Copies the lines of an input that begins at the place, and ends the last one.
+fn copy_lines(input: impl Read, place: Place, out: &mut impl Write) -> Result<(), NotCopied> {
+    let mut input = BufReader::new(input);
+    skip_to_line(&mut input, place).map_err(NotCopied::Unreadable)?;
     let mut last = b'\n';
     loop {
         // Without the rest of a line, the next file would continue it.

@@ -92,7 +92,7 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0    every page found was fetched, except what the limits left out
   1    a page could not be fetched, the summary could not be written, or there
-       were too few threads
+       were too few threads or too little memory
   2    invalid arguments
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the pages in hand were finished if the grace period

@@ -81,10 +81,10 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let workers = affordable(&args)?;
+    let (sender, receiver) = channel(&args)?;
     let (start, site) = open_site(&args).await?;
     summary::print_start(&start)?;
 
-    let (sender, receiver) = channel(&args);
     let monitor = sender.monitor();
     let (failures, failed) = mpsc::channel();
     let first = Page::first(start);
@@ -132,11 +132,13 @@ async fn open_site(args: &Args) -> io::Result<(Url, Option<Arc<Site>>)> {
     Ok((start, Some(site)))
 }
 
-fn channel(args: &Args) -> (Sender<Page>, TaskReceiver<Page>) {
-    Builder::new()
-        .capacity(args.capacity as usize)
-        .max_attempts(args.max_attempts)
-        .build_tasks()
+fn channel(args: &Args) -> io::Result<(Sender<Page>, TaskReceiver<Page>)> {
+    let capacity = args.capacity as usize;
+    drop(threads::room::<Page>(capacity, "--capacity")?);
+    let channel = Builder::new()
+        .capacity(capacity)
+        .max_attempts(args.max_attempts);
+    Ok(channel.build_tasks())
 }
 
 /// How many workers the limit of open files allows. Each has up to two connections, because the

@@ -68,8 +68,9 @@ pub(crate) struct Args {
 const EXIT_STATUS: &str = "\
 Exit status:
   0    every number went through all stages
-  1    a stage failed at a number, the output could not be written (a FILE that
-       exists is as it was), or there were too few threads
+  1    a stage failed at a number, the output could not be written, or there were
+       too few threads or too little memory. If C could not write to FILE, one
+       that exists is as it was, unless a message says otherwise
   2    invalid arguments, or stdout or stderr goes to FILE
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: A stopped, and the numbers that it had generated

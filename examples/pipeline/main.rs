@@ -40,10 +40,12 @@ use crate::common::file::Target;
 use crate::common::interrupt::Interrupt;
 use crate::common::interrupt::Stop;
 use crate::common::runtime;
+use crate::common::threads;
 use crate::display::Display;
 use crate::display::Queues;
 use crate::stages::Drain;
 use crate::stages::Source;
+use crate::stages::Square;
 use crate::stages::Squarer;
 use crate::summary::Summary;
 
@@ -66,8 +68,11 @@ async fn run(args: &Args, output: Option<Target>) -> io::Result<ExitCode> {
     let output = output.map(Target::create).transpose()?;
     let file = output.as_ref().map(NewFile::file).transpose()?;
 
-    let (to_b, from_a) = tollgate::tasks(args.capacity as usize);
-    let (to_c, from_b) = tollgate::tasks(args.capacity as usize);
+    let capacity = args.capacity as usize;
+    let room = (room::<u64>(capacity)?, room::<Square>(capacity)?);
+    drop(room);
+    let (to_b, from_a) = tollgate::tasks(capacity);
+    let (to_c, from_b) = tollgate::tasks(capacity);
     let queues = Queues {
         to_b: to_b.monitor(),
         to_c: to_c.monitor(),
@@ -127,6 +132,10 @@ fn exit_code(summary: &Summary) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn room<T>(capacity: usize) -> io::Result<impl Sized> {
+    threads::room::<T>(capacity, "--capacity")
 }
 
 fn millis(millis: u64) -> Duration {

@@ -77,7 +77,8 @@ Exit status:
   2    invalid arguments
   3    no worker could be started (the system returned an error, or 5 workers in
        a row exited or hung before they were ready, or 100 were killed), or there
-       were too few threads. Items that were left without a worker count as left
+       were too few threads or too little memory. Items that were left without a
+       worker count as left
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
        quits at once with all workers; what is not yet printed is lost

@@ -55,6 +55,7 @@ use crate::common::exit;
 use crate::common::interrupt::Interrupt;
 use crate::common::output::warn;
 use crate::common::runtime;
+use crate::common::threads;
 use crate::common::threads::workers_or_cpus;
 use crate::end::BROKEN;
 use crate::end::End;
@@ -76,19 +77,23 @@ fn main() -> ExitCode {
         let crash_on = args.crash_on;
         return Job { pause, crash_on }.run();
     }
+    worker::wait_reports_deaths();
     exit::code(runtime::block_on(BLOCKING, None, run(&args)), BROKEN)
 }
 
 /// Starts all parts, waits for the end, and reports.
 async fn run(args: &Args) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    let capacity = args.capacity as usize;
+    let room = (room::<u64>(capacity)?, room::<Outcome>(capacity)?);
+    drop(room);
     let (sender, receiver) = Builder::new()
-        .capacity(args.capacity as usize)
+        .capacity(capacity)
         .max_attempts(args.max_attempts)
         .build_tasks();
     let monitor = sender.monitor();
 
-    let (outcomes, printable) = tollgate::bounded(args.capacity as usize);
+    let (outcomes, printable) = tollgate::bounded(capacity);
     let bar = output::bar(args.quiet || args.verbose, args.items);
     let workers = workers_or_cpus(args.workers);
     let workers = descriptors::affordable(workers, "workers", worker::DESCRIPTORS, 0)?.get();
@@ -116,6 +121,10 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
     let report = *report(&monitor.finished().await);
     summarise(args.items, &report, &pool);
     Ok(end.code(report.done == args.items))
+}
+
+fn room<T>(capacity: usize) -> io::Result<impl Sized> {
+    threads::room::<T>(capacity, "--capacity")
 }
 
 fn pool(args: &Args, workers: usize) -> io::Result<Pool> {

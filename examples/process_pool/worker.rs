@@ -23,6 +23,19 @@ use crate::protocol::Reply;
 use crate::protocol::Request;
 use crate::starts::NotReady;
 
+/// Lets the system report how a process has ended, which it does not if the program was started with
+/// SIGCHLD ignored.
+pub(crate) fn wait_reports_deaths() {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::SigHandler;
+        use nix::sys::signal::Signal;
+
+        // SAFETY: no handler is installed.
+        let _ = unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+    }
+}
+
 /// How to start a worker: this program with other arguments.
 pub(crate) struct Recipe {
     program: PathBuf,
@@ -78,7 +91,13 @@ impl Worker {
         let mut worker = match recipe.spawn() {
             Ok(child) => Self::new(child)?,
             Err(error) if is_passing(&error) => return Ok(Err(NotReady::Lacking(error))),
-            Err(error) => return Err(error),
+            Err(error) => {
+                let program = &recipe.program;
+                return Err(io::Error::new(
+                    error.kind(),
+                    format!("{program:?}: {error}"),
+                ));
+            }
         };
         let why = match timeout(limit, worker.read()).await {
             Ok(Ok(Reply::Ready)) => return Ok(Ok(worker)),

@@ -38,6 +38,7 @@ use crate::common::interrupt::Interrupt;
 use crate::common::output::print;
 use crate::common::runtime;
 use crate::common::start::start;
+use crate::common::threads;
 use crate::http::Service;
 use crate::jobs::Job;
 use crate::jobs::Running;
@@ -58,6 +59,7 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     print(&format!("listening on {}\n", listener.local_addr()?))?;
 
     // This receiver is kept: without any, the channel would discard the queued jobs.
+    drop(threads::room::<Job>(args.capacity.get(), "--capacity")?);
     let (sender, receiver) = tollgate::tasks::<Job>(args.capacity.get());
     let monitor = sender.monitor();
     let running = Running::default();

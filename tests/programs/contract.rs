@@ -225,11 +225,7 @@ fn too_few_threads_are_explained(contract: &Contract) {
     let output = limited(contract.name, directory.path(), "--nproc=1")
         .args(contract.success.args)
         .run();
-    let code = match contract.name {
-        "process_pool" => 3,
-        _ => 1,
-    };
-    output.assert_code(code);
+    output.assert_code(broken(contract));
     let message = format!(
         "{}: cannot start thread *: Resource temporarily unavailable (os error 11); *raise the \
          limit of processes (ulimit -u) or memory (ulimit -v)",
@@ -237,6 +233,30 @@ fn too_few_threads_are_explained(contract: &Contract) {
     );
     assert_lines(&output.stderr.text(), &[&message]);
     assert_eq!(output.stdout.text(), "");
+}
+
+test_programs!(too_little_memory_for_a_channel_is_explained);
+fn too_little_memory_for_a_channel_is_explained(contract: &Contract) {
+    let directory = (contract.directory)();
+    let prlimit = command("prlimit", directory.path()).arg("--as=40000000");
+    let program = prlimit.arg(example(contract.name));
+    let args = [contract.success.args, &["--capacity=1000000"]].concat();
+    let output = program.args(args).run();
+    output.assert_code(broken(contract));
+    let message = format!(
+        "{}: cannot allocate memory for a channel: *; lower --capacity, or raise *",
+        contract.name
+    );
+    assert_lines(&output.stderr.text(), &[&message]);
+    assert_eq!(output.stdout.text(), "");
+}
+
+/// The exit code if the program itself cannot continue.
+fn broken(contract: &Contract) -> i32 {
+    match contract.name {
+        "process_pool" => 3,
+        _ => 1,
+    }
 }
 
 test_programs!(too_few_descriptors_are_explained);

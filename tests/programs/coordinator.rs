@@ -17,6 +17,9 @@ mod pipes;
 #[path = "../../examples/coordinator/reader.rs"]
 mod reader;
 #[allow(dead_code)] // The program uses all of it.
+#[path = "../../examples/coordinator/shard.rs"]
+mod shard;
+#[allow(dead_code)] // The program uses all of it.
 #[path = "../../examples/coordinator/source.rs"]
 mod source;
 #[allow(dead_code)] // The program uses all of it.

@@ -5,14 +5,17 @@ use std::fs::File;
 use std::fs::Permissions;
 use std::io;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
 
 use nix::libc;
+use nix::unistd::Uid;
 use tempfile::TempDir;
 use tempfile::tempdir;
 
@@ -121,12 +124,93 @@ fn file_in_read_only_directory_is_overwritten_when_complete() {
     set_mode(directory.path(), 0o755);
 }
 
+/// It may have no path, and its reader has opened it already.
+#[test]
+fn file_of_descriptor_is_overwritten() {
+    for remove in ["", "rm out;"] {
+        let directory = directory("old text that is longer");
+        let script = format!(r#"exec 7<out; {remove} "$0" "$@" >/dev/null; cat <&7"#);
+        let shell = command("sh", directory.path()).args(["-c", &script]);
+        let program = shell.arg(example("pipeline")).args(SHORT);
+        let output = program.arg("--output=/dev/fd/7").run();
+        assert_eq!(output.stdout.text(), LINES, "{:?}", output.stderr);
+        let names = names(directory.path());
+        assert_eq!(
+            names,
+            if remove.is_empty() {
+                vec!["out"]
+            } else {
+                vec![]
+            }
+        );
+    }
+}
+
+/// A new file would belong to the user who runs the program.
+#[test]
+fn file_of_another_user_is_overwritten() {
+    if !Uid::effective().is_root() {
+        // It cannot make such a file.
+        return;
+    }
+    let directory = directory("old");
+    let out = directory.path().join("out");
+    set_mode(&out, 0o666);
+    set_mode(directory.path(), 0o777);
+    let limited = limited("pipeline", directory.path(), "--core=0");
+    let output = limited.args(SHORT).arg("--output=out").run();
+    output.assert_code(0);
+    assert_eq!(fs::read_to_string(&out).unwrap(), LINES);
+    let file = fs::metadata(&out).unwrap();
+    assert_eq!((file.uid(), file.gid(), file.mode() & 0o777), (0, 0, 0o666));
+    assert_eq!(names(directory.path()), ["out"]);
+}
+
+#[test]
+fn new_file_has_group_of_old_one() {
+    const GROUP: u32 = 4242;
+    let directory = directory("old");
+    let out = directory.path().join("out");
+    if chown(&out, None, Some(GROUP)).is_err() {
+        // Only root may give it to any group.
+        return;
+    }
+    let old = fs::metadata(&out).unwrap();
+    new_file(&out).unwrap().commit().unwrap();
+    let new = fs::metadata(&out).unwrap();
+    assert_eq!(new.gid(), GROUP);
+    assert_ne!(new.ino(), old.ino(), "it is overwritten, and not replaced");
+}
+
+#[test]
+fn file_that_was_overwritten_in_part_is_named() {
+    let old = directory("old");
+    let file = File::options()
+        .write(true)
+        .open(old.path().join("out"))
+        .unwrap();
+    let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let commit = || {
+        let new = new_file(Path::new(&descriptor)).unwrap();
+        fail_call(libc::SYS_ftruncate);
+        new.commit()
+    };
+    let error = thread::scope(|scope| scope.spawn(commit).join().unwrap().unwrap_err());
+    let error = error.to_string();
+    let (_, kept) = error
+        .split_once("; it may be incomplete now; what was written is in \"")
+        .unwrap();
+    let kept = Path::new(kept.trim_end_matches('"'));
+    assert_eq!(fs::read_to_string(kept).unwrap(), LINES);
+    fs::remove_file(kept).unwrap();
+}
+
 #[test]
 fn file_that_cannot_be_synced_is_kept() {
     let directory = directory("old");
     let out = directory.path().join("out");
     let sync = || {
-        fail_fsync();
+        fail_call(libc::SYS_fsync);
         let new = new_file(&out).unwrap();
         new.commit()
     };
@@ -139,8 +223,8 @@ fn file_that_cannot_be_synced_is_kept() {
     assert_eq!(kept, LINES);
 }
 
-/// From now on, `fsync` fails in this thread.
-fn fail_fsync() {
+/// From now on, a system call fails in this thread.
+fn fail_call(number: i64) {
     const NUMBER_OF_CALL: u32 = 0;
     let statement = |code: u32, k, jf| libc::sock_filter {
         code: code as u16,
@@ -156,7 +240,7 @@ fn fail_fsync() {
         ),
         statement(
             libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            libc::SYS_fsync as u32,
+            number as u32,
             1,
         ),
         statement(

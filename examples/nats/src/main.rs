@@ -48,8 +48,11 @@ use crate::common::exit;
 use crate::common::interrupt::Interrupt;
 use crate::common::runtime;
 use crate::common::start::start;
+use crate::common::threads;
 
 type Error = Box<dyn error::Error + Send + Sync>;
+
+const AHEAD: &str = "--ahead";
 
 /// How long an abort may take.
 const ABORT: Duration = Duration::from_secs(5);
@@ -129,6 +132,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 }
 
 async fn work_from_channel(limits: Limits) -> Result<(), Error> {
+    drop(threads::room::<Bytes>(limits.ahead.get(), AHEAD)?);
     let (sender, receiver) = tollgate::tasks::<Bytes>(limits.ahead.get());
     let monitor = sender.monitor();
     let pool = receiver.run_tasks(limits.at_once, |task| channel::process(task, work));
@@ -167,6 +171,7 @@ async fn work_from_broker(
     };
     println!("ready");
 
+    drop(threads::room::<Delivery>(limits.ahead.get(), AHEAD)?);
     let (sender, receiver) = tollgate::tasks::<Delivery>(limits.ahead.get());
     let monitor = sender.monitor();
     let mut pulling = tokio::spawn(broker::pull(queue, sender));

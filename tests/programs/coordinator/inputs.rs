@@ -1,9 +1,13 @@
 //! Input files, in the shapes that editors and other tools leave them.
 
 use std::fs;
+use std::future::poll_fn;
+use std::mem;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use super::PATIENT;
 use super::coordinator::Coordinator;
@@ -12,8 +16,10 @@ use super::counts;
 use super::crew::in_time;
 use super::program_in;
 use super::reader::Reader;
-use super::reader::Shard;
+use super::shard::Shard;
 use super::tree;
+use super::unread;
+use crate::common::threads::lock;
 use crate::program::command;
 use crate::program::example;
 use crate::program::make_fifo;
@@ -199,4 +205,60 @@ fn reader_without_input_does_not_delay_end() {
     let output = program_in(&tree, &["fifo", "bad", PATIENT]).run();
     output.assert_code(1);
     assert!(!output.stderr.text().contains("still running"));
+}
+
+/// As after a grace period.
+#[tokio::test]
+async fn reader_that_is_dropped_leaves_what_it_has_not_begun() {
+    let tree = tree(&[("one", "1\n2\n3\n"), ("two", "4\n")]);
+    let path = |name| tree.path().join(name);
+    let files = Shard::Files(vec![path("one"), path("two")]);
+    let numbers = Shard::Numbers {
+        first: 1,
+        last: 10,
+        step: 2,
+    };
+    for (shard, expected) in [
+        (
+            files,
+            vec![
+                format!("{:?} after byte 4, in line 3", path("one")),
+                format!("{:?}", path("two")),
+            ],
+        ),
+        (numbers, vec!["the numbers from 5 to 10 by 2".to_owned()]),
+    ] {
+        // The first record fills the queue, and the second waits.
+        let (sender, _receiver) = tollgate::tasks(1);
+        let monitor = sender.monitor();
+        let reader = Reader {
+            coordinator: Coordinator::default(),
+            records: sender,
+            read: Arc::default(),
+            left: Left::default(),
+            unread: Left::default(),
+        };
+        let (read, left, unread) = (
+            Arc::clone(&reader.read),
+            Arc::clone(&reader.left),
+            Arc::clone(&reader.unread),
+        );
+        let mut running = pin!(Some(reader.run(shard)));
+        in_time(poll_fn(|context| {
+            let running = running.as_mut().as_pin_mut().unwrap();
+            assert!(running.poll(context).is_pending());
+            if read.load(Ordering::Relaxed) == 2 {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }))
+        .await;
+        running.set(None);
+        assert_eq!((monitor.close_now().count(), lock(&left).len()), (1, 1));
+        let stopped = mem::take(&mut *lock(&unread));
+        let unread = unread::settle(stopped).await;
+        let unread: Vec<_> = unread.iter().map(ToString::to_string).collect();
+        assert_eq!(unread, expected);
+    }
 }

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use nix::libc;
 use nix::unistd::Uid;
@@ -122,9 +123,15 @@ fn input_is_not_overwritten_by_what_is_left() {
         }
     }
     // Not even if it does not exist yet.
-    for left in ["missing", "./missing"] {
+    symlink("missing", tree.path().join("link")).unwrap();
+    for [input, left] in [
+        ["missing", "missing"],
+        ["missing", "./missing"],
+        ["missing", "link"],
+        ["link", "missing"],
+    ] {
         let left = format!("--left={left}");
-        let output = program_in(&tree, &["numbers", "missing", &left]).run();
+        let output = program_in(&tree, &["numbers", input, &left]).run();
         output.assert_code(2);
         assert!(output.stderr.text().contains("--left would overwrite"));
         assert!(!tree.path().join("missing").exists());
@@ -318,7 +325,8 @@ fn interrupt_while_left_is_written_changes_nothing() {
 
 #[test]
 fn full_left_file_fails() {
-    let output = program(&["--left=/dev/full", "--enough=1", ENDLESS, "-c1000"]).run();
+    let run = program(&["--left=/dev/full", "--enough=1", ENDLESS, "-c1000"]);
+    let output = run.env("TMPDIR", "missing").run();
     let left = counts(&output).handed_back > 0;
     output.assert_code(i32::from(left));
     let message = r#"cannot write "/dev/full": No space left on device"#;
@@ -331,9 +339,142 @@ fn input_is_unread_after_failed_copy() {
     let lines: String = (1..=1000).map(|number| format!("{number}\n")).collect();
     let tree = tree(&[("numbers", &lines)]);
     let args = ["numbers", "--enough=1", "-r1", "-w1", "-c1"];
-    let output = program_in(&tree, &args).arg("--left=/dev/full").run();
+    let run = program_in(&tree, &args).arg("--left=/dev/full");
+    let output = run.env("TMPDIR", "missing").run();
     output.assert_code(1);
     let stderr = output.stderr.text();
     let message = "coordinator: not read: \"numbers\" after byte ";
     assert!(stderr.contains(message), "{stderr}");
+}
+
+#[test]
+fn file_that_becomes_an_input_is_not_overwritten() {
+    let tree = tree(&[("numbers", "1\n2\n3\n")]);
+    let path = |name| tree.path().join(name);
+    let run = program_in(
+        &tree,
+        &["numbers", "--left=left", "--hang-at=1", "--grace=0"],
+    )
+    .start();
+    wait_for_hang(&run);
+    fs::hard_link(path("numbers"), path("left")).unwrap();
+    run.interrupt();
+    let output = run.finish();
+    output.assert_code(1);
+    assert_eq!(fs::read(path("numbers")).unwrap(), b"1\n2\n3\n");
+    let error =
+        r#"cannot write "left": it is "numbers" now, which is an input; what was written is in "#;
+    assert!(output.stderr.text().contains(error), "{:?}", output.stderr);
+}
+
+#[test]
+fn what_is_left_is_written_elsewhere_if_its_file_is_full() {
+    let tree = tree(&[]);
+    let pipe = Pipe::new();
+    (&pipe.write).write_all(b"1\n2\n3\n4\n5\n").unwrap();
+    let run = |temporary: &str| {
+        let args = [
+            "-",
+            "--hang-at=1",
+            "--left=/dev/full",
+            "-w1",
+            "-c9",
+            "--grace=0",
+        ];
+        let run = program_in(&tree, &args).env("TMPDIR", temporary);
+        let run = run.stdin(pipe.read.try_clone().unwrap()).start();
+        wait_for_hang(&run);
+        pipe.wait_until_empty();
+        run.interrupt();
+        let output = run.finish();
+        output.assert_code(1);
+        let error = r#"cannot write "/dev/full": No space left on device (os error 28)"#;
+        let stderr = output.stderr.text();
+        let (before, after) = stderr.split_once(error).unwrap();
+        (before.to_owned(), after.to_owned())
+    };
+    let (_, kept) = run(".");
+    let kept = kept.strip_prefix("; what was written is in \"").unwrap();
+    let kept = fs::read_to_string(tree.path().join(kept.trim_end().trim_end_matches('"'))).unwrap();
+    assert_eq!(kept, "2\n3\n4\n5\n");
+
+    // Not even there.
+    (&pipe.write).write_all(b"1\n2\n3\n").unwrap();
+    let (messages, _) = run("missing");
+    for record in [r#""-":2: "2""#, r#""-":3: "3""#] {
+        let message = format!("coordinator: not written: {record}\n");
+        assert!(messages.contains(&message), "{messages}");
+    }
+}
+
+/// As editors and the rotation of logs do it.
+#[test]
+fn input_that_changes_is_read_to_its_own_end() {
+    let numbers: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+    let replace = |path: &Path| {
+        fs::write(path.with_extension("new"), "7\n".repeat(100_000)).unwrap();
+        fs::rename(path.with_extension("new"), path).unwrap();
+    };
+    let remove = |path: &Path| fs::remove_file(path).unwrap();
+    let truncate = |path: &Path| {
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_len(100)
+            .unwrap()
+    };
+    type Change = fn(&Path);
+    let changes: [(Change, bool); 3] = [(replace, true), (remove, true), (truncate, false)];
+    for (change, is_whole) in changes {
+        let tree = tree(&[("numbers", &numbers)]);
+        let args = [
+            "numbers",
+            "--left=left",
+            "--hang-at=10",
+            "-r1",
+            "-w1",
+            "-c1",
+            "--grace=0",
+        ];
+        let run = program_in(&tree, &args).start();
+        wait_for_hang(&run);
+        change(&tree.path().join("numbers"));
+        run.interrupt();
+        let output = run.finish();
+        output.assert_code(130);
+        let left = fs::read_to_string(tree.path().join("left")).unwrap();
+        let place = "not read: \"numbers\" after byte ";
+        assert_eq!(output.stderr.text().contains(place), !is_whole);
+        let expected = numbers.lines().skip_while(|number| *number != "11");
+        let expected = expected.take(left.lines().count());
+        assert!(left.lines().eq(expected), "{left}");
+        // What was taken before the file was truncated is at least the rest of a block.
+        assert!(left.lines().count() > if is_whole { 20_000 - 11 } else { 1000 });
+    }
+}
+
+#[test]
+fn fifo_that_is_replaced_by_file_is_not_taken_for_it() {
+    let tree = tree(&[]);
+    let path = tree.path().join("fifo");
+    make_fifo(&path);
+    let mut fifo = File::options().read(true).write(true).open(&path).unwrap();
+    fifo.write_all(b"1\n2\n3\n4\n").unwrap();
+    let args = [
+        "fifo",
+        "--left=left",
+        "--hang-at=1",
+        "-w1",
+        "-c1",
+        "--grace=0",
+    ];
+    let run = program_in(&tree, &args).start();
+    wait_for_hang(&run);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "7\n".repeat(1000)).unwrap();
+    run.interrupt();
+    run.finish().assert_code(130);
+    let left = fs::read_to_string(tree.path().join("left")).unwrap();
+    assert_eq!(left, "2\n3\n4\n");
 }

@@ -5,9 +5,15 @@ use std::fs::File;
 use std::io;
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::pin::pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
+use std::thread;
 
 use futures_lite::future::poll_once;
+use nix::sys::signal::Signal;
+use tempfile::tempdir;
 use tokio::runtime;
 use tokio::task;
 use tokio::time::Instant;
@@ -16,6 +22,7 @@ use super::CTRL_C;
 use super::PATIENT;
 use super::counts;
 use super::crew::in_time;
+use super::lines::Lines;
 use super::program_in;
 use super::source::Next;
 use super::source::Source;
@@ -85,6 +92,52 @@ fn pipe_keeps_what_comes_after_stop() {
     }
 }
 
+#[test]
+fn no_byte_of_pipe_is_lost_by_stop() {
+    for seed in 0..30 {
+        let tree = tree(&[]);
+        let pipe = Pipe::new();
+        let run = program_in(&tree, &["-", "--left=left", PATIENT]);
+        let run = run.stdin(pipe.read.try_clone().unwrap()).start();
+        let chunks = fastrand::Rng::with_seed(seed).usize(1..200);
+        let has_ended = AtomicBool::new(false);
+        let (numbers, output, rest) = thread::scope(|scope| {
+            let (written, wait) = mpsc::channel();
+            let mut write = pipe.write.try_clone().unwrap();
+            let has_ended = &has_ended;
+            let writer = scope.spawn(move || {
+                let mut numbers = 1..;
+                while !has_ended.load(Ordering::Relaxed) {
+                    // A pipe takes up to 4096 bytes as a whole.
+                    let chunk: String = numbers
+                        .by_ref()
+                        .take(64)
+                        .map(|n| format!("{n}\n"))
+                        .collect();
+                    write.write_all(chunk.as_bytes()).unwrap();
+                    let _ = written.send(());
+                }
+                1..numbers.start
+            });
+            (0..chunks).for_each(|_| wait.recv_timeout(PATIENCE).unwrap());
+            eventually("the handler of SIGINT", || {
+                run.has_signal("SigCgt", Signal::SIGINT as u32)
+                    .then_some(())
+            });
+            run.interrupt();
+            let output = run.finish();
+            has_ended.store(true, Ordering::Relaxed);
+            // Without this, the writer may wait for room.
+            let rest = rest(pipe);
+            (writer.join().unwrap(), output, rest)
+        });
+        output.assert_code(130);
+        let left = fs::read_to_string(tree.path().join("left")).unwrap();
+        let all = sum(&output) + total(&left) + total(&rest);
+        assert_eq!(all, numbers.sum(), "seed {seed}");
+    }
+}
+
 #[tokio::test]
 async fn input_that_waits_takes_nothing() {
     let pipe = Pipe::new();
@@ -92,7 +145,7 @@ async fn input_that_waits_takes_nothing() {
     assert!(poll_once(source.fill()).await.is_none());
     (&pipe.write).write_all(b"1\n").unwrap();
     let settled = source.settle(Instant::now() + PATIENCE).await;
-    assert_eq!(settled, (Vec::new(), Next::Unknown));
+    assert_eq!((&*settled.bytes, settled.next), (&b""[..], Next::Unknown));
     assert_eq!(rest(pipe), "1\n");
 }
 
@@ -117,8 +170,9 @@ fn call_that_hangs_is_given_up() {
         assert!(in_time(busy).await.unwrap().is_err());
 
         let deadline = Instant::now() + PATIENCE;
-        assert_eq!(one.settle(deadline).await, (b"1\n".into(), Next::Unknown));
-        assert_eq!(two.settle(Instant::now()).await, (Vec::new(), Next::Hangs));
+        let (one, two) = (one.settle(deadline).await, two.settle(Instant::now()).await);
+        assert_eq!((&*one.bytes, one.next), (&b"1\n"[..], Next::Unknown));
+        assert_eq!((&*two.bytes, two.next), (&b""[..], Next::Hangs));
     });
     drop(pipe.write);
 }
@@ -182,6 +236,51 @@ fn pipe_is_refused_twice() {
         assert!(output.stderr.text().contains(message), "{files:?}");
         assert_eq!(output.stdout.text(), "");
     }
+}
+
+#[tokio::test]
+async fn line_that_has_begun_is_read_to_its_end() {
+    let pipe = Pipe::new();
+    (&pipe.write).write_all(b"1\n2").unwrap();
+    let mut source = Source::new(pipe.read.try_clone().unwrap());
+    assert_eq!(in_time(source.fill()).await.unwrap(), b"1\n2");
+    let deadline = Instant::now() + PATIENCE;
+    let mut settled = source.settle(deadline).await;
+    {
+        let mut ending = pin!(settled.end_line(3, deadline));
+        assert!(poll_once(&mut ending).await.is_none());
+        (&pipe.write).write_all(b"3\n4\n5").unwrap();
+        in_time(ending).await;
+    }
+    assert_eq!(settled.bytes, b"1\n23\n");
+    // A line that has ended is not continued.
+    in_time(settled.end_line(3, deadline)).await;
+    assert_eq!(settled.bytes, b"1\n23\n");
+    // A line that is too long is not read to its end.
+    settled.bytes.clear();
+    settled.bytes.push(b'4');
+    in_time(settled.end_line(1, deadline)).await;
+    assert_eq!(settled.bytes, b"44");
+    assert_eq!(rest(pipe), "\n5");
+}
+
+/// On a terminal, each Ctrl-D is an end of the input.
+#[tokio::test]
+async fn input_is_not_read_after_its_end() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    make_fifo(&path);
+    let mut lines = {
+        // To open one end waits for the other.
+        let mut both = File::options().read(true).write(true).open(&path).unwrap();
+        both.write_all(b"1\n2").unwrap();
+        Lines::new(File::open(&path).unwrap(), 0)
+    };
+    assert_eq!(in_time(lines.next()).await.unwrap().unwrap().text, b"1");
+    assert_eq!(in_time(lines.next()).await.unwrap().unwrap().text, b"2");
+    let mut writer = File::options().write(true).open(&path).unwrap();
+    writer.write_all(b"3\n").unwrap();
+    assert!(in_time(lines.next()).await.unwrap().is_none());
 }
 
 /// What is still in a pipe.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use std::path::Path;
+
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -18,7 +20,9 @@ use super::program::busy_workers;
 use super::program::pid_of;
 use super::program::run_with_kills;
 use super::program::wait_for_starts;
+use crate::program::command;
 use crate::program::eventually;
+use crate::program::example;
 
 #[test]
 fn crashing_item_fails_after_all_attempts() {
@@ -180,6 +184,18 @@ fn stopped_idle_worker_does_not_delay_end() {
     output.assert_code(0);
     assert_eq!(Account::of(&output, 1..3).died, 0);
     pool.assert_gone();
+}
+
+/// As a program may be that starts this one.
+#[test]
+fn ignored_sigchld_changes_nothing() {
+    let pool = Program::new();
+    let env = command("env", Path::new("/")).arg("--ignore-signal=CHLD");
+    let program = env.arg(example("process_pool")).arg(&pool.mark);
+    let output = program.args(["-n20", "-w2"]).run();
+    output.assert_code(0);
+    assert_eq!(output.stderr.text().lines().count(), 1);
+    assert_eq!(Account::of(&output, 1..21).done, 20);
 }
 
 #[test]

@@ -64,8 +64,8 @@ fn deleted_program_cannot_start_workers() {
     let (output, pool) = run_with_changed_program(|program| fs::remove_file(program).unwrap());
 
     output.assert_code(3);
-    let error = "No such file or directory (os error 2)";
-    assert_eq!(lines_with(&output.stderr, &format!("worker: {error}")), 1);
+    let error = "/copy\": No such file or directory (os error 2)";
+    assert_eq!(lines_with(&output.stderr, error), 1);
     pool.assert_gone();
 }
 
