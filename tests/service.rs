@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,11 +23,13 @@ use program::Output;
 use program::Pipe;
 use program::Run;
 use program::command;
+use program::dev_full;
 use program::eventually;
 use program::example;
 use reqwest::Client;
 use reqwest::Response;
 use reqwest::StatusCode;
+use reqwest::header::CONNECTION;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
@@ -53,6 +56,15 @@ struct Service {
 struct Told {
     accepted: BTreeSet<u64>,
     refused: usize,
+}
+
+impl Extend<Self> for Told {
+    fn extend<I: IntoIterator<Item = Self>>(&mut self, others: I) {
+        for other in others {
+            self.accepted.extend(other.accepted);
+            self.refused += other.refused;
+        }
+    }
 }
 
 impl Service {
@@ -165,11 +177,16 @@ async fn id_of(accepted: Response) -> u64 {
     body["id"].as_u64().unwrap()
 }
 
-/// Posts jobs until no service answers. `accepted` counts for all clients.
-async fn load(url: String, accepted: &AtomicUsize) -> Told {
+/// Posts jobs until no service answers, or the service has accepted `enough`. `accepted` counts for all
+/// clients.
+async fn load(url: String, accepted: &AtomicUsize, enough: usize) -> Told {
     let client = Client::new();
     let mut told = Told::default();
-    while let Ok(response) = post(&client, &url, &json!({ "name": "load", "millis": 1 })).await {
+    while accepted.load(Relaxed) < enough {
+        let job = json!({ "name": "load", "millis": 1 });
+        let Ok(response) = post(&client, &url, &job).await else {
+            break;
+        };
         match response.status() {
             StatusCode::ACCEPTED => {
                 told.accepted.insert(id_of(response).await);
@@ -224,10 +241,19 @@ async fn no_accepted_job_is_lost() {
 
     // Jobs are queued when it stops. The grace period is longer than they take.
     let service = Service::start(&["--workers=4", "--capacity=16", "--grace=60000"]);
-    let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        clients.spawn(load(service.url.clone(), &ACCEPTED));
-    }
+    let clients = |enough| {
+        let load = || load(service.url.clone(), &ACCEPTED, enough);
+        JoinSet::from_iter((0..CLIENTS).map(|_| load()))
+    };
+    let mut told = Told::default();
+    told.extend(clients(JOBS / 2).join_all().await);
+    // As long as it runs, it answers each request.
+    let stats = service.stats().await;
+    assert_eq!(stats["accepted"], told.accepted.len());
+    assert_eq!(stats["refused"], told.refused);
+    assert!(told.refused > 0, "the queue was never full");
+
+    let mut clients = clients(usize::MAX);
     while ACCEPTED.load(Relaxed) < JOBS {
         if let Some(ended) = clients.try_join_next() {
             panic!("a client ended early: {:?}", ended.err());
@@ -235,12 +261,7 @@ async fn no_accepted_job_is_lost() {
         sleep(POLL).await;
     }
     service.terminate();
-    let mut told = Told::default();
-    for client in clients.join_all().await {
-        told.accepted.extend(client.accepted);
-        told.refused += client.refused;
-    }
-    assert!(told.refused > 0, "the queue was never full");
+    told.extend(clients.join_all().await);
 
     let output = service.finish();
     output.assert_code(0);
@@ -251,6 +272,60 @@ async fn no_accepted_job_is_lost() {
     let summary = format!("{} done, 0 failed\n", told.accepted.len());
     assert!(log.ends_with(&summary), "{log}");
     assert_eq!(log.lines().count(), told.accepted.len() + 2);
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_the_service() {
+    let service = Service::start(&["--grace=60000"]);
+    service.accept(hangs()).await;
+    service.terminate();
+    while service.stats().await["closed"] != true {
+        sleep(POLL).await;
+    }
+    let refused = service.post(hangs()).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()[CONNECTION], "close");
+}
+
+#[tokio::test]
+async fn clients_wait_while_too_many_files_are_open() {
+    let service = Service::start(&[]);
+    let prlimit = command("prlimit", Path::new("/")).arg("--nofile=40:40");
+    let prlimit = prlimit.arg(format!("--pid={}", service.run.child.id()));
+    prlimit.run().assert_code(0);
+    let address = service.url.strip_prefix("http://").unwrap();
+    let clients: Vec<_> = (0..60)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    eventually("the shortage to be logged", || {
+        let message = "clients wait until others leave: Too many open files (os error 24)\n";
+        (service.run.stderr().text() == message).then_some(())
+    });
+    drop(clients);
+    service.accept(json!({ "name": "later" })).await;
+    service.wait_for("done", 1).await;
+}
+
+#[tokio::test]
+async fn a_long_request_is_refused() {
+    let service = Service::start(&[]);
+    let order = json!({ "name": "n".repeat(5000) });
+    let answer = service.post(order).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(service.stats().await["accepted"], 0);
+}
+
+#[test]
+fn an_address_that_cannot_be_printed_is_an_error() {
+    let Pipe { read, write, .. } = Pipe::new();
+    drop(read);
+    let service = || command(example("service"), Path::new("/")).arg("--listen=127.0.0.1:0");
+    service().stdout(write).run().assert_code(141);
+    let output = service().stdout(dev_full()).run();
+    output.assert_code(1);
+    let message =
+        "service: cannot write to standard output: No space left on device (os error 28)\n";
+    assert_eq!(output.stderr.text(), message);
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ use crate::site;
 /// This program serves the site itself, on a free port of 127.0.0.1. Its pages link to each other
 /// at random; all are reachable from page 0, and some are unavailable at first.
 ///
-/// Redirects are followed like links. A page is requested again if the connection fails or times
+/// Links are those of the tags `a` and `area`, frames, and a `meta` that refreshes the page. Redirects
+/// are followed like links. A page is requested again if the connection fails or times
 /// out, and if the server answers 408, 429, 500, 502, 503 or 504. Any other error is final.
 #[derive(Parser)]
 #[command(name = "crawl", version, verbatim_doc_comment, after_help = EXIT_STATUS)]

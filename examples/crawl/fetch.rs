@@ -65,10 +65,15 @@ async fn request(client: &Client, url: &Url) -> Result<Answer, Reason> {
             None => Err(Reason::Nowhere(response.status())),
         },
         status if !status.is_success() => Err(Reason::Status(status, asked(&response))),
-        _ if !is_html(&response) => Ok(Answer::Page(Vec::new())),
         _ => {
+            let content_type = response.headers().get(CONTENT_TYPE);
+            let content_type = content_type.map(|it| String::from_utf8_lossy(it.as_bytes()));
+            let content_type = content_type.unwrap_or_default().into_owned();
+            if !is_html(&content_type) {
+                return Ok(Answer::Page(Vec::new()));
+            }
             let html = read(response).await?;
-            Ok(Answer::Page(links(&html, url)))
+            Ok(Answer::Page(links(&html, &content_type, url)))
         }
     }
 }
@@ -76,7 +81,15 @@ async fn request(client: &Client, url: &Url) -> Result<Answer, Reason> {
 /// Where a redirect leads.
 fn target(response: &Response, url: &Url) -> Option<Url> {
     let location = response.headers().get(LOCATION)?;
-    let location = String::from_utf8_lossy(location.as_bytes());
+    // Not all servers encode it as they should.
+    let location: String = location
+        .as_bytes()
+        .iter()
+        .map(|byte| match byte {
+            0x80.. => format!("%{byte:02X}"),
+            _ => char::from(*byte).to_string(),
+        })
+        .collect();
     let mut target = url.join(&location).ok()?;
     target.set_fragment(None);
     Some(target)
@@ -85,23 +98,18 @@ fn target(response: &Response, url: &Url) -> Option<Url> {
 /// The time that the server wants to pass before the next request: seconds, or a date.
 fn asked(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let date = httpdate::parse_http_date(text).ok()?;
-            date.duration_since(SystemTime::now()).ok()
-        }
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than 64 bits are an eternity, too.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
+    let date = httpdate::parse_http_date(text).ok()?;
+    date.duration_since(SystemTime::now()).ok()
 }
 
 /// Whether the answer can have links. If the server does not say what it is, it can.
-fn is_html(response: &Response) -> bool {
-    let Some(content) = response.headers().get(CONTENT_TYPE) else {
-        return true;
-    };
-    let content = content.to_str().unwrap_or_default();
-    let (media, _) = content.split_once(';').unwrap_or((content, ""));
-    ["text/html", "application/xhtml+xml"]
+fn is_html(content_type: &str) -> bool {
+    let (media, _) = content_type.split_once(';').unwrap_or((content_type, ""));
+    ["", "text/html", "application/xhtml+xml"]
         .iter()
         .any(|html| media.trim().eq_ignore_ascii_case(html))
 }

@@ -18,6 +18,7 @@
 
 mod args;
 mod backoff;
+mod charset;
 #[path = "../common/mod.rs"]
 mod common;
 mod fetch;

@@ -15,8 +15,9 @@ pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
 
     /// Number of jobs that are done at once
-    #[arg(short, long, value_name = "N", default_value = "4")]
-    pub(crate) workers: NonZeroUsize,
+    #[arg(short, long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: u16,
 
     /// Maximum number of jobs that wait
     #[arg(short, long, value_name = "N", default_value = "64")]

@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::header::RETRY_AFTER;
 use axum::response::IntoResponse;
@@ -22,6 +24,9 @@ use tollgate::TrySendError;
 
 use crate::jobs::Job;
 use crate::ledger;
+
+/// The longest request. Queued jobs and lines of the log keep the name that a client gave.
+const MOST_BYTES: usize = 4096;
 
 /// What handlers share.
 pub(crate) struct Service {
@@ -57,6 +62,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/jobs", post(enqueue))
         .route("/stats", get(stats))
         .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(service)
 }
 
@@ -70,16 +76,17 @@ async fn enqueue(State(service): State<Arc<Service>>, body: Bytes) -> Response {
         }
     };
     let id = service.last_id.fetch_add(1, Relaxed) + 1;
-    let (why, seconds) = match service.sender.try_send(Job { id, order }) {
+    let (why, seconds, connection) = match service.sender.try_send(Job { id, order }) {
         Ok(()) => return (StatusCode::ACCEPTED, json_body(json!({ "id": id }))).into_response(),
-        Err(TrySendError::Full(_)) => ("the queue is full", "1"),
-        // By then, another instance has taken over.
-        Err(TrySendError::Closed(_)) => ("the service is stopping", "5"),
+        Err(TrySendError::Full(_)) => ("the queue is full", "1", "keep-alive"),
+        // By then, another instance has taken over. This one is about to close the connection, and a
+        // client that used it again might get no answer.
+        Err(TrySendError::Closed(_)) => ("the service is stopping", "5", "close"),
     };
     service.refused.fetch_add(1, Relaxed);
-    let again = [(RETRY_AFTER, seconds)];
+    let header = [(RETRY_AFTER, seconds), (CONNECTION, connection)];
     let body = json_body(json!({ "error": why }));
-    (StatusCode::SERVICE_UNAVAILABLE, again, body).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, header, body).into_response()
 }
 
 async fn stats(State(service): State<Arc<Service>>) -> impl IntoResponse {

@@ -12,6 +12,8 @@
 //!   answer; `finished` waits for the accepted jobs; `close_now` hands back those that no worker has
 //!   begun, and the log names them; then it names the jobs in hand that do not end, and aborts them.
 //! - **A log that blocks no worker.** `force_send` drops the oldest line if no process reads the log.
+//!
+//! It sets no time limit for clients: that is the task of the proxy in front of a service.
 
 mod args;
 #[path = "../common/mod.rs"]
@@ -19,6 +21,7 @@ mod common;
 mod http;
 mod jobs;
 mod ledger;
+mod listener;
 mod log;
 
 use std::future::IntoFuture;
@@ -42,6 +45,7 @@ use crate::common::threads;
 use crate::http::Service;
 use crate::jobs::Job;
 use crate::jobs::Running;
+use crate::listener::Listening;
 use crate::log::Log;
 
 /// The time for what normally takes none: that aborted workers end, and that the log is written.
@@ -64,9 +68,10 @@ async fn run(args: Args) -> io::Result<ExitCode> {
     let monitor = sender.monitor();
     let running = Running::default();
     let worker = || jobs::worker(receiver.clone(), running.clone(), log.clone());
-    let mut workers: JoinSet<()> = (0..args.workers.get()).map(|_| worker()).collect();
+    let mut workers: JoinSet<()> = (0..args.workers).map(|_| worker()).collect();
 
     let (stop_http, stopped) = oneshot::channel::<()>();
+    let listener = Listening::new(listener, log.clone());
     let server = axum::serve(listener, http::router(Service::new(sender)))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let server = tokio::spawn(server.into_future());

@@ -156,7 +156,12 @@ fn page_that_does_not_answer_in_time_is_retried() {
 
 #[test]
 fn page_that_waits_holds_no_worker() {
-    for after in ["1000000", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+    let more_than_64_bits = "99999999999999999999";
+    for after in [
+        "1000000",
+        more_than_64_bits,
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+    ] {
         let site = Served::answering([
             ("/", page("<a href=/later><a href=/now>")),
             ("/later", status_after(503, after)),

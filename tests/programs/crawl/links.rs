@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::IntoResponse;
+
 use super::crawl;
+use super::served::Answer;
 use super::served::Served;
 use super::served::moved;
 use super::served::page;
+use super::served::raw;
 use super::served::status;
 use super::summary;
 
@@ -61,6 +68,22 @@ fn links_are_found_as_real_pages_write_them() {
         ("<a href='\\backslash'>", "/backslash"),
         ("<area href=/area shape=rect>", "/area"),
         ("<noscript><a href=/noscript></noscript>", "/noscript"),
+        ("<frame src=/frame>", "/frame"),
+        ("<iframe src=/iframe></iframe>", "/iframe"),
+        (
+            "<meta http-equiv=Refresh content='0; URL=/refresh'>",
+            "/refresh",
+        ),
+        (
+            "<meta http-equiv=refresh content='9,url = \"/quoted\"x'>",
+            "/quoted",
+        ),
+        (
+            "<meta http-equiv=refresh content=1;/unnamed?a=b>",
+            "/unnamed?a=b",
+        ),
+        ("<meta http-equiv=refresh content=30>", ""),
+        ("<meta name=refresh content=0;/no-refresh>", ""),
         ("<a href=/first href=/second>", "/first"),
         ("<table><a href=/nested></b></p>", "/nested"),
         ("<script>'<a href=/script>'; a<b</script>", ""),
@@ -98,6 +121,69 @@ fn links_are_found_as_real_pages_write_them() {
     let once = paths.chain(["/dir/page"]).map(|page| (page.to_owned(), 1));
     assert_eq!(site.requests(), once.collect());
     output.assert_code(0);
+}
+
+#[test]
+fn links_are_read_in_the_encoding_of_their_page() {
+    // The query is in the encoding of the page, and the path is not.
+    let latin = b"<a href='/\xe0?\xe9'>";
+    let japanese = b"<a href='/\x8a\xbf?\x8e\x9a'>";
+    let utf16: Vec<u8> = "\u{feff}<a href=/utf16>"
+        .encode_utf16()
+        .flat_map(u16::to_be_bytes)
+        .collect();
+    let head = |head: &str, html: &[u8]| [head.as_bytes(), html].concat();
+    let shapes = [
+        (
+            "/header",
+            "text/html; charset=ISO-8859-1",
+            latin.to_vec(),
+            "/%C3%A0?%E9",
+        ),
+        (
+            "/quoted",
+            "text/html;x=y; Charset = \"latin1\"",
+            latin.to_vec(),
+            "/%C3%A0?%E9",
+        ),
+        ("/guess", "text/html", latin.to_vec(), "/%C3%A0?%E9"),
+        (
+            "/tag",
+            "text/html",
+            head("<meta charset=Shift_JIS>", japanese),
+            "/%E6%BC%A2?%8E%9A",
+        ),
+        (
+            "/old-tag",
+            "text/html; charset=unknown",
+            head(
+                "<meta http-equiv=Content-Type content='text/html; charset=sjis'>",
+                japanese,
+            ),
+            "/%E6%BC%A2?%8E%9A",
+        ),
+        // The header comes before the tag, and a byte order mark before both.
+        (
+            "/both",
+            "text/html; charset=latin1",
+            head("<meta charset=utf-8>", latin),
+            "/%C3%A0?%E9",
+        ),
+        ("/utf16", "text/html; charset=latin1", utf16, "/utf16"),
+        (
+            "/utf8",
+            "text/html",
+            "<a href='/ü?ü'>".into(),
+            "/%C3%BC?%C3%BC",
+        ),
+    ];
+    for (path, content_type, html, link) in shapes {
+        let site = Served::answering([(path, raw(content_type, html)), (link, page(""))]);
+        let output = crawl().args(["--url", &site.url(path)]).run();
+        output.assert_code(0);
+        let once = [path, link].map(|page| (page.to_owned(), 1));
+        assert_eq!(site.requests(), once.into(), "{path}");
+    }
 }
 
 #[test]
@@ -158,6 +244,21 @@ fn redirects_are_followed_within_the_site() {
     ] {
         assert!(summary.contains(part), "no {part:?} in {summary}");
     }
+}
+
+#[test]
+fn redirect_need_not_be_ascii() {
+    let latin = HeaderValue::from_bytes(b"/t\xe8").unwrap();
+    let to = move |_| (StatusCode::FOUND, [(LOCATION, latin.clone())]).into_response();
+    let site = Served::answering([
+        ("/", Box::new(to) as Answer),
+        ("/t%E8", moved(302, "/\u{fc}")),
+        ("/%C3%BC", page("")),
+    ]);
+    let output = crawl().args(["--url", &site.url("/")]).run();
+    output.assert_code(0);
+    let once = ["/", "/t%E8", "/%C3%BC"].map(|page| (page.to_owned(), 1));
+    assert_eq!(site.requests(), once.into());
 }
 
 #[test]

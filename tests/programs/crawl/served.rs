@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::Uri;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::header::LOCATION;
 use axum::http::header::RETRY_AFTER;
 use axum::response::Html;
@@ -22,6 +23,11 @@ pub(crate) type Answer = Box<dyn Fn(usize) -> Response + Send + Sync>;
 pub(crate) fn page(html: &str) -> Answer {
     let html = Html(html.to_owned());
     Box::new(move |_| html.clone().into_response())
+}
+
+/// A page of these bytes.
+pub(crate) fn raw(content_type: &'static str, html: Vec<u8>) -> Answer {
+    Box::new(move |_| ([(CONTENT_TYPE, content_type)], html.clone()).into_response())
 }
 
 pub(crate) fn status(code: u16) -> Answer {
