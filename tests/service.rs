@@ -565,6 +565,8 @@ fn too_little_memory_for_the_queue_is_explained() {
         .run();
     output.assert_code(1);
     let stderr = output.stderr.text();
+    // It has not promised to listen.
+    assert_eq!(output.stdout.text(), "");
     let message = "service: cannot allocate memory for a channel: ";
     assert!(
         stderr.starts_with(message) && stderr.contains("; lower --capacity, "),

@@ -47,7 +47,8 @@ Exit status:
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the files in hand were given up, and all checksums
        so far were printed. A second Ctrl-C does so at once, even if a file
-       cannot be given up because reading it blocks
+       cannot be given up because reading it blocks. While they are printed, it
+       quits at once, and what is not yet printed is lost
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
 

@@ -1,7 +1,6 @@
 //! Files that a program writes.
 
 use std::env;
-use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
 use std::fs::File;
@@ -75,6 +74,9 @@ enum Kind {
 /// The temporary files to remove if the process is ended at once.
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+/// The files that are being overwritten, and the complete ones.
+static OVERWRITTEN: Mutex<Vec<(PathBuf, PathBuf)>> = Mutex::new(Vec::new());
+
 impl Kind {
     fn create(path: &Path, old: Option<File>) -> io::Result<Self> {
         let metadata = old.as_ref().map(File::metadata).transpose()?;
@@ -84,7 +86,7 @@ impl Kind {
         };
         let target = follow_links(path)?;
         let (temporary, target) = match (metadata, target) {
-            (None, None) => return Err(ErrorKind::NotFound.into()),
+            (None, None) => return Err(ErrorKind::InvalidInput.into()),
             (None, Some(target)) => (temporary_beside(&target, Access::Umask)?, Some(target)),
             (Some(_), None) => (temporary_elsewhere(path)?, None),
             (Some(old), Some(target)) => match temporary_beside(&target, Access::Owner) {
@@ -145,29 +147,25 @@ impl NewFile {
         else {
             return Ok(());
         };
-        match replace(&temporary, target.as_deref(), old.as_ref()) {
-            Ok(()) => {
-                keep_if_ended(temporary.path());
-                Ok(())
+        let written = match (replace(&temporary, target.as_deref()), old) {
+            (Err(error), Some(old)) if is_irreplaceable(&error) => {
+                overwrite(&self.path, &old, &temporary)
             }
-            Err(error) => Err(cannot_write(&self.path, &keep(temporary, error))),
+            (replaced, _) => replaced,
+        };
+        match written {
+            Ok(()) => keep_if_ended(temporary.path()),
+            Err(error) => return Err(cannot_write(&self.path, &keep(temporary, error))),
         }
+        Ok(())
     }
 }
 
-fn replace(new: &NamedTempFile, target: Option<&Path>, old: Option<&File>) -> io::Result<()> {
+fn replace(new: &NamedTempFile, target: Option<&Path>) -> io::Result<()> {
     new.as_file().sync_all()?;
-    let replaced = match target {
+    match target {
         Some(target) => fs::rename(new.path(), target),
         None => Err(ErrorKind::PermissionDenied.into()),
-    };
-    match (replaced, old) {
-        (Err(error), Some(old)) if is_irreplaceable(&error) => {
-            // If the process is ended meanwhile, nothing else is complete.
-            keep_if_ended(new.path());
-            overwrite(old, new.as_file())
-        }
-        (replaced, _) => replaced,
     }
 }
 
@@ -192,12 +190,18 @@ fn is_irreplaceable(error: &io::Error) -> bool {
     kinds.contains(&error.kind())
 }
 
-fn overwrite(mut old: &File, mut new: &File) -> io::Result<()> {
+fn overwrite(path: &Path, mut old: &File, temporary: &NamedTempFile) -> io::Result<()> {
+    let mut new = temporary.as_file();
     new.rewind()?;
+    // If the process is ended meanwhile, only the temporary file is complete.
+    let complete = temporary.path();
+    keep_if_ended(complete);
+    lock(&OVERWRITTEN).push((path.to_owned(), complete.to_owned()));
     let overwritten = io::copy(&mut new, &mut old).and_then(|length| {
         old.set_len(length)?;
         old.sync_all()
     });
+    lock(&OVERWRITTEN).retain(|(_, other)| other != complete);
     overwritten.map_err(|error| io::Error::other(format!("{error}; it may be incomplete now")))
 }
 
@@ -206,12 +210,17 @@ fn keep_if_ended(path: &Path) {
     lock(&TEMPORARY).retain(|temporary| temporary != path);
 }
 
-/// Removes what [`NewFile`]s have written, before the process is ended at once.
-pub(crate) fn remove_temporary() {
+/// Removes what [`NewFile`]s have written, before the process is ended at once. Returns a message for
+/// each file that is being overwritten.
+pub(crate) fn give_up() -> Vec<String> {
     for path in lock(&TEMPORARY).drain(..) {
         // Perhaps it is gone by now.
         let _ = fs::remove_file(path);
     }
+    let message = |(path, complete)| {
+        format!("{path:?} may be incomplete now; the complete file is {complete:?}")
+    };
+    lock(&OVERWRITTEN).drain(..).map(message).collect()
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> io::Error {
@@ -261,20 +270,26 @@ pub(crate) fn stdout() -> Option<Metadata> {
 }
 
 /// The path that the links at `path` lead to. Nothing need exist there. `None` for a descriptor, such as
-/// `/dev/fd/3`: its file may have no path, and the program that opened it does not want another.
+/// `/dev/fd/3`: its file may have no path, and the program that opened it would not see another.
 pub(crate) fn follow_links(path: &Path) -> io::Result<Option<PathBuf>> {
     /// As many as Linux follows.
     const MOST_LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&path) {
-            Ok(_) if ["/dev", "/proc"].iter().any(|of| path.starts_with(of)) => return Ok(None),
+            Ok(_) if is_descriptor(&path) => return Ok(None),
             Ok(link) => path = path.parent().unwrap_or(Path::new("")).join(link),
             // No link. Any other error is found again.
             Err(_) => return Ok(Some(path)),
         }
     }
     Err(io::Error::other("too many levels of symbolic links"))
+}
+
+/// Whether a link is one of the system's, for an open file.
+fn is_descriptor(link: &Path) -> bool {
+    let directory = directory_of(link).canonicalize();
+    directory.is_ok_and(|directory| directory.starts_with("/proc") && directory.ends_with("fd"))
 }
 
 /// Whether a file of that name can be created. With a slash behind it, only a directory can.
@@ -289,11 +304,14 @@ fn temporary_beside(target: &Path, access: Access) -> io::Result<NamedTempFile> 
     if !ends_with_name(target) {
         return Err(ErrorKind::IsADirectory.into());
     }
-    let directory = match target.parent() {
+    temporary_in(directory_of(target), target, access)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
-    };
-    temporary_in(directory, target, access)
+    }
 }
 
 /// A temporary file in the system's directory for these.
@@ -322,35 +340,31 @@ fn temporary_in(directory: &Path, target: &Path, access: Access) -> io::Result<N
         prefix.push(name);
         prefix.push(".");
     }
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        options.mode(match access {
+            Access::Owner => 0o600,
+            // The system removes what the umask forbids.
+            Access::Umask => 0o666,
+        });
+    }
+    #[cfg(not(unix))]
+    let _ = access;
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".new");
-    #[cfg(unix)]
-    if let Access::Umask = access {
-        use std::os::unix::fs::PermissionsExt;
-
-        // By default, only its owner may read it. The system removes what the umask forbids.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
     // Locked meanwhile, so that no file is left behind if the process is ended at once.
     let mut all = lock(&TEMPORARY);
-    let temporary = builder.tempfile_in(directory).map_err(cause)?;
+    let temporary = builder.make_in(directory, |path| options.open(path))?;
     all.push(temporary.path().to_owned());
     Ok(temporary)
 }
 
-/// The error of the system, without the name of a temporary file.
-fn cause(error: io::Error) -> io::Error {
-    let source = error.get_ref().and_then(Error::source);
-    match source.and_then(<dyn Error>::downcast_ref::<io::Error>) {
-        Some(source) => source
-            .raw_os_error()
-            .map_or_else(|| source.kind().into(), io::Error::from_raw_os_error),
-        None => error,
-    }
-}
-
-/// Gives the new file the owner, the group and the permissions of the old one. Returns whether that was
-/// possible: only root can give a file to another user.
+/// Gives the new file the owner, the group and the permissions of the old one. Returns false if that is
+/// not possible: only root can give a file to another user.
 fn take_over(new: &File, old: &Metadata) -> io::Result<bool> {
     #[cfg(unix)]
     {

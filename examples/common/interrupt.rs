@@ -65,9 +65,9 @@ impl fmt::Display for Stop {
     }
 }
 
-/// The first Ctrl-C, SIGTERM or SIGHUP. The second one ends the process, unless it is a SIGHUP: when a
-/// terminal is closed, the shell and the system each send one. What follows within [`ONE_REQUEST`] is
-/// not a second one.
+/// The first Ctrl-C, SIGTERM or SIGHUP. The second one ends the process, except that no SIGHUP is a second
+/// one: when a terminal is closed, the shell and the system each send one. A signal within [`ONE_REQUEST`]
+/// of the first is not a second one either.
 ///
 /// Once this is dropped, the program ends by itself. The first signal then only causes a message, so
 /// that the output is complete.
@@ -168,7 +168,20 @@ async fn answer(
 }
 
 fn quit(stop: Stop) -> ! {
-    file::remove_temporary();
+    /// How long a message may take. Nothing else can end the program while it blocks.
+    const MOMENT: Duration = Duration::from_secs(1);
+    let messages = file::give_up();
+    if !messages.is_empty() {
+        let (done, written) = mpsc::channel::<()>();
+        let write = move || {
+            messages.iter().for_each(warn);
+            drop(done);
+        };
+        if thread::Builder::new().spawn(write).is_ok() {
+            // It always returns an error: the message is written, or the time is over.
+            let _ = written.recv_timeout(MOMENT);
+        }
+    }
     process::exit(stop.code().into());
 }
 

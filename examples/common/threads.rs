@@ -44,14 +44,15 @@ pub(crate) fn buffer(length: usize, option: Option<&str>) -> io::Result<Vec<u8>>
     Ok(buffer)
 }
 
-/// Room in memory for the slots of a channel. Without it, making the channel panics. The error names the
-/// option to lower. To be dropped before the channel is made.
+/// Reserves memory for the slots of a channel, to be freed before the channel is made. If there is too
+/// little, the channel would panic, but this returns an error that names the option to lower.
 pub(crate) fn room<T>(capacity: usize, option: &str) -> io::Result<impl Sized> {
     // About what a slot needs besides the item.
     type Slot<T> = ([u64; 2], T);
 
     let mut slots: Vec<Slot<T>> = Vec::new();
-    match slots.try_reserve_exact(capacity) {
+    let count = capacity.checked_next_power_of_two().unwrap_or(capacity);
+    match slots.try_reserve_exact(count) {
         Ok(()) => Ok(slots),
         Err(error) => {
             let error = io::Error::new(io::ErrorKind::OutOfMemory, error);

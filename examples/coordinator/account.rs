@@ -42,7 +42,7 @@ impl Account {
     }
 
     /// Writes the records that were handed back to a file, one per line, and what was not read of
-    /// the input. What is then nowhere but in the input is in `unread` afterwards.
+    /// the input. Afterwards, `unread` has what is only in the input.
     ///
     /// If this fails, it writes another file, because a pipe gives nothing out again. `input` returns the
     /// input that is the same file, if there is one.
@@ -57,7 +57,7 @@ impl Account {
                 let Some(input) = input() else {
                     return left.commit();
                 };
-                // At the start, that file was not there.
+                // It was not when the command line was checked.
                 let error = io::Error::other(format!("it is {input:?} now, which is an input"));
                 let error = left.cannot_write(&error);
                 return Err(left.keep_because(error));
@@ -74,6 +74,8 @@ impl Account {
                 for record in &self.handed_back {
                     warn(format_args!("not written: {record}"));
                 }
+                let lost = self.unread.iter().filter_map(Unread::given_out);
+                lost.for_each(warn);
                 Err(error)
             }
         }

@@ -58,6 +58,16 @@ impl Lines {
         }
     }
 
+    /// Closes a pipe of which all that was taken has been consumed, so that a writer that comes from now on does
+    /// not find a reader. Returns where the next line begins. Any other input is returned.
+    pub(crate) fn close_pipe(self) -> Result<Place, Self> {
+        if self.partial.is_empty() && self.input.is_idle_pipe() {
+            Ok(self.place)
+        } else {
+            Err(self)
+        }
+    }
+
     /// Where the next line begins, the part of it that has been consumed, and the input.
     pub(crate) fn into_rest(self) -> (Place, Vec<u8>, Source) {
         (self.place, self.partial, self.input)

@@ -95,9 +95,13 @@ async fn run(args: &Args, readers: usize, left: Option<Target>) -> io::Result<Ex
         hang_at: args.hang_at,
     };
     let bar = ticking_bar(args.quiet, None, TEMPLATE);
-    let pipeline = Pipeline::start(plan, &coordinator, bar.clone());
-    let end = pipeline.end(&coordinator, args.grace);
-    let mut ended = interruptible(end, interrupt, &coordinator, bar).await?;
+    let (crew, pipeline) = Pipeline::start(plan, &coordinator, bar.clone());
+    let joined = coordinator.join(crew, args.grace);
+    let (joined, warning) = interruptible(joined, interrupt, &coordinator, bar).await;
+    let mut ended = pipeline.end(joined).await?;
+    if let Some(warning) = warning {
+        warning.written().await;
+    }
 
     let printed = ended.account.print();
     let input = || args.overwritten();
@@ -117,7 +121,7 @@ fn report(ended: &Ended) -> ExitCode {
         ));
     }
     if ended.further_errors > 0 {
-        warn(format_args!("{} further errors", ended.further_errors));
+        warn(format_args!("further errors: {}", ended.further_errors));
     }
     match &ended.result {
         Err(error) => {

@@ -5,7 +5,6 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use indicatif::ProgressBar;
 use tokio::task::JoinHandle;
@@ -16,6 +15,7 @@ use crate::account::Account;
 use crate::common::errors::report;
 use crate::common::threads;
 use crate::common::threads::lock;
+use crate::coordinator;
 use crate::coordinator::Cause;
 use crate::coordinator::Coordinator;
 use crate::coordinator::Crew;
@@ -41,9 +41,8 @@ pub(crate) struct Plan {
     pub(crate) hang_at: Option<u64>,
 }
 
-/// A pipeline that runs.
+/// A pipeline that runs. Its tasks are in a crew.
 pub(crate) struct Pipeline {
-    crew: Crew,
     read: Arc<AtomicU64>,
     records: Monitor<Record>,
     records_left: Left<Record>,
@@ -70,7 +69,7 @@ impl Pipeline {
         Ok((records, threads::room::<Parsed>(capacity, option)?))
     }
 
-    pub(crate) fn start(plan: Plan, coordinator: &Coordinator, bar: ProgressBar) -> Self {
+    pub(crate) fn start(plan: Plan, coordinator: &Coordinator, bar: ProgressBar) -> (Crew, Self) {
         let (records_in, records_out) = tollgate::tasks(plan.capacity);
         let (results_in, results_out) = tollgate::tasks(plan.capacity);
         let (records, results) = (records_in.monitor(), results_in.monitor());
@@ -101,8 +100,7 @@ impl Pipeline {
         tokio::spawn(worker::close_behind(records.clone(), results.clone()));
         let consumer = worker::consume(results_out, plan.enough, coordinator.clone(), bar);
 
-        Self {
-            crew,
+        let pipeline = Self {
             read,
             records,
             records_left,
@@ -110,15 +108,15 @@ impl Pipeline {
             results,
             results_left,
             consumer: tokio::spawn(consumer),
-        }
+        };
+        (crew, pipeline)
     }
 
-    /// Waits for the end, or for the grace period after a stop, and accounts for all records.
-    pub(crate) async fn end(self, coordinator: &Coordinator, grace: Duration) -> io::Result<Ended> {
-        let ended = coordinator.join(self.crew, grace).await;
+    /// Accounts for all records, after its crew was joined.
+    pub(crate) async fn end(self, joined: coordinator::Ended) -> io::Result<Ended> {
         // The stragglers hang at an `await`, so this returns. Then no task is in hand, and both
         // queues are finished.
-        let stragglers = ended.stragglers.abort().await;
+        let stragglers = joined.stragglers.abort().await;
         let sum = self.consumer.await?;
         let records = *report(&self.records.finished().await);
         let results = *report(&self.results.finished().await);
@@ -139,8 +137,8 @@ impl Pipeline {
                 unread: unread::settle(stopped).await,
                 in_hand: in_hand(records) + in_hand(results),
             },
-            result: ended.result,
-            further_errors: ended.further_errors,
+            result: joined.result,
+            further_errors: joined.further_errors,
             stragglers,
         })
     }

@@ -89,6 +89,9 @@ impl Reader {
         let origin = Arc::from(format!("shard {first}"));
         let mut numbers = Numbers::new(first, last, step, &self.unread);
         for line in 1.. {
+            // If the queue is neither full nor empty, nothing else in this loop waits. The next number is
+            // not taken yet, so an abort here does not lose it.
+            coop::consume_budget().await;
             if self.coordinator.should_stop() {
                 break;
             }
@@ -135,6 +138,8 @@ impl Reader {
                     break;
                 }
             }
+            // As in `generate`. No line is in hand here.
+            coop::consume_budget().await;
         }
         Ok(())
     }
@@ -143,7 +148,6 @@ impl Reader {
     async fn open(&self, path: &Path) -> io::Result<Option<(File, u64)>> {
         loop {
             let path = path.to_owned();
-            // A fifo without a writer blocks the thread.
             let open = task::spawn_blocking(move || unread::open(&path));
             let opened = self.unless_stopped(async { open.await? }).await;
             match opened {
@@ -169,8 +173,6 @@ impl Reader {
     }
 
     async fn enqueue(&self, origin: &Arc<str>, line: Line) {
-        // If the queue is neither full nor empty, nothing else in this loop waits.
-        coop::consume_budget().await;
         let record = Record {
             text: line.text.into(),
             origin: Arc::clone(origin),
@@ -216,10 +218,16 @@ impl Drop for Input<'_> {
         if self.is_done {
             return;
         }
-        lock(self.unread).push(Stopped::File {
-            path: self.path.to_owned(),
-            lines: self.lines.take(),
-        });
+        let path = self.path.to_owned();
+        let stopped = match self.lines.take().map(Lines::close_pipe) {
+            Some(Ok(place)) => Stopped::Pipe { path, place },
+            Some(Err(lines)) => Stopped::File {
+                path,
+                lines: Some(lines),
+            },
+            None => Stopped::File { path, lines: None },
+        };
+        lock(self.unread).push(stopped);
     }
 }
 

@@ -1,5 +1,5 @@
-//! The work of one reader, of which nothing is lost: what the reader has not begun when it stops, or is
-//! dropped, is unread.
+//! The work of one reader. When the reader stops, or is dropped, what it has not begun is recorded as
+//! unread.
 
 use std::path::PathBuf;
 use std::vec;

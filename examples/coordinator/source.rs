@@ -4,14 +4,15 @@
 //! What is read from a pipe is no longer in it. A call that waits in the system cannot be cancelled:
 //! it would take what the pipe gives out after the stop, when all is accounted for. So:
 //!
-//! 1. A reader that waits has called nothing. A stop ends its wait, and the pipe keeps its bytes.
+//! 1. A reader that waits has called nothing. A stop ends its wait, and what comes then stays in the pipe. (If
+//!    no other process reads the pipe, the system drops that when the program closes it.)
 //! 2. A thread reads only if the input is ready, so that the call returns at once. If the stop comes
 //!    meanwhile, [`Source::settle`] waits for the thread, and what it took is accounted for.
 //! 3. After that, only the rest of a line is read whose beginning was taken, byte by byte and not for
-//!    long: half a line is of no use, and the pipe keeps the next one.
+//!    long: half a line is of no use, and the next one stays in the pipe.
 //!
-//! A call can still wait if another process took the bytes first, or if a device is ready by its own
-//! account only. Such a call is given up, and the input is named: [`Next::Hangs`].
+//! A call can still wait if another process took the bytes first, or if a device says that it is ready
+//! and is not. Such a call is given up, and the input is named: [`Next::Hangs`].
 
 use std::fs::File;
 use std::io;
@@ -19,13 +20,21 @@ use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Seek;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio::time::timeout;
 use tokio::time::timeout_at;
 
+use crate::common::file;
+
 const BLOCK: usize = 8 * 1024;
+
+/// How long to wait for a call that should return at once, because its input was ready, and for the rest of a
+/// line.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Source {
     file: Arc<File>,
@@ -43,6 +52,8 @@ pub(crate) struct Source {
 pub(crate) struct Settled {
     /// What was taken and not consumed.
     pub(crate) bytes: Vec<u8>,
+    /// What was taken last, consumed or not.
+    pub(crate) last: Vec<u8>,
     pub(crate) next: Next,
     pub(crate) file: Arc<File>,
 }
@@ -77,9 +88,17 @@ impl Source {
         self.consumed += length;
     }
 
+    /// Whether this is a pipe that no call reads, whose end is not found, and of which all that was taken has been
+    /// consumed.
+    pub(crate) fn is_idle_pipe(&self) -> bool {
+        let is_pipe = self.file.metadata().is_ok_and(|file| file::is_pipe(&file));
+        let is_idle = self.buffer().is_empty() && self.call.is_none();
+        is_pipe && is_idle && !self.is_at_end && next(&self.file) == Next::Unknown
+    }
+
     /// The buffer, which is filled first if it is empty. It is empty at the end. Cancel safe.
     pub(crate) async fn fill(&mut self) -> io::Result<&[u8]> {
-        if self.buffer().is_empty() && !self.is_at_end {
+        while self.buffer().is_empty() && !self.is_at_end {
             if self.call.is_none() {
                 ready(&self.file).await;
             }
@@ -90,7 +109,11 @@ impl Source {
             // If this future is dropped here, the call stays for the next one, or for `settle`.
             let read = call.await;
             self.call = None;
-            self.block = read??;
+            self.block = match read? {
+                // Another process was quicker.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                read => read?,
+            };
             self.consumed = 0;
             self.is_at_end = self.block.is_empty();
         }
@@ -100,13 +123,15 @@ impl Source {
     /// Waits for a call that reads, but not beyond the deadline.
     pub(crate) async fn settle(mut self, deadline: Instant) -> Settled {
         let mut bytes = self.buffer().to_vec();
+        let mut last = self.block.clone();
         let next = match self.call.take() {
             _ if self.is_at_end => Next::End,
             None => self.next(),
             Some(call) => match timeout_at(deadline, call).await {
                 Ok(Ok(Ok(block))) if block.is_empty() => Next::End,
                 Ok(Ok(Ok(block))) => {
-                    bytes.extend(block);
+                    bytes.extend_from_slice(&block);
+                    last = block;
                     self.next()
                 }
                 // It took nothing.
@@ -115,7 +140,12 @@ impl Source {
             },
         };
         let file = self.file;
-        Settled { bytes, next, file }
+        Settled {
+            bytes,
+            last,
+            next,
+            file,
+        }
     }
 
     fn next(&self) -> Next {
@@ -124,19 +154,23 @@ impl Source {
 }
 
 impl Settled {
-    /// Reads the rest of a line of up to `most` bytes, but not beyond the deadline.
+    /// Reads the rest of a line of up to `most` bytes. Waits for the next byte until the deadline, and for a
+    /// call that reads it a little longer.
     pub(crate) async fn end_line(&mut self, most: usize, deadline: Instant) {
         for _ in 0..most {
             let is_in_line = self.bytes.last().is_some_and(|byte| *byte != b'\n');
             if !is_in_line || self.next != Next::Unknown {
                 return;
             }
-            if timeout_at(deadline, ready(&self.file)).await.is_err() {
+            let ready = timeout_at(deadline, ready(&self.file)).await;
+            // `timeout_at` does not fail if the input is ready at once, even after the deadline.
+            if ready.is_err() || Instant::now() >= deadline {
                 return;
             }
             let file = Arc::clone(&self.file);
             let call = task::spawn_blocking(move || read(&file, 1));
-            match timeout_at(deadline, call).await {
+            // The deadline does not apply to this call: the byte that it takes would be lost.
+            match timeout(PATIENCE, call).await {
                 Ok(Ok(Ok(byte))) if byte.is_empty() => self.next = Next::End,
                 Ok(Ok(Ok(byte))) => {
                     self.bytes.extend(byte);

@@ -14,8 +14,8 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::lines::BYTE_ORDER_MARK;
@@ -23,13 +23,11 @@ use super::lines::Lines;
 use super::lines::MAX_LENGTH;
 use super::lines::Place;
 use super::source::Next;
+use super::source::PATIENCE;
 use super::source::Settled;
 use super::source::is_ready;
+use crate::common::file;
 use crate::common::streams;
-
-/// How long the call of a reader that has stopped may take. Its input was ready, so that it returns at
-/// once, unless the system is at fault.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An input as its reader left it.
 pub(crate) enum Stopped {
@@ -38,6 +36,11 @@ pub(crate) enum Stopped {
         /// `None` if it was not open.
         lines: Option<Lines>,
     },
+    /// It is closed, and nothing that it gave out is left.
+    Pipe {
+        path: PathBuf,
+        place: Place,
+    },
     Numbers {
         first: u64,
         last: u64,
@@ -45,14 +48,13 @@ pub(crate) enum Stopped {
     },
 }
 
-/// What is unread of the inputs whose readers have stopped. From now on, nothing is read from pipes.
+/// What is unread of the inputs whose readers have stopped. After this returns, nothing is read from pipes, unless
+/// a call hangs.
 pub(crate) async fn settle(stopped: Vec<Stopped>) -> Vec<Unread> {
     let deadline = Instant::now() + PATIENCE;
-    let mut unread = Vec::new();
-    for input in stopped {
-        unread.extend(input.settle(deadline).await);
-    }
-    unread
+    // At the same time, because each may have to wait for the rest of a line.
+    let settle = stopped.into_iter().map(|input| input.settle(deadline));
+    join_all(settle).await.into_iter().flatten().collect()
 }
 
 impl Stopped {
@@ -60,6 +62,16 @@ impl Stopped {
     async fn settle(self, deadline: Instant) -> Option<Unread> {
         let (path, lines) = match self {
             Self::File { path, lines } => (path, lines),
+            Self::Pipe { path, place } => {
+                return Some(Unread::Rest {
+                    path,
+                    place,
+                    bytes: Vec::new(),
+                    last: Vec::new(),
+                    next: Next::Unknown,
+                    file: None,
+                });
+            }
             Self::Numbers { first, last, step } => {
                 return Some(Unread::Numbers { first, last, step });
             }
@@ -70,16 +82,24 @@ impl Stopped {
         let (place, partial, source) = lines.into_rest();
         let mut input = source.settle(deadline).await;
         input.bytes.splice(..0, partial);
-        let is_file = input.file.metadata().is_ok_and(|file| file.is_file());
-        if !is_file {
+        let metadata = input.file.metadata().ok();
+        let is_file = metadata.as_ref().is_some_and(Metadata::is_file);
+        // A socket may drop the rest of a message of which one byte is read.
+        if metadata.as_ref().is_some_and(file::is_pipe) {
             input.end_line(MAX_LENGTH, deadline).await;
         }
-        let Settled { bytes, next, file } = input;
+        let Settled {
+            bytes,
+            last,
+            next,
+            file,
+        } = input;
         let is_read = bytes.is_empty() && next == Next::End;
         (!is_read).then_some(Unread::Rest {
             path,
             place,
             bytes,
+            last,
             next,
             file: is_file.then_some(file),
         })
@@ -97,6 +117,8 @@ pub(crate) enum Unread {
         place: Place,
         /// What was taken at the place. A pipe does not give it out again.
         bytes: Vec<u8>,
+        /// What was taken last.
+        last: Vec<u8>,
         next: Next,
         /// `None` if it is not a file. A pipe is closed, so that its writer finds out.
         file: Option<Arc<File>>,
@@ -121,7 +143,9 @@ impl fmt::Display for Unread {
                 let Place { offset, line, .. } = place;
                 write!(f, "{path:?} after byte {offset}, in line {line}")?;
                 match next {
-                    Next::Hangs => f.write_str("; a read hangs, and a pipe loses what that takes"),
+                    Next::Hangs => {
+                        f.write_str("; a read still waits, and what it takes from a pipe is lost")
+                    }
                     Next::Unknown | Next::End => Ok(()),
                 }
             }
@@ -135,7 +159,15 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, u64)> {
     let mut file = if is_stdin {
         streams::stdin()?
     } else {
-        File::open(path)?
+        let mut options = File::options();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+
+            // A thread that waits for the writer of a fifo could not be stopped.
+            options.custom_flags(nix::libc::O_NONBLOCK);
+        }
+        options.read(true).open(path)?
     };
     if file.metadata()?.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
@@ -155,6 +187,24 @@ pub(crate) enum NotCopied {
 }
 
 impl Unread {
+    /// What a pipe gave out behind the place, if there is anything.
+    pub(crate) fn given_out(&self) -> Option<String> {
+        match self {
+            Self::Rest {
+                path,
+                bytes,
+                file: None,
+                ..
+            } if !bytes.is_empty() => {
+                let length = bytes.len();
+                Some(format!(
+                    "not written: {length} bytes that {path:?} gave out"
+                ))
+            }
+            _ => None,
+        }
+    }
+
     /// Copies the rest of an input, and returns whether that is all of it. Of a pipe, copies the lines
     /// that the system has given out.
     pub(crate) fn copy_to(&mut self, out: &mut impl Write) -> Result<bool, NotCopied> {
@@ -164,17 +214,15 @@ impl Unread {
             Self::Rest {
                 place,
                 bytes,
+                last,
                 next,
                 file,
                 ..
             } => {
                 let position = place.offset + bytes.len() as u64;
                 match file {
-                    Some(file) if *next != Next::Hangs && is_kept(file, position) => {
-                        let mut file = &**file;
-                        // Another copy may have been tried before.
-                        let sought = file.seek(SeekFrom::Start(position));
-                        sought.map_err(NotCopied::Unreadable)?;
+                    Some(file) if *next != Next::Hangs && is_kept(file, position, last) => {
+                        // Behind what was taken last.
                         copy_lines(bytes.chain(Ready(file)), *place, out)?;
                         Ok(true)
                     }
@@ -185,15 +233,24 @@ impl Unread {
     }
 }
 
-/// Whether the system still has what was read of a file, and all that follows. If the file is shorter now, its
-/// content is another one. One without length that has given out bytes, as /proc/kmsg does, is like a
-/// pipe.
-fn is_kept(file: &File, position: u64) -> bool {
-    let length = file.metadata().map(|file| file.len());
-    length.is_ok_and(|length| length >= position && (length > 0 || position == 0))
+/// Whether a file still has what was taken last, before this position. If not, it was probably truncated and
+/// written again, or the system generates it, as /proc/kmsg. If so, the position of the file is behind that.
+fn is_kept(mut file: &File, position: u64, last: &[u8]) -> bool {
+    let Some(start) = position.checked_sub(last.len() as u64) else {
+        return false;
+    };
+    let length = file.metadata().map_or(0, |file| file.len());
+    if length == 0 && position > 0 {
+        return false;
+    }
+    let mut again = Vec::new();
+    let read = file
+        .seek(SeekFrom::Start(start))
+        .and_then(|_| file.take(last.len() as u64).read_to_end(&mut again));
+    read.is_ok() && again == last
 }
 
-/// Copies a file that was not opened. A fifo must not be, because that may wait.
+/// Copies a file that was not opened. A fifo is not opened either, because its writer would find a reader.
 fn copy_file(path: &Path, out: &mut impl Write) -> Result<bool, NotCopied> {
     if !metadata(path).is_ok_and(|file| file.is_file()) {
         return Ok(false);
@@ -281,7 +338,7 @@ fn copy_lines(input: impl Read, place: Place, out: &mut impl Write) -> Result<()
     skip_to_line(&mut input, place).map_err(NotCopied::Unreadable)?;
     let mut last = b'\n';
     loop {
-        // Without the rest of a line, the next file would continue it.
+        // Without this line feed, the next input would continue the line.
         let end = if last == b'\n' { &b""[..] } else { b"\n" };
         let bytes = match input.fill_buf() {
             Ok(bytes) => bytes,

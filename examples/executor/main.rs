@@ -26,6 +26,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 
 use indicatif::ProgressBar;
 use pollster::block_on;
@@ -55,7 +56,7 @@ fn run(args: &Args) -> io::Result<ExitCode> {
     let capacity = NonZeroUsize::new(args.capacity as usize).expect("clap has checked the range");
     let executor = Arc::new(Executor::new(workers_or_cpus(args.workers), capacity)?);
     let bar = ticking_bar(args.quiet, Some(args.jobs), TEMPLATE);
-    let stop = cancel_on(interrupt, Arc::clone(&executor), bar.clone())?;
+    let (stop, stopper) = cancel_on(interrupt, Arc::clone(&executor), bar.clone())?;
 
     let tally = count(args, &executor, &bar);
     executor.shutdown(true, false);
@@ -80,7 +81,12 @@ fn run(args: &Args) -> io::Result<ExitCode> {
         ));
     }
     printed?;
-    Ok(match (stop.get(), tally) {
+    let stop = stop.get();
+    if stop.is_some() {
+        // Its message is perhaps not written yet. A panic is reported by the panic hook.
+        let _ = stopper.join();
+    }
+    Ok(match (stop, tally) {
         (Some(stop), Tally { done, .. }) if done < args.jobs => stop.code().into(),
         (_, Tally { panicked: 1.., .. }) => ExitCode::FAILURE,
         (_, Tally { done, .. }) if done < args.jobs => ExitCode::from(CANCELLED),
@@ -97,22 +103,23 @@ struct Tally {
     cancelled: u64,
 }
 
-/// Cancels the jobs that have not started at the first Ctrl-C, which is then the returned value.
+/// Cancels the jobs that have not started at the first Ctrl-C, which is then the returned value. Also returns the
+/// thread that waits for it.
 fn cancel_on(
     interrupt: Interrupt,
     executor: Arc<Executor>,
     bar: ProgressBar,
-) -> io::Result<Arc<OnceLock<Stop>>> {
+) -> io::Result<(Arc<OnceLock<Stop>>, JoinHandle<()>)> {
     let stop = Arc::new(OnceLock::new());
     let stopped = Arc::clone(&stop);
-    threads::spawn("stop", None, move || {
+    let stopper = threads::spawn("stop", None, move || {
         let stop = block_on(interrupt.first());
         // Nothing else sets it.
         let _ = stopped.set(stop);
         executor.shutdown(false, true);
         bar.suspend(|| stop.warn("finishing the jobs in hand"));
     })?;
-    Ok(stop)
+    Ok((stop, stopper))
 }
 
 /// Collects the results in order. After `--cancel-after` results it shuts the executor down.

@@ -50,8 +50,8 @@ pub(crate) struct Args {
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) fail_every: Option<u64>,
 
-    /// Write each number and its square to FILE, one pair per line; a FILE that exists is replaced
-    /// when all are written
+    /// Write each number and its square to FILE, one pair per line; a FILE that exists is replaced at
+    /// the end, by all numbers or, after Ctrl-C, by those that went through all stages
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 

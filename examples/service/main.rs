@@ -59,11 +59,11 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let log = Log::start()?;
+    drop(threads::room::<Job>(args.capacity.get(), "--capacity")?);
     let listener = TcpListener::bind(args.listen).await?;
     print(&format!("listening on {}\n", listener.local_addr()?))?;
 
     // This receiver is kept: without any, the channel would discard the queued jobs.
-    drop(threads::room::<Job>(args.capacity.get(), "--capacity")?);
     let (sender, receiver) = tollgate::tasks::<Job>(args.capacity.get());
     let monitor = sender.monitor();
     let running = Running::default();

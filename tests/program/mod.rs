@@ -24,6 +24,7 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use nix::libc;
 use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
@@ -216,11 +217,11 @@ impl Run {
     /// Whether a thread is blocked in a write to a descriptor. `None` if the system does not permit to
     /// look, as it may if the test is not run by root. The test then checks less.
     pub(crate) fn is_held_up_by(&self, descriptor: u8) -> Option<bool> {
-        let descriptor = format!("{descriptor:#x}");
+        // The number of the system call, and its first argument. A running thread has neither.
+        let write = format!("{} {descriptor:#x} ", libc::SYS_write);
         for task in self.proc("task") {
             match fs::read_to_string(task.join("syscall")) {
-                // The number of the system call, and its arguments. A running thread has neither.
-                Ok(call) if call.split(' ').nth(1) == Some(&descriptor) => return Some(true),
+                Ok(call) if call.starts_with(&write) => return Some(true),
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
                 // The thread may have ended.
                 Ok(_) | Err(_) => {}

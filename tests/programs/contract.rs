@@ -2,6 +2,7 @@
 //! case below runs for every program to which it applies.
 
 use std::any::Any;
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
@@ -238,9 +239,12 @@ fn too_few_threads_are_explained(contract: &Contract) {
 test_programs!(too_little_memory_for_a_channel_is_explained);
 fn too_little_memory_for_a_channel_is_explained(contract: &Contract) {
     let directory = (contract.directory)();
-    let prlimit = command("prlimit", directory.path()).arg("--as=40000000");
+    // With one CPU, because each gets a thread, which needs memory as well.
+    let pinned = command("taskset", directory.path()).args(["--cpu-list", &first_cpu()]);
+    let prlimit = pinned.args(["prlimit", "--as=40000000"]);
     let program = prlimit.arg(example(contract.name));
-    let args = [contract.success.args, &["--capacity=1000000"]].concat();
+    // A little more than a power of two, to which a channel rounds it up.
+    let args = [contract.success.args, &["--capacity=530000"]].concat();
     let output = program.args(args).run();
     output.assert_code(broken(contract));
     let message = format!(
@@ -249,6 +253,14 @@ fn too_little_memory_for_a_channel_is_explained(contract: &Contract) {
     );
     assert_lines(&output.stderr.text(), &[&message]);
     assert_eq!(output.stdout.text(), "");
+}
+
+/// The number of a CPU on which this process may run.
+fn first_cpu() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let (_, list) = status.split_once("Cpus_allowed_list:").unwrap();
+    let is_end = |c: char| !c.is_ascii_digit();
+    list.trim_start().split(is_end).next().unwrap().to_owned()
 }
 
 /// The exit code if the program itself cannot continue.

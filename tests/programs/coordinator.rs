@@ -314,6 +314,28 @@ fn interrupt_stops_all_while_stderr_is_blocked() {
 }
 
 #[test]
+fn warning_of_interrupt_agrees_with_exit_code() {
+    let ending = "coordinator: already ending; Ctrl-C again quits at once";
+    for _ in 0..5 {
+        let tree = tree(&[]);
+        let pipe = Pipe::new();
+        // The program waits for the end of the line, but not for long.
+        (&pipe.write).write_all(b"1\n22").unwrap();
+        let run = program_in(&tree, &["-", "--enough=1", "-r1"]);
+        let run = run.stdin(pipe.read.try_clone().unwrap()).start();
+        pipe.wait_until_empty();
+        run.interrupt();
+        let output = run.finish();
+        let stderr = output.stderr.text();
+        let has = |warning| stderr.lines().any(|line| line == warning);
+        let is_interrupted = stderr.contains("coordinator: interrupted\n");
+        assert_eq!(has(CTRL_C), is_interrupted, "{stderr}");
+        assert_ne!(has(CTRL_C), has(ending), "{stderr}");
+        output.assert_code(if is_interrupted { 130 } else { 0 });
+    }
+}
+
+#[test]
 fn interrupt_warning_has_own_line_on_terminal() {
     let tree = tree(&[]);
     let options = "--records=5000 --hang-at=5000 -r1 -w1 --grace=0";

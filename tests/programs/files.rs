@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::chown;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -164,6 +165,31 @@ fn file_of_another_user_is_overwritten() {
     let file = fs::metadata(&out).unwrap();
     assert_eq!((file.uid(), file.gid(), file.mode() & 0o777), (0, 0, 0o666));
     assert_eq!(names(directory.path()), ["out"]);
+}
+
+#[test]
+fn link_is_followed_in_any_directory() {
+    // Not a descriptor, though it is below /dev.
+    let Ok(directory) = tempfile::tempdir_in("/dev/shm") else {
+        return;
+    };
+    let path = |name| directory.path().join(name);
+    symlink("new", path("link")).unwrap();
+    new_file(&path("link")).unwrap().commit().unwrap();
+    assert_eq!(fs::read_to_string(path("new")).unwrap(), LINES);
+    assert_eq!(names(directory.path()), ["link", "new"]);
+}
+
+#[test]
+fn error_does_not_name_temporary_file() {
+    let directory = tempdir().unwrap();
+    set_mode(directory.path(), 0o555);
+    let limited = limited("pipeline", directory.path(), "--core=0");
+    let output = limited.args(SHORT).arg("--output=new").run();
+    output.assert_code(1);
+    let error = "pipeline: cannot create \"new\": Permission denied (os error 13)\n";
+    assert_eq!(output.stderr.text(), error);
+    set_mode(directory.path(), 0o755);
 }
 
 #[test]

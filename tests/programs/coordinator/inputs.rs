@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use tokio::task;
+use tokio::task::coop;
+
 use super::PATIENT;
 use super::coordinator::Coordinator;
 use super::coordinator::Left;
@@ -181,7 +184,7 @@ fn further_errors_are_counted() {
     let counts = counts(&output);
     assert_eq!(counts.failed + counts.handed_back, counts.read);
     let stderr = output.stderr.text();
-    let further = format!("coordinator: {} further errors\n", counts.failed - 1);
+    let further = format!("coordinator: further errors: {}\n", counts.failed - 1);
     assert_eq!(stderr.contains(&further), counts.failed > 1, "{stderr}");
 }
 
@@ -213,52 +216,95 @@ async fn reader_that_is_dropped_leaves_what_it_has_not_begun() {
     let tree = tree(&[("one", "1\n2\n3\n"), ("two", "4\n")]);
     let path = |name| tree.path().join(name);
     let files = Shard::Files(vec![path("one"), path("two")]);
+    let one = format!("{:?} after byte 4, in line 3", path("one"));
+    let two = format!("{:?}", path("two"));
     let numbers = Shard::Numbers {
         first: 1,
         last: 10,
         step: 2,
     };
-    for (shard, expected) in [
-        (
-            files,
-            vec![
-                format!("{:?} after byte 4, in line 3", path("one")),
-                format!("{:?}", path("two")),
-            ],
-        ),
-        (numbers, vec!["the numbers from 5 to 10 by 2".to_owned()]),
-    ] {
+    let rest = "the numbers from 5 to 10 by 2".to_owned();
+    for (shard, expected) in [(files, vec![one, two]), (numbers, vec![rest])] {
         // The first record fills the queue, and the second waits.
-        let (sender, _receiver) = tollgate::tasks(1);
-        let monitor = sender.monitor();
-        let reader = Reader {
-            coordinator: Coordinator::default(),
-            records: sender,
-            read: Arc::default(),
-            left: Left::default(),
-            unread: Left::default(),
+        let dropped = drop_reader(shard, 1, 2, 0).await;
+        assert_eq!((dropped.read, dropped.queued, dropped.left), (2, 1, 1));
+        assert_eq!(dropped.unread, expected);
+    }
+}
+
+#[tokio::test]
+async fn reader_that_is_dropped_while_others_run_loses_nothing() {
+    let lines: String = (1..=1000).map(|number| format!("{number}\n")).collect();
+    let tree = tree(&[("numbers", &lines)]);
+    let file = || Shard::Files(vec![tree.path().join("numbers")]);
+    let numbers = || Shard::Numbers {
+        first: 1,
+        last: 1000,
+        step: 1,
+    };
+    // The reader gives way to others wherever its budget happens to end.
+    for (shard, spent) in [(file(), 0), (file(), 1), (numbers(), 0), (numbers(), 1)] {
+        // The queue has room for all, so the reader does not wait for it.
+        let dropped = drop_reader(shard, 1000, 1, spent).await;
+        assert!((1..1000).contains(&dropped.queued));
+        assert_eq!((dropped.queued, dropped.left), (dropped.read, 0));
+        let next = dropped.read + 1;
+        let [unread] = &*dropped.unread else {
+            panic!("{:?}", dropped.unread);
         };
-        let (read, left, unread) = (
-            Arc::clone(&reader.read),
-            Arc::clone(&reader.left),
-            Arc::clone(&reader.unread),
+        let places = [format!("in line {next}"), format!("numbers from {next} to")];
+        assert!(
+            places.iter().any(|place| unread.contains(place)),
+            "{unread}"
         );
-        let mut running = pin!(Some(reader.run(shard)));
-        in_time(poll_fn(|context| {
-            let running = running.as_mut().as_pin_mut().unwrap();
-            assert!(running.poll(context).is_pending());
-            if read.load(Ordering::Relaxed) == 2 {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }))
-        .await;
-        running.set(None);
-        assert_eq!((monitor.close_now().count(), lock(&left).len()), (1, 1));
-        let stopped = mem::take(&mut *lock(&unread));
-        let unread = unread::settle(stopped).await;
-        let unread: Vec<_> = unread.iter().map(ToString::to_string).collect();
-        assert_eq!(unread, expected);
+    }
+}
+
+/// What there is after a reader was dropped.
+struct Dropped {
+    read: usize,
+    queued: usize,
+    left: usize,
+    unread: Vec<String>,
+}
+
+/// Runs a reader until it waits, and has read at least some records. Then drops it. It is polled when some of
+/// the task's budget is spent.
+async fn drop_reader(shard: Shard, capacity: usize, least: u64, spent: usize) -> Dropped {
+    let (sender, receiver) = tollgate::tasks(capacity);
+    let reader = Reader {
+        coordinator: Coordinator::default(),
+        records: sender,
+        read: Arc::default(),
+        left: Left::default(),
+        unread: Left::default(),
+    };
+    let (read, left) = (Arc::clone(&reader.read), Arc::clone(&reader.left));
+    let unread = Arc::clone(&reader.unread);
+    let mut running = pin!(Some(reader.run(shard)));
+    let read = || read.load(Ordering::Relaxed);
+    // The next poll has a new budget.
+    task::yield_now().await;
+    in_time(poll_fn(|context| {
+        for _ in 0..spent {
+            assert!(pin!(coop::consume_budget()).poll(context).is_ready());
+        }
+        let running = running.as_mut().as_pin_mut().unwrap();
+        assert!(running.poll(context).is_pending());
+        if read() >= least {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }))
+    .await;
+    running.set(None);
+    let stopped = mem::take(&mut *lock(&unread));
+    let unread = unread::settle(stopped).await;
+    Dropped {
+        read: read() as usize,
+        queued: receiver.close_now().count(),
+        left: lock(&left).len(),
+        unread: unread.iter().map(ToString::to_string).collect(),
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::fs::File;
 use std::io;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::fs::symlink;
 use std::pin::pin;
 use std::sync::atomic::AtomicBool;
@@ -12,6 +13,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use futures_lite::future::poll_once;
+use nix::libc;
 use nix::sys::signal::Signal;
 use tempfile::tempdir;
 use tokio::runtime;
@@ -29,9 +31,14 @@ use super::source::Source;
 use super::sum;
 use super::total;
 use super::tree;
+use super::unread;
+use super::unread::Stopped;
 use super::wait_for_hang;
+use crate::contract::interrupt_again;
+use crate::contract::interrupt_once;
 use crate::program::PATIENCE;
 use crate::program::Pipe;
+use crate::program::Run;
 use crate::program::eventually;
 use crate::program::lines_of;
 use crate::program::make_fifo;
@@ -136,6 +143,30 @@ fn no_byte_of_pipe_is_lost_by_stop() {
         let all = sum(&output) + total(&left) + total(&rest);
         assert_eq!(all, numbers.sum(), "seed {seed}");
     }
+}
+
+/// Otherwise a writer that comes during the grace period would succeed, and what it writes be lost.
+#[test]
+fn fifo_has_no_reader_after_stop() {
+    let tree = tree(&[("numbers", "1\n")]);
+    let fifo = tree.path().join("fifo");
+    make_fifo(&fifo);
+    let args = ["numbers", "fifo", "--hang-at=1", "-r2", PATIENT];
+    let mut run = program_in(&tree, &args).start();
+    wait_for_hang(&run);
+    let has_opened = |run: &Run| {
+        let mut files = run.proc("fd").filter_map(|file| fs::read_link(file).ok());
+        files.any(|file| file.ends_with("fifo"))
+    };
+    eventually("the reader", || has_opened(&run).then_some(()));
+    interrupt_once(&mut run);
+    eventually("the reader to leave", || (!has_opened(&run)).then_some(()));
+    let mut options = File::options();
+    options.write(true).custom_flags(libc::O_NONBLOCK);
+    let error = options.open(&fifo).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENXIO));
+    interrupt_again(&run);
+    run.finish().assert_code(130);
 }
 
 #[tokio::test]
@@ -262,6 +293,51 @@ async fn line_that_has_begun_is_read_to_its_end() {
     in_time(settled.end_line(1, deadline)).await;
     assert_eq!(settled.bytes, b"44");
     assert_eq!(rest(pipe), "\n5");
+}
+
+#[tokio::test]
+async fn line_is_not_read_to_its_end_after_the_deadline() {
+    let pipe = Pipe::new();
+    (&pipe.write).write_all(b"1\n2").unwrap();
+    let mut source = Source::new(pipe.read.try_clone().unwrap());
+    in_time(source.fill()).await.unwrap();
+    (&pipe.write).write_all(b"3\n").unwrap();
+    let mut settled = source.settle(Instant::now()).await;
+    in_time(settled.end_line(3, Instant::now())).await;
+    assert_eq!(
+        (&*settled.bytes, settled.next),
+        (&b"1\n2"[..], Next::Unknown)
+    );
+    assert_eq!(rest(pipe), "3\n");
+}
+
+/// One that has not ended its line takes all the time that there is.
+#[tokio::test]
+async fn each_input_has_time_to_end_its_line() {
+    let directory = tempdir().unwrap();
+    let mut lines = Vec::new();
+    let mut ends = Vec::new();
+    for name in ["silent", "other"] {
+        let path = directory.path().join(name);
+        make_fifo(&path);
+        let mut both = File::options().read(true).write(true).open(&path).unwrap();
+        both.write_all(b"1\n2").unwrap();
+        let mut input = Lines::new(File::open(&path).unwrap(), 0);
+        in_time(input.next()).await.unwrap().unwrap();
+        lines.push(Stopped::File {
+            path,
+            lines: Some(input),
+        });
+        ends.push(both);
+    }
+    ends[1].write_all(b"3\n").unwrap();
+    let mut copies = Vec::new();
+    for mut unread in in_time(unread::settle(lines)).await {
+        let mut copy = Vec::new();
+        unread.copy_to(&mut copy).unwrap();
+        copies.push(copy);
+    }
+    assert_eq!(copies, [&b""[..], b"23\n"]);
 }
 
 /// On a terminal, each Ctrl-D is an end of the input.
