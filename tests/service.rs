@@ -298,7 +298,7 @@ async fn clients_wait_while_too_many_files_are_open() {
         .map(|_| TcpStream::connect(address).unwrap())
         .collect();
     eventually("the shortage to be logged", || {
-        let message = "clients wait until others leave: Too many open files (os error 24)\n";
+        let message = "clients must wait: Too many open files (os error 24)\n";
         (service.run.stderr().text() == message).then_some(())
     });
     drop(clients);
@@ -367,6 +367,7 @@ async fn the_ledger_is_public() {
     let refused = service.post(hangs()).await.unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()[RETRY_AFTER], "1");
+    assert!(!refused.headers().contains_key(CONNECTION));
     assert_eq!(
         refused.text().await.unwrap(),
         r#"{"error":"the queue is full"}"#

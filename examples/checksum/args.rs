@@ -12,7 +12,7 @@ use crate::common::streams;
 ///
 /// The output is in the order of the PATHs, and sorted by path below each. It has the format of
 /// sha256sum: `sha256sum --check` accepts it. Hidden files are included. Symbolic links are not
-/// followed, except a PATH itself, and those that take the place of a directory during the walk. A
+/// followed, except a PATH itself, and one that takes the place of a directory during the walk. A
 /// file to which standard output goes is left out if it is below a PATH, and is a failure if it is a
 /// PATH itself.
 #[derive(Parser)]
@@ -46,9 +46,10 @@ Exit status:
   2    invalid arguments, or standard input is named twice
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the files in hand were given up, and all checksums
-       so far were printed. A second Ctrl-C does so at once, even if a file
-       cannot be given up because reading it blocks. While they are printed, it
-       quits at once, and what is not yet printed is lost
+       so far were printed. A second Ctrl-C, half a second later or more,
+       does so at once, even if a file cannot be given up because reading it
+       blocks. While they are printed, it quits at once, and what is not yet
+       printed is lost
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
 

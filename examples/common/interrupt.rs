@@ -148,21 +148,24 @@ async fn answer(
     last_words: impl FnOnce(Stop) + Send + 'static,
 ) -> Stop {
     let first = signals.next().await;
+    // Before the program reacts: after its message, a signal counts when this time is over.
+    let again = Instant::now() + ONE_REQUEST;
     signals.forget_hang_up();
     let is_ending = notify.send(first).is_err();
     if is_ending {
         warn_of_end(first);
     }
-    let second = signals.again().await;
+    let second = signals.next_after(again).await;
     if is_ending {
         return second;
     }
+    let again = Instant::now() + ONE_REQUEST;
     let speak = move || {
         last_words(second);
         quit(second);
     };
     match thread::Builder::new().spawn(speak) {
-        Ok(_) => signals.again().await,
+        Ok(_) => signals.next_after(again).await,
         Err(_) => second,
     }
 }
@@ -186,12 +189,11 @@ fn quit(stop: Stop) -> ! {
 }
 
 impl Signals {
-    /// The next request, after one that was made just now.
-    async fn again(&mut self) -> Stop {
-        let begin = Instant::now() + ONE_REQUEST;
+    /// The next signal that comes after this time.
+    async fn next_after(&mut self, time: Instant) -> Stop {
         loop {
             let stop = self.next().await;
-            if Instant::now() >= begin {
+            if Instant::now() >= time {
                 return stop;
             }
         }

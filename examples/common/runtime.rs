@@ -47,7 +47,7 @@ fn run<T>(builder: &mut Builder, future: impl Future<Output = io::Result<T>>) ->
         .build()
         .map_err(|error| io::Error::other(format!("cannot start the runtime: {error}")))?;
     let ended = runtime.block_on(future);
-    // Dropping the runtime would wait for blocking calls, such as opening a fifo without a writer.
+    // Dropping the runtime would wait for blocking calls, such as a read that waits.
     runtime.shutdown_background();
     ended
 }

@@ -89,8 +89,9 @@ Exit status:
        --left is one of those to read or that stdout or stderr goes to
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C, which stops the program as an error does. A second
-       Ctrl-C quits at once: what is not yet printed is lost, and the file of
-       --left is as it was
+       Ctrl-C, half a second later or more, quits at once: what is not yet
+       printed is lost, and the file of --left is as it was, unless a message
+       says otherwise
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
 

@@ -33,8 +33,8 @@ pub(crate) async fn interruptible<T>(
     (end.await, Some(warning))
 }
 
-/// A warning that is written, which blocks while the reader of stderr does not read. The stop must not wait for
-/// that, but the other messages must come after this one.
+/// A warning that is written, which blocks while the reader of stderr does not read. The stop must
+/// not wait for that, but the other messages must come after this one.
 pub(crate) struct Warning(io::Result<oneshot::Receiver<()>>);
 
 impl Warning {

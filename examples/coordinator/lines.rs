@@ -58,8 +58,9 @@ impl Lines {
         }
     }
 
-    /// Closes a pipe of which all that was taken has been consumed, so that a writer that comes from now on does
-    /// not find a reader. Returns where the next line begins. Any other input is returned.
+    /// Closes a pipe of which all that was taken has been consumed, so that a writer that comes from
+    /// now on does not find a reader. Returns where the next line begins. Any other input is
+    /// returned.
     pub(crate) fn close_pipe(self) -> Result<Place, Self> {
         if self.partial.is_empty() && self.input.is_idle_pipe() {
             Ok(self.place)

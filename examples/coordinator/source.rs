@@ -32,8 +32,8 @@ use crate::common::file;
 
 const BLOCK: usize = 8 * 1024;
 
-/// How long to wait for a call that should return at once, because its input was ready, and for the rest of a
-/// line.
+/// How long to wait for a call that should return at once, because its input was ready, and for the
+/// rest of a line.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Source {
@@ -88,8 +88,8 @@ impl Source {
         self.consumed += length;
     }
 
-    /// Whether this is a pipe that no call reads, whose end is not found, and of which all that was taken has been
-    /// consumed.
+    /// Whether this is a pipe that no call reads, whose end is not found, and of which all that was
+    /// taken has been consumed.
     pub(crate) fn is_idle_pipe(&self) -> bool {
         let is_pipe = self.file.metadata().is_ok_and(|file| file::is_pipe(&file));
         let is_idle = self.buffer().is_empty() && self.call.is_none();
@@ -154,8 +154,8 @@ impl Source {
 }
 
 impl Settled {
-    /// Reads the rest of a line of up to `most` bytes. Waits for the next byte until the deadline, and for a
-    /// call that reads it a little longer.
+    /// Reads the rest of a line of up to `most` bytes. Waits for the next byte until the deadline,
+    /// and for a call that reads it a little longer.
     pub(crate) async fn end_line(&mut self, most: usize, deadline: Instant) {
         for _ in 0..most {
             let is_in_line = self.bytes.last().is_some_and(|byte| *byte != b'\n');

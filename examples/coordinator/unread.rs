@@ -48,8 +48,8 @@ pub(crate) enum Stopped {
     },
 }
 
-/// What is unread of the inputs whose readers have stopped. After this returns, nothing is read from pipes, unless
-/// a call hangs.
+/// What is unread of the inputs whose readers have stopped. After this returns, nothing is read from
+/// pipes, unless a call hangs.
 pub(crate) async fn settle(stopped: Vec<Stopped>) -> Vec<Unread> {
     let deadline = Instant::now() + PATIENCE;
     // At the same time, because each may have to wait for the rest of a line.
@@ -233,8 +233,9 @@ impl Unread {
     }
 }
 
-/// Whether a file still has what was taken last, before this position. If not, it was probably truncated and
-/// written again, or the system generates it, as /proc/kmsg. If so, the position of the file is behind that.
+/// Whether a file still has what was taken last, before this position. If not, it was probably
+/// truncated and written again, or the system generates it, as /proc/kmsg. If so, the position of the
+/// file is behind that.
 fn is_kept(mut file: &File, position: u64, last: &[u8]) -> bool {
     let Some(start) = position.checked_sub(last.len() as u64) else {
         return false;

@@ -17,8 +17,8 @@ use crate::site;
 /// This program serves the site itself, on a free port of 127.0.0.1. Its pages link to each other
 /// at random; all are reachable from page 0, and some are unavailable at first.
 ///
-/// Links are those of the tags `a` and `area`, frames, and a `meta` that refreshes the page. Redirects
-/// are followed like links. A page is requested again if the connection fails or times
+/// Links are those of the tags `a` and `area`, frames, and a `meta` that refreshes the page.
+/// Redirects are followed like links. A page is requested again if the connection fails or times
 /// out, and if the server answers 408, 429, 500, 502, 503 or 504. Any other error is final.
 #[derive(Parser)]
 #[command(name = "crawl", version, verbatim_doc_comment, after_help = EXIT_STATUS)]
@@ -97,8 +97,9 @@ Exit status:
   2    invalid arguments
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the pages in hand were finished if the grace period
-       was long enough, and the summary shows how many were left. A second Ctrl-C
-       quits at once; what is not yet printed is lost
+       was long enough, and the summary shows how many were left. A second Ctrl-C,
+       half a second later or more, quits at once; what is not yet printed is
+       lost
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
 

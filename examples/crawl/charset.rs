@@ -12,8 +12,8 @@ use crate::links::attribute;
 /// How far into a page its encoding may be declared, as in browsers.
 const HEAD: usize = 1024;
 
-/// The encoding of a page: by its byte order mark, else by `Content-Type`, else by a tag in its head. Pages
-/// that declare none are UTF-8, or as old ones often are.
+/// The encoding of a page: by its byte order mark, else by `Content-Type`, else by a tag in its head.
+/// A page that declares none is read as UTF-8 if it is valid UTF-8, and else as Windows-1252.
 pub(crate) fn encoding(html: &[u8], content_type: &str) -> &'static Encoding {
     let marked = Encoding::for_bom(html).map(|(encoding, _)| encoding);
     let guess = || match std::str::from_utf8(html) {
@@ -28,11 +28,13 @@ pub(crate) fn encoding(html: &[u8], content_type: &str) -> &'static Encoding {
 
 /// The encoding in a media type such as `text/html; charset=utf-8`.
 fn declared(content_type: &str) -> Option<&'static Encoding> {
-    let (_, parameters) = content_type.split_once(';')?;
-    let charset = parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let is_charset = name.trim().eq_ignore_ascii_case("charset");
-        is_charset.then(|| value.trim().trim_matches(['"', '\'']))
+    // As browsers search for it: anywhere in the text.
+    let lower = content_type.to_ascii_lowercase();
+    let charset = lower.match_indices("charset").find_map(|(at, name)| {
+        let value = lower[at + name.len()..].trim_start().strip_prefix('=')?;
+        let value = value.trim_start().trim_start_matches(['"', '\'']);
+        let is_end = |c: char| c.is_ascii_whitespace() || [';', ',', '"', '\''].contains(&c);
+        value.split(is_end).next()
     })?;
     Encoding::for_label(charset.as_bytes())
 }

@@ -99,7 +99,7 @@ fn target(response: &Response, url: &Url) -> Option<Url> {
 fn asked(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than 64 bits are an eternity, too.
+        // A number of more than 64 bits means the longest time.
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(text).ok()?;

@@ -50,8 +50,8 @@ Exit status:
   3    jobs were cancelled by --cancel-after; those in hand were finished
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: the jobs that had not started were cancelled, those
-       in hand were finished. A second Ctrl-C quits at once; what is not
-       yet printed is lost
+       in hand were finished. A second Ctrl-C, half a second later or more, quits
+       at once; what is not yet printed is lost
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
 

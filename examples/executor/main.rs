@@ -103,8 +103,8 @@ struct Tally {
     cancelled: u64,
 }
 
-/// Cancels the jobs that have not started at the first Ctrl-C, which is then the returned value. Also returns the
-/// thread that waits for it.
+/// Cancels the jobs that have not started at the first Ctrl-C, which is then the returned value. Also
+/// returns the thread that waits for it.
 fn cancel_on(
     interrupt: Interrupt,
     executor: Arc<Executor>,

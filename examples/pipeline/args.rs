@@ -74,8 +74,9 @@ Exit status:
   2    invalid arguments, or stdout or stderr goes to FILE
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
   130  interrupted by Ctrl-C: A stopped, and the numbers that it had generated
-       went through all stages. A second Ctrl-C quits at once: what is not
-       yet printed is lost, and FILE is as it was
+       went through all stages. A second Ctrl-C, half a second later or more,
+       quits at once: what is not yet printed is lost, and FILE is as it was,
+       unless a message says otherwise
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C";
 

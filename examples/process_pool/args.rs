@@ -80,8 +80,9 @@ Exit status:
        were too few threads or too little memory. Items that were left without a
        worker count as left
   129  the terminal was closed (SIGHUP), which has the effect of Ctrl-C
-  130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C
-       quits at once with all workers; what is not yet printed is lost
+  130  interrupted by Ctrl-C: the items in hand were finished. A second Ctrl-C,
+       half a second later or more, quits at once with all workers; what is not
+       yet printed is lost
   141  the reader of the output closed the pipe
   143  terminated by SIGTERM, which has the effect of Ctrl-C
 

@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         let crash_on = args.crash_on;
         return Job { pause, crash_on }.run();
     }
-    worker::wait_reports_deaths();
+    worker::restore_sigchld();
     exit::code(runtime::block_on(BLOCKING, None, run(&args)), BROKEN)
 }
 

@@ -25,7 +25,7 @@ use crate::starts::NotReady;
 
 /// Lets the system report how a process has ended, which it does not if the program was started with
 /// SIGCHLD ignored.
-pub(crate) fn wait_reports_deaths() {
+pub(crate) fn restore_sigchld() {
     #[cfg(unix)]
     {
         use nix::sys::signal::SigHandler;

@@ -33,7 +33,7 @@ const AFTER_HELP: &str = r#"The address is printed to standard output, and the l
 
 SIGTERM, SIGHUP or Ctrl-C stops the service, within three times the grace period
 and two seconds: one for the jobs that are aborted, and one for the rest of the
-log. A second SIGTERM or Ctrl-C ends it at once.
+log. A second SIGTERM or Ctrl-C, half a second later or more, ends it at once.
 
 Example:
   curl -i localhost:8080/jobs -d '{"name": "mail", "millis": 100}'

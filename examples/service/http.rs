@@ -25,7 +25,7 @@ use tollgate::TrySendError;
 use crate::jobs::Job;
 use crate::ledger;
 
-/// The longest request. Queued jobs and lines of the log keep the name that a client gave.
+/// The longest body of a request. Queued jobs and lines of the log keep the name that a client gave.
 const MOST_BYTES: usize = 4096;
 
 /// What handlers share.
@@ -76,17 +76,22 @@ async fn enqueue(State(service): State<Arc<Service>>, body: Bytes) -> Response {
         }
     };
     let id = service.last_id.fetch_add(1, Relaxed) + 1;
-    let (why, seconds, connection) = match service.sender.try_send(Job { id, order }) {
+    let (why, seconds, closes) = match service.sender.try_send(Job { id, order }) {
         Ok(()) => return (StatusCode::ACCEPTED, json_body(json!({ "id": id }))).into_response(),
-        Err(TrySendError::Full(_)) => ("the queue is full", "1", "keep-alive"),
+        Err(TrySendError::Full(_)) => ("the queue is full", "1", false),
         // By then, another instance has taken over. This one is about to close the connection, and a
         // client that used it again might get no answer.
-        Err(TrySendError::Closed(_)) => ("the service is stopping", "5", "close"),
+        Err(TrySendError::Closed(_)) => ("the service is stopping", "5", true),
     };
     service.refused.fetch_add(1, Relaxed);
-    let header = [(RETRY_AFTER, seconds), (CONNECTION, connection)];
+    let again = [(RETRY_AFTER, seconds)];
     let body = json_body(json!({ "error": why }));
-    (StatusCode::SERVICE_UNAVAILABLE, header, body).into_response()
+    let refused = (StatusCode::SERVICE_UNAVAILABLE, again, body);
+    if closes {
+        ([(CONNECTION, "close")], refused).into_response()
+    } else {
+        refused.into_response()
+    }
 }
 
 async fn stats(State(service): State<Arc<Service>>) -> impl IntoResponse {

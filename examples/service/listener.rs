@@ -1,6 +1,7 @@
-//! The listener, which says when too many connections are open.
+//! The listener, which says once when it can accept no more connections.
 
 use std::io;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use axum::serve::Listener;
@@ -36,13 +37,14 @@ impl Listener for Listening {
         loop {
             let error = match self.listener.accept().await {
                 Ok(accepted) => return accepted,
-                // Any other is an error of the client, which is gone.
                 Err(error) => error,
             };
-            if descriptors::is_shortage(&error) && !self.has_warned {
+            if is_of_client(&error) {
+                continue;
+            }
+            if !self.has_warned {
                 self.has_warned = true;
-                self.log
-                    .line(format_args!("clients wait until others leave: {error}"));
+                self.log.line(format_args!("clients must wait: {error}"));
             }
             sleep(descriptors::PAUSE).await;
         }
@@ -51,4 +53,14 @@ impl Listener for Listening {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+}
+
+/// Whether the client has left before its connection was accepted.
+fn is_of_client(error: &io::Error) -> bool {
+    let kinds = [
+        ErrorKind::ConnectionRefused,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::ConnectionReset,
+    ];
+    kinds.contains(&error.kind())
 }

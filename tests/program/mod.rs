@@ -29,13 +29,24 @@ use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
 use nix::poll::poll;
+use nix::sys::signal::SigHandler;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
+use nix::sys::signal::signal;
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// The longest wait before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The tests may have been started with these signals ignored, which their programs would inherit.
+#[ctor::ctor(unsafe)]
+fn default_signals() {
+    for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: no handler is installed that could do anything wrong.
+        let _ = unsafe { signal(number, SigHandler::SigDfl) };
+    }
+}
 
 /// The path of an example, which `cargo test` builds along with the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
@@ -217,6 +228,9 @@ impl Run {
     /// Whether a thread is blocked in a write to a descriptor. `None` if the system does not permit to
     /// look, as it may if the test is not run by root. The test then checks less.
     pub(crate) fn is_held_up_by(&self, descriptor: u8) -> Option<bool> {
+        if !Path::new("/proc/self/syscall").exists() {
+            return None;
+        }
         // The number of the system call, and its first argument. A running thread has neither.
         let write = format!("{} {descriptor:#x} ", libc::SYS_write);
         for task in self.proc("task") {

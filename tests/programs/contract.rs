@@ -241,7 +241,7 @@ fn too_little_memory_for_a_channel_is_explained(contract: &Contract) {
     let directory = (contract.directory)();
     // With one CPU, because each gets a thread, which needs memory as well.
     let pinned = command("taskset", directory.path()).args(["--cpu-list", &first_cpu()]);
-    let prlimit = pinned.args(["prlimit", "--as=40000000"]);
+    let prlimit = pinned.args(["prlimit", "--as=36000000"]);
     let program = prlimit.arg(example(contract.name));
     // A little more than a power of two, to which a channel rounds it up.
     let args = [contract.success.args, &["--capacity=530000"]].concat();

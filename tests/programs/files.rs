@@ -250,7 +250,7 @@ fn file_that_cannot_be_synced_is_kept() {
 }
 
 /// From now on, a system call fails in this thread.
-fn fail_call(number: i64) {
+fn fail_call(number: libc::c_long) {
     const NUMBER_OF_CALL: u32 = 0;
     let statement = |code: u32, k, jf| libc::sock_filter {
         code: code as u16,

@@ -20,16 +20,3 @@ mod pipeline;
 mod process_pool;
 #[path = "../program/mod.rs"]
 mod program;
-
-/// The tests may have been started with these signals ignored, which their programs would inherit.
-#[ctor::ctor(unsafe)]
-fn default_signals() {
-    use nix::sys::signal::SigHandler;
-    use nix::sys::signal::Signal;
-    use nix::sys::signal::signal;
-
-    for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        // SAFETY: no handler is installed that could do anything wrong.
-        let _ = unsafe { signal(number, SigHandler::SigDfl) };
-    }
-}

@@ -121,8 +121,8 @@ fn second_interrupt_at_the_end_quits(contract: &Contract) {
     drop(pipe);
 }
 
-/// A run that has done its work, and is blocked because it prints into a full pipe. `None` if the system does
-/// not let the test find out.
+/// A run that has done its work, and is blocked because it prints into a full pipe. `None` if the
+/// system does not let the test find out.
 fn start_printing(contract: &Contract) -> Option<(Run, Pipe)> {
     let directory = (contract.directory)();
     let pipe = Pipe::new();

@@ -268,8 +268,8 @@ struct Dropped {
     unread: Vec<String>,
 }
 
-/// Runs a reader until it waits, and has read at least some records. Then drops it. It is polled when some of
-/// the task's budget is spent.
+/// Runs a reader until it waits, and has read at least some records. Then drops it. It is polled when
+/// some of the task's budget is spent.
 async fn drop_reader(shard: Shard, capacity: usize, least: u64, spent: usize) -> Dropped {
     let (sender, receiver) = tollgate::tasks(capacity);
     let reader = Reader {

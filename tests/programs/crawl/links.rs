@@ -82,7 +82,15 @@ fn links_are_found_as_real_pages_write_them() {
             "<meta http-equiv=refresh content=1;/unnamed?a=b>",
             "/unnamed?a=b",
         ),
+        ("<meta http-equiv=refresh content='5 url=/space'>", "/space"),
         ("<meta http-equiv=refresh content=30>", ""),
+        ("<meta http-equiv=refresh content=30;>", ""),
+        (
+            "<meta http-equiv=refresh content='foo; url=/no-number'>",
+            "",
+        ),
+        ("<iframe src=''></iframe>", ""),
+        ("<iframe src=/replaced srcdoc=x></iframe>", ""),
         ("<meta name=refresh content=0;/no-refresh>", ""),
         ("<a href=/first href=/second>", "/first"),
         ("<table><a href=/nested></b></p>", "/nested"),
@@ -162,6 +170,22 @@ fn links_are_read_in_the_encoding_of_their_page() {
             ),
             "/%E6%BC%A2?%8E%9A",
         ),
+        (
+            "/anywhere",
+            "text/html",
+            head(
+                "<meta http-equiv=content-type content='charset=GBK x'>",
+                b"<a href='/\xba\xba'>".as_slice(),
+            ),
+            "/%E6%B1%89",
+        ),
+        // What the encoding lacks is a reference to a character.
+        (
+            "/lacks",
+            "text/html; charset=latin1",
+            b"<a href='/?\xe9&#28450;&amp;y'>".to_vec(),
+            "/?%E9%26%2328450%3B&y",
+        ),
         // The header comes before the tag, and a byte order mark before both.
         (
             "/both",
@@ -198,7 +222,10 @@ fn base_applies_to_all_links() {
             "/base/after",
             "<base href='http://127.0.0.2/'><a href=elsewhere><a href=//127.0.0.3/>",
         ),
-        ("/base/own", ""),
+        (
+            "/base/own",
+            "<base href='http://[bad'><base href=/no/><a href=before>",
+        ),
     ]);
     let output = crawl().args(["--url", &site.url("/")]).run();
 

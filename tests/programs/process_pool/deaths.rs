@@ -4,7 +4,6 @@
 //! arrive before the answer.
 
 use std::collections::BTreeMap;
-
 use std::path::Path;
 
 use nix::sys::signal::Signal;
