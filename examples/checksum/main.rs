@@ -52,8 +52,6 @@ use crate::worker::Worker;
 /// The option that lowers the number of threads.
 const JOBS: Option<&str> = Some("--jobs");
 
-const CAPACITY: &str = "--capacity";
-
 fn main() -> ExitCode {
     let args = Args::checked();
     exit::code(runtime::block_on_this_thread(run(args)), ExitCode::FAILURE)
@@ -64,7 +62,7 @@ fn main() -> ExitCode {
 /// It returns an error if a thread cannot be started or stdout cannot be written. Files that cannot
 /// be read are part of the results.
 async fn run(args: Args) -> io::Result<ExitCode> {
-    drop(threads::room::<Entry>(args.capacity as usize, CAPACITY)?);
+    threads::check_room::<Entry>(args.capacity as usize, "--capacity")?;
     let (sender, receiver) = tollgate::tasks(args.capacity as usize);
     let monitor = sender.monitor();
     let results = Arc::new(Results::new(monitor.clone()));

@@ -44,25 +44,18 @@ pub(crate) fn buffer(length: usize, option: Option<&str>) -> io::Result<Vec<u8>>
     Ok(buffer)
 }
 
-/// Reserves memory for the slots of a channel, to be freed before the channel is made. If there is too
-/// little, the channel would panic, but this returns an error that names the option to lower.
-pub(crate) fn room<T>(capacity: usize, option: &str) -> io::Result<impl Sized> {
+/// Fails if there is too little memory for the slots of a channel, which would panic. To be called right
+/// before the channel is made. The error names the option to lower.
+pub(crate) fn check_room<T>(capacity: usize, option: &str) -> io::Result<()> {
     // About what a slot needs besides the item.
     type Slot<T> = ([u64; 2], T);
 
     let mut slots: Vec<Slot<T>> = Vec::new();
     let count = capacity.checked_next_power_of_two().unwrap_or(capacity);
-    match slots.try_reserve_exact(count) {
-        Ok(()) => Ok(slots),
-        Err(error) => {
-            let error = io::Error::new(io::ErrorKind::OutOfMemory, error);
-            Err(lacking(
-                "allocate memory for a channel",
-                Some(option),
-                &error,
-            ))
-        }
-    }
+    slots.try_reserve_exact(count).map_err(|error| {
+        let error = io::Error::new(io::ErrorKind::OutOfMemory, error);
+        lacking("allocate memory for a channel", Some(option), &error)
+    })
 }
 
 /// Fails if this many threads cannot run at the same time. All of them have ended when it returns.

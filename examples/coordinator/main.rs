@@ -83,7 +83,6 @@ fn readers(args: &Args) -> io::Result<usize> {
 async fn run(args: &Args, readers: usize, left: Option<Target>) -> io::Result<ExitCode> {
     let coordinator = Coordinator::default();
     let interrupt = Interrupt::listen()?;
-    drop(Pipeline::room(args.capacity as usize)?);
     let left = left.map(Target::create).transpose()?;
 
     let plan = Plan {
@@ -95,7 +94,7 @@ async fn run(args: &Args, readers: usize, left: Option<Target>) -> io::Result<Ex
         hang_at: args.hang_at,
     };
     let bar = ticking_bar(args.quiet, None, TEMPLATE);
-    let (crew, pipeline) = Pipeline::start(plan, &coordinator, bar.clone());
+    let (crew, pipeline) = Pipeline::start(plan, &coordinator, bar.clone())?;
     let joined = coordinator.join(crew, args.grace);
     let (joined, warning) = interruptible(joined, interrupt, &coordinator, bar).await;
     let mut ended = pipeline.end(joined).await?;

@@ -62,15 +62,15 @@ pub(crate) struct Ended {
 }
 
 impl Pipeline {
-    /// Room for its channels.
-    pub(crate) fn room(capacity: usize) -> io::Result<impl Sized> {
-        let option = "--capacity";
-        let records = threads::room::<Record>(capacity, option)?;
-        Ok((records, threads::room::<Parsed>(capacity, option)?))
-    }
-
-    pub(crate) fn start(plan: Plan, coordinator: &Coordinator, bar: ProgressBar) -> (Crew, Self) {
+    pub(crate) fn start(
+        plan: Plan,
+        coordinator: &Coordinator,
+        bar: ProgressBar,
+    ) -> io::Result<(Crew, Self)> {
+        const CAPACITY: &str = "--capacity";
+        threads::check_room::<Record>(plan.capacity, CAPACITY)?;
         let (records_in, records_out) = tollgate::tasks(plan.capacity);
+        threads::check_room::<Parsed>(plan.capacity, CAPACITY)?;
         let (results_in, results_out) = tollgate::tasks(plan.capacity);
         let (records, results) = (records_in.monitor(), results_in.monitor());
         let (records_left, results_left) = (Left::default(), Left::default());
@@ -109,7 +109,7 @@ impl Pipeline {
             results_left,
             consumer: tokio::spawn(consumer),
         };
-        (crew, pipeline)
+        Ok((crew, pipeline))
     }
 
     /// Accounts for all records, after its crew was joined.

@@ -4,8 +4,8 @@
 //! What is read from a pipe is no longer in it. A call that waits in the system cannot be cancelled:
 //! it would take what the pipe gives out after the stop, when all is accounted for. So:
 //!
-//! 1. A reader that waits has called nothing. A stop ends its wait, and what comes then stays in the pipe. (If
-//!    no other process reads the pipe, the system drops that when the program closes it.)
+//! 1. A reader that waits has called nothing. A stop ends its wait, and what comes then stays in the
+//!    pipe. (If no other process reads the pipe, the system drops that when the program closes it.)
 //! 2. A thread reads only if the input is ready, so that the call returns at once. If the stop comes
 //!    meanwhile, [`Source::settle`] waits for the thread, and what it took is accounted for.
 //! 3. After that, only the rest of a line is read whose beginning was taken, byte by byte and not for
@@ -126,13 +126,13 @@ impl Source {
         let mut last = self.block.clone();
         let next = match self.call.take() {
             _ if self.is_at_end => Next::End,
-            None => self.next(),
+            None => next(&self.file),
             Some(call) => match timeout_at(deadline, call).await {
                 Ok(Ok(Ok(block))) if block.is_empty() => Next::End,
                 Ok(Ok(Ok(block))) => {
                     bytes.extend_from_slice(&block);
                     last = block;
-                    self.next()
+                    next(&self.file)
                 }
                 // It took nothing.
                 Ok(_) => Next::Unknown,
@@ -146,10 +146,6 @@ impl Source {
             next,
             file,
         }
-    }
-
-    fn next(&self) -> Next {
-        next(&self.file)
     }
 }
 

@@ -34,8 +34,8 @@ pub(crate) fn links(html: &[u8], content_type: &str, url: &Url) -> Vec<Url> {
         .collect()
 }
 
-/// A query in another encoding. What that lacks is a reference to a character, of which the URL is to
-/// have no `&` that is not escaped.
+/// A query in the encoding of its page. A character that the encoding lacks becomes a reference such as
+/// `&#28450;`, which is escaped, so that its `&` does not begin another parameter.
 fn encode<'a>(encoding: &'static Encoding, query: &'a str) -> Cow<'a, [u8]> {
     let (encoded, _, lacks) = encoding.encode(query);
     if !lacks {
@@ -54,7 +54,7 @@ fn encode<'a>(encoding: &'static Encoding, query: &'a str) -> Cow<'a, [u8]> {
 
 /// What the links of a page are relative to, and where they lead.
 fn targets(html: &str, url: &Url) -> (Url, Vec<String>) {
-    let mut base: Option<Option<Url>> = None;
+    let mut base = None;
     let mut targets = Vec::new();
     let mut tokens = Tokenizer::new(html);
     while let Some(Ok(token)) = tokens.next() {
@@ -66,17 +66,16 @@ fn targets(html: &str, url: &Url) -> (Url, Vec<String>) {
             b"frame" | b"iframe" => targets.extend(source(&tag)),
             b"meta" => targets.extend(refresh(&tag)),
             // It applies to all links, also to those before it. The first one counts.
-            b"base" if base.is_none() => {
-                base = attribute(&tag, b"href").map(|href| url.join(&href).ok());
-            }
+            b"base" if base.is_none() => base = attribute(&tag, b"href"),
             _ => {}
         }
         if let Some(state) = content(&tag.name) {
             tokens.set_state(state);
         }
     }
+    let base = base.and_then(|href| url.join(&href).ok());
     // One that has no paths is ignored, such as a `data:` URL.
-    let base = base.flatten().filter(|base| !base.cannot_be_a_base());
+    let base = base.filter(|base| !base.cannot_be_a_base());
     (base.unwrap_or_else(|| url.clone()), targets)
 }
 

@@ -135,7 +135,7 @@ async fn open_site(args: &Args) -> io::Result<(Url, Option<Arc<Site>>)> {
 
 fn channel(args: &Args) -> io::Result<(Sender<Page>, TaskReceiver<Page>)> {
     let capacity = args.capacity as usize;
-    drop(threads::room::<Page>(capacity, "--capacity")?);
+    threads::check_room::<Page>(capacity, "--capacity")?;
     let channel = Builder::new()
         .capacity(capacity)
         .max_attempts(args.max_attempts);

@@ -36,7 +36,7 @@ pub(crate) struct Executor {
 impl Executor {
     /// Starts the threads. Up to `capacity` jobs are queued.
     pub(crate) fn new(workers: NonZeroUsize, capacity: NonZeroUsize) -> io::Result<Self> {
-        drop(threads::room::<Job>(capacity.get(), "--capacity")?);
+        threads::check_room::<Job>(capacity.get(), "--capacity")?;
         let (jobs, receiver) = tollgate::tasks(capacity.get());
         // If a thread cannot be started, the sender is dropped here, and the others exit.
         let threads = (1..=workers.get())

@@ -49,6 +49,8 @@ use crate::stages::Square;
 use crate::stages::Squarer;
 use crate::summary::Summary;
 
+const CAPACITY: &str = "--capacity";
+
 /// Writing to the output blocks one thread at a time.
 const BLOCKING: usize = 1;
 
@@ -69,9 +71,9 @@ async fn run(args: &Args, output: Option<Target>) -> io::Result<ExitCode> {
     let file = output.as_ref().map(NewFile::file).transpose()?;
 
     let capacity = args.capacity as usize;
-    let room = (room::<u64>(capacity)?, room::<Square>(capacity)?);
-    drop(room);
+    threads::check_room::<u64>(capacity, CAPACITY)?;
     let (to_b, from_a) = tollgate::tasks(capacity);
+    threads::check_room::<Square>(capacity, CAPACITY)?;
     let (to_c, from_b) = tollgate::tasks(capacity);
     let queues = Queues {
         to_b: to_b.monitor(),
@@ -132,10 +134,6 @@ fn exit_code(summary: &Summary) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-fn room<T>(capacity: usize) -> io::Result<impl Sized> {
-    threads::room::<T>(capacity, "--capacity")
 }
 
 fn millis(millis: u64) -> Duration {

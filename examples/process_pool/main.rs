@@ -67,6 +67,8 @@ use crate::output::Outcome;
 use crate::starts::Starts;
 use crate::worker::Recipe;
 
+const CAPACITY: &str = "--capacity";
+
 /// No call blocks a thread of the runtime's.
 const BLOCKING: usize = 0;
 
@@ -85,14 +87,14 @@ fn main() -> ExitCode {
 async fn run(args: &Args) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let capacity = args.capacity as usize;
-    let room = (room::<u64>(capacity)?, room::<Outcome>(capacity)?);
-    drop(room);
+    threads::check_room::<u64>(capacity, CAPACITY)?;
     let (sender, receiver) = Builder::new()
         .capacity(capacity)
         .max_attempts(args.max_attempts)
         .build_tasks();
     let monitor = sender.monitor();
 
+    threads::check_room::<Outcome>(capacity, CAPACITY)?;
     let (outcomes, printable) = tollgate::bounded(capacity);
     let bar = output::bar(args.quiet || args.verbose, args.items);
     let workers = workers_or_cpus(args.workers);
@@ -121,10 +123,6 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
     let report = *report(&monitor.finished().await);
     summarise(args.items, &report, &pool);
     Ok(end.code(report.done == args.items))
-}
-
-fn room<T>(capacity: usize) -> io::Result<impl Sized> {
-    threads::room::<T>(capacity, "--capacity")
 }
 
 fn pool(args: &Args, workers: usize) -> io::Result<Pool> {

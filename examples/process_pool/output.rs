@@ -1,7 +1,6 @@
 //! The output and the progress bar.
 
 use std::io;
-use std::io::BufWriter;
 use std::io::IsTerminal;
 use std::io::Write;
 
@@ -11,7 +10,7 @@ use tokio::sync::oneshot;
 use tollgate::Receiver;
 use tollgate::Task;
 
-use crate::common::output::cannot_write;
+use crate::common::output::print_with;
 use crate::common::output::warn;
 use crate::common::progress::ticking_bar;
 use crate::common::threads;
@@ -38,7 +37,7 @@ pub(crate) fn start(
 ) -> io::Result<oneshot::Receiver<io::Result<()>>> {
     let (ended, all_printed) = oneshot::channel();
     let print = move || {
-        let printed = print(&outcomes, &bar).map_err(cannot_write);
+        let printed = print_with(|out| print(out, &outcomes, &bar));
         if printed.is_err() {
             on_error();
             // The lanes finish the items in hand.
@@ -57,8 +56,7 @@ fn next(outcomes: &Receiver<Outcome>) -> Option<Outcome> {
     block_on(outcomes.recv()).ok()
 }
 
-fn print(outcomes: &Receiver<Outcome>, bar: &ProgressBar) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout());
+fn print(out: &mut impl Write, outcomes: &Receiver<Outcome>, bar: &ProgressBar) -> io::Result<()> {
     // On an error these are dropped, so their items count as left.
     let mut buffered = Vec::new();
     while let Some(outcome) = next(outcomes) {

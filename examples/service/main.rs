@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> io::Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
     let log = Log::start()?;
-    drop(threads::room::<Job>(args.capacity.get(), "--capacity")?);
+    threads::check_room::<Job>(args.capacity.get(), "--capacity")?;
     let listener = TcpListener::bind(args.listen).await?;
     print(&format!("listening on {}\n", listener.local_addr()?))?;
 

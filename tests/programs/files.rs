@@ -65,7 +65,7 @@ fn new_file_has_permissions_of_any_new_file() {
     assert_eq!(mode(&*long), mode("other"));
 }
 
-/// A user who could open the new file while it is empty could read it when it is complete.
+/// Otherwise another user could open the new file while it is empty, and read it when it is complete.
 #[test]
 fn private_file_is_never_open_to_others() {
     let directory = directory("old");
@@ -147,7 +147,7 @@ fn file_of_descriptor_is_overwritten() {
     }
 }
 
-/// A new file would belong to the user who runs the program.
+/// A new file would belong to another user than the old one.
 #[test]
 fn file_of_another_user_is_overwritten() {
     if !Uid::effective().is_root() {

@@ -132,7 +132,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 }
 
 async fn work_from_channel(limits: Limits) -> Result<(), Error> {
-    drop(threads::room::<Bytes>(limits.ahead.get(), AHEAD)?);
+    threads::check_room::<Bytes>(limits.ahead.get(), AHEAD)?;
     let (sender, receiver) = tollgate::tasks::<Bytes>(limits.ahead.get());
     let monitor = sender.monitor();
     let pool = receiver.run_tasks(limits.at_once, |task| channel::process(task, work));
@@ -171,7 +171,7 @@ async fn work_from_broker(
     };
     println!("ready");
 
-    drop(threads::room::<Delivery>(limits.ahead.get(), AHEAD)?);
+    threads::check_room::<Delivery>(limits.ahead.get(), AHEAD)?;
     let (sender, receiver) = tollgate::tasks::<Delivery>(limits.ahead.get());
     let monitor = sender.monitor();
     let mut pulling = tokio::spawn(broker::pull(queue, sender));

@@ -11,6 +11,7 @@ use std::task::Poll;
 
 use tokio::task;
 use tokio::task::coop;
+use tollgate::Sender;
 
 use super::PATIENT;
 use super::coordinator::Coordinator;
@@ -19,6 +20,7 @@ use super::counts;
 use super::crew::in_time;
 use super::program_in;
 use super::reader::Reader;
+use super::reader::Record;
 use super::shard::Shard;
 use super::tree;
 use super::unread;
@@ -31,13 +33,7 @@ use crate::program::make_fifo;
 async fn reader_that_never_waits_lets_others_run() {
     let records = 10_000;
     let (sender, receiver) = tollgate::tasks(records);
-    let reader = Reader {
-        coordinator: Coordinator::default(),
-        records: sender,
-        read: Arc::default(),
-        left: Left::default(),
-        unread: Left::default(),
-    };
+    let reader = reader(sender);
     let numbers = Shard::Numbers {
         first: 1,
         last: records as u64,
@@ -260,6 +256,16 @@ async fn reader_that_is_dropped_while_others_run_loses_nothing() {
     }
 }
 
+fn reader(records: Sender<Record>) -> Reader {
+    Reader {
+        coordinator: Coordinator::default(),
+        records,
+        read: Arc::default(),
+        left: Left::default(),
+        unread: Left::default(),
+    }
+}
+
 /// What there is after a reader was dropped.
 struct Dropped {
     read: usize,
@@ -272,13 +278,7 @@ struct Dropped {
 /// some of the task's budget is spent.
 async fn drop_reader(shard: Shard, capacity: usize, least: u64, spent: usize) -> Dropped {
     let (sender, receiver) = tollgate::tasks(capacity);
-    let reader = Reader {
-        coordinator: Coordinator::default(),
-        records: sender,
-        read: Arc::default(),
-        left: Left::default(),
-        unread: Left::default(),
-    };
+    let reader = reader(sender);
     let (read, left) = (Arc::clone(&reader.read), Arc::clone(&reader.left));
     let unread = Arc::clone(&reader.unread);
     let mut running = pin!(Some(reader.run(shard)));
